@@ -1,0 +1,86 @@
+"""Options that several verbs share, and the cards they come to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+import typer
+
+from tintype.errors import SettingsError
+from tintype.imaging.recipe import parse_recipe_text
+from tintype.modelfiles.description import ReadOptions
+from tintype.models.card import Card
+from tintype.models.library import find_cards
+
+Labels: TypeAlias = Annotated[
+    Path | None, typer.Option("--labels", help="Labels file. Found beside the model if not given.")
+]
+RecipeText: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--recipe",
+        help="How pictures become tensors: a preset, then changes: keras-load-img,values=tf",
+    ),
+]
+InputName: TypeAlias = Annotated[
+    str | None, typer.Option("--input", help="Name of the input that takes the picture.")
+]
+OutputName: TypeAlias = Annotated[
+    str | None, typer.Option("--output", help="Name of the output to answer with.")
+]
+Signature: TypeAlias = Annotated[
+    str | None, typer.Option("--signature", help="Signature of a SavedModel.")
+]
+EngineName: TypeAlias = Annotated[
+    str | None, typer.Option("--engine", help="openvino, litert or onnxruntime.")
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overrides:
+    """What a person says about a model on the command line, over what its file or card says."""
+
+    labels: Path | None = None
+    recipe: str | None = None
+    input: str | None = None
+    output: str | None = None
+    signature: str | None = None
+    engine: str | None = None
+
+    def given(self) -> list[str]:
+        """The flags that were given."""
+        return [f"--{name}" for name in self.__slots__ if getattr(self, name) is not None]
+
+
+def cards_for(paths: tuple[Path, ...], overrides: Overrides) -> tuple[Card, ...]:
+    """The cards of ``paths`` with the overrides laid over the only one.
+
+    Raises SettingsError when overrides are given for several models: they belong to one.
+    """
+    cards = find_cards(paths)
+    given = overrides.given()
+    if not given:
+        return cards
+    if len(cards) > 1:
+        raise SettingsError(
+            f"{', '.join(given)} belongs to one model, and {len(cards)} were found",
+            hint="write it into a model.toml beside each model",
+        )
+    return (_overridden(cards[0], overrides),)
+
+
+def _overridden(card: Card, overrides: Overrides) -> Card:
+    recipe: Mapping[str, object] = card.recipe
+    if overrides.recipe is not None:
+        recipe = {**recipe, **parse_recipe_text(overrides.recipe)}
+    if overrides.labels is not None:
+        card = replace(card, labels=overrides.labels, class_names=())
+    read = ReadOptions(
+        input=overrides.input or card.read.input,
+        output=overrides.output or card.read.output,
+        signature=overrides.signature or card.read.signature,
+    )
+    return replace(card, recipe=recipe, read=read, engine=overrides.engine or card.engine)

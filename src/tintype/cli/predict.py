@@ -1,0 +1,147 @@
+"""``tintype predict MODEL IMAGE...``: the server's own answers, without a server."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+
+from tintype.cli.options import (
+    EngineName,
+    InputName,
+    Labels,
+    OutputName,
+    Overrides,
+    RecipeText,
+    Signature,
+    cards_for,
+)
+from tintype.cli.report import summary_lines
+from tintype.errors import BodyTooLarge, MalformedRequest, TintypeError
+from tintype.models.card import Card
+from tintype.predict import Predictor, PredictRequest
+from tintype.settings import Settings, read_settings
+from tintype.types import Point, Prediction, Result
+from tintype.wiring import make_plans, running
+
+
+def command(  # noqa: PLR0913 - a flag each
+    model: Annotated[Path, typer.Argument(help="Model file or folder.")],
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Pictures.")],
+    *,
+    labels: Labels = None,
+    recipe: RecipeText = None,
+    input: InputName = None,  # noqa: A002 - the flag's name
+    output: OutputName = None,
+    signature: Signature = None,
+    engine: EngineName = None,
+    top: Annotated[int | None, typer.Option("--top", min=1, help="How many labels.")] = None,
+    threshold: Annotated[
+        float | None, typer.Option("--threshold", min=0, max=1, help="Leave out lower scores.")
+    ] = None,
+    x: Annotated[float | None, typer.Option("--x", help="Point, pixels from the left.")] = None,
+    y: Annotated[float | None, typer.Option("--y", help="Point, pixels from the top.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a picture.")] = False,
+    config: Annotated[Path | None, typer.Option("--config", help="Settings file.")] = None,
+) -> None:
+    """Ask a model about pictures, without a server."""
+    overrides = Overrides(
+        labels=labels, recipe=recipe, input=input, output=output, signature=signature, engine=engine
+    )
+    cards = cards_for((model,), overrides)
+    asked = PredictRequest(image=b"", points=_points(x, y), top=top, threshold=threshold)
+    settings = read_settings(file=config)
+    failed = asyncio.run(_predict_all(cards, images, asked, settings, as_json=as_json))
+    if failed:
+        raise typer.Exit(1)
+
+
+def _points(x: float | None, y: float | None) -> tuple[Point, ...]:
+    if x is None and y is None:
+        return ()
+    if x is None or y is None:
+        raise MalformedRequest("a point needs both --x and --y")
+    return (Point(x=x, y=y),)
+
+
+async def _predict_all(
+    cards: tuple[Card, ...],
+    images: list[Path],
+    asked: PredictRequest,
+    settings: Settings,
+    *,
+    as_json: bool,
+) -> int:
+    """Answer every picture; one that fails stops no other. Returns how many failed."""
+    plans = await make_plans(cards)
+    if not as_json:
+        for plan in plans:
+            typer.echo("\n".join(summary_lines(plan)), err=True)
+    failed = 0
+    async with running(plans, settings=settings) as predictor:
+        for image in images:
+            try:
+                prediction = await _predict_one(predictor, image, asked, settings)
+            except TintypeError as error:
+                failed += 1
+                _print_failure(image, error, as_json=as_json)
+            else:
+                typer.echo(_json(image, prediction) if as_json else _text(image, prediction))
+    return failed
+
+
+async def _predict_one(
+    predictor: Predictor, image: Path, asked: PredictRequest, settings: Settings
+) -> Prediction:
+    data = await asyncio.to_thread(_read, image, limit=settings.uploads.max_body_bytes)
+    return await predictor.predict(replace(asked, image=data))
+
+
+def _read(image: Path, *, limit: int) -> bytes:
+    try:
+        size = image.stat().st_size
+        if size <= limit:
+            return image.read_bytes()
+    except OSError as error:
+        raise MalformedRequest(f"cannot read {image}: {error.strerror}") from error
+    raise BodyTooLarge(
+        f"{image} has {size} bytes, more than {limit}",
+        hint="TINTYPE_UPLOADS_MAX_BODY_BYTES moves the limit",
+    )
+
+
+def _print_failure(image: Path, error: TintypeError, *, as_json: bool) -> None:
+    if as_json:
+        problem = {"type": error.type, "detail": error.message, "hint": error.hint}
+        typer.echo(msgspec.json.encode({"file": str(image), "error": problem}))
+        return
+    typer.echo(f"error: {image}: {error.message}", err=True)
+    if error.hint:
+        typer.echo(f"hint: {error.hint}", err=True)
+
+
+def _json(image: Path, prediction: Prediction) -> bytes:
+    return msgspec.json.encode({"file": str(image), **msgspec.to_builtins(prediction)})
+
+
+def _text(image: Path, prediction: Prediction) -> str:
+    lines = [str(image)]
+    for result in prediction.results:
+        lines += [f"  {line}" for line in _result_lines(result)]
+    return "\n".join(lines)
+
+
+def _result_lines(result: Result) -> list[str]:
+    if result.error is not None:
+        return [f"{result.model}: error: {result.error.detail}"]
+    if result.boxes is not None:
+        return [
+            f"{box.score:6.3f}  {box.label}  "
+            f"x {box.x1:.0f}..{box.x2:.0f}  y {box.y1:.0f}..{box.y2:.0f}"
+            for box in result.boxes
+        ] or ["nothing found above the threshold"]
+    return [f"{one.score:6.3f}  {one.label}" for one in result.labels or ()]

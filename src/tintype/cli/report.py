@@ -1,0 +1,84 @@
+"""A model plan in words, for people: what the file is, what would be done and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tintype.imaging.recipe import expand
+from tintype.models.plan import ModelPlan, class_output
+from tintype.types import ImageInput
+
+_SHOWN_LABELS = 6
+
+
+def summary_lines(plan: ModelPlan) -> Iterator[str]:
+    """The few lines printed when a model is served."""
+    yield f"{plan.card.name}: {plan.description.format.value}, {_writer(plan)}on {plan.engine}"
+    yield f"  input   {_input(plan.target)}"
+    yield f"  labels  {_labels(plan)}"
+    yield from _recipe(plan)
+    for warning in plan.warnings:
+        yield f"  note    {warning}"
+
+
+def full_lines(plan: ModelPlan) -> Iterator[str]:
+    """Everything ``inspect`` prints: the summary, and the reasons for the rest."""
+    yield from summary_lines(plan)
+    output = class_output(plan)
+    if output is not None:
+        yield f"  output  {output.tensor.name}: {output.classes} numbers, {output.activation.value}"
+        if output.reason:
+            yield f"          {output.reason}"
+    else:
+        yield "  output  boxes with labels"
+    yield f"  engine  {plan.engine}: {plan.engine_reason}"
+    for note in plan.description.notes:
+        yield f"  read    {note}"
+    if not plan.description.findings:
+        yield "  safety  nothing found: no code in the file"
+    for finding in plan.description.findings:
+        yield f"  safety  {finding.severity}: {finding.what} ({finding.where})"
+    yield "  recipe in full"
+    for step, value in expand(plan.recipe).items():
+        yield f"    {step}: {value}"
+
+
+def layer_lines(plan: ModelPlan) -> Iterator[str]:
+    """The model summary: a layer a line with its output shape and parameters, then the total."""
+    layers = plan.description.layers
+    width = max((len(f"{layer.name} ({layer.kind})") for layer in layers), default=0)
+    for layer in layers:
+        shape = "" if layer.shape is None else _shape(layer.shape)
+        yield f"{f'{layer.name} ({layer.kind})':{width}}  {shape:24} {layer.parameters:>12,}"
+    yield f"total parameters: {sum(layer.parameters for layer in layers):,}"
+
+
+def _writer(plan: ModelPlan) -> str:
+    return f"written by {plan.description.writer}, " if plan.description.writer else ""
+
+
+def _shape(shape: tuple[int | None, ...]) -> str:
+    return "(" + ", ".join("any" if side is None else str(side) for side in shape) + ")"
+
+
+def _input(image: ImageInput) -> str:
+    size = f"{image.width or 'any'} x {image.height or 'any'}"
+    colours = {1: "grey", 3: "RGB", 4: "RGBA"}.get(image.channels, f"{image.channels} channels")
+    batch = "" if image.batch is None else f", batches of {image.batch}"
+    return f"{image.tensor.name}: {size} {colours}, {image.tensor.dtype}, {image.layout}{batch}"
+
+
+def _labels(plan: ModelPlan) -> str:
+    shown = ", ".join(plan.labels[:_SHOWN_LABELS])
+    more = len(plan.labels) - _SHOWN_LABELS
+    rest = f", and {more} more" if more > 0 else ""
+    source = "no file" if plan.labels_source == "none" else plan.labels_source
+    return f"{shown}{rest} (from {source})"
+
+
+def _recipe(plan: ModelPlan) -> Iterator[str]:
+    guess = "guess: " if plan.recipe_is_guess else ""
+    for number, reason in enumerate(plan.recipe_reasons):
+        yield f"  {'recipe' if number == 0 else '      '}  {guess if number == 0 else ''}{reason}"
+    if plan.recipe_is_guess:
+        yield f"          to change it: {plan.recipe_override}"

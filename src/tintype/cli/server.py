@@ -1,0 +1,109 @@
+"""Runs the web application: loads the models, binds the address, serves, drains."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import typer
+import uvicorn
+import uvloop
+
+from tintype.cli.report import summary_lines
+from tintype.errors import SettingsError
+from tintype.log_setup import set_up_logs
+from tintype.models.card import Card
+from tintype.settings import ServerSettings, Settings
+from tintype.web.app import create_app
+from tintype.wiring import make_plans, running
+
+_BACKLOG = 1024
+_DRAIN_SECONDS = 30
+
+
+def serve(cards: tuple[Card, ...], *, settings: Settings, samples: tuple[Path, ...] = ()) -> None:
+    """Serve until SIGINT or SIGTERM, then finish what was accepted.
+
+    Raises ModelFileError and SettingsError before anything is listened to.
+    """
+    set_up_logs()
+    listener = _bind(settings.server)
+    with listener, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(cards, settings, samples, listener))
+
+
+class _Server(uvicorn.Server):
+    """Leaves by its own door on a signal, so that what is wired around it is drained and closed."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """SIGINT and SIGTERM stop accepting; a second SIGINT stops waiting."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        try:
+            yield
+        finally:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.remove_signal_handler(number)
+
+
+async def _serve(
+    cards: tuple[Card, ...], settings: Settings, samples: tuple[Path, ...], listener: socket.socket
+) -> None:
+    plans = await make_plans(cards)
+    for plan in plans:
+        typer.echo("\n".join(summary_lines(plan)), err=True)
+    async with running(plans, settings=settings) as predictor:
+        app = create_app(predictor, limits=settings.uploads, samples=samples)
+        server = _Server(
+            uvicorn.Config(
+                app,
+                http="httptools",
+                lifespan="off",
+                log_level="warning",
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=_DRAIN_SECONDS,
+            )
+        )
+        _listen(listener, settings.server)
+        host, port = listener.getsockname()[:2]
+        typer.echo(f"ready: http://{_shown(host)}:{port}  (Ctrl-C stops)", err=True)
+        await server.serve(sockets=[listener])
+
+
+def _bind(server: ServerSettings) -> socket.socket:
+    """Take the address before the models are loaded: a taken port is told at once."""
+    family = socket.AF_INET6 if ":" in server.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((server.host, server.port))
+    except (OSError, OverflowError) as error:
+        listener.close()
+        raise _cannot_listen(server, error) from error
+    return listener
+
+
+def _listen(listener: socket.socket, server: ServerSettings) -> None:
+    """Accept from now on: only when every model is ready, so that nobody waits in the dark."""
+    try:
+        listener.listen(_BACKLOG)
+    except OSError as error:
+        raise _cannot_listen(server, error) from error
+
+
+def _cannot_listen(server: ServerSettings, error: Exception) -> SettingsError:
+    return SettingsError(
+        f"cannot listen on {server.host} port {server.port}: {error}",
+        hint="another address: --host, another port: --port (0 takes a free one)",
+    )
+
+
+def _shown(host: str) -> str:
+    return f"[{host}]" if ":" in host else host

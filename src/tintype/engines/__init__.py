@@ -1,0 +1,1 @@
+"""One stacked batch in, one row of raw outputs a picture out."""

@@ -1,0 +1,230 @@
+"""Every error Tintype raises on purpose.
+
+TintypeError
+├── ModelFileError              something about a model file or what lies beside it
+│   ├── UnknownModelFormat      no known kind of model file
+│   ├── ModelFileDamaged        cut short, inconsistent, or not what its header says
+│   ├── ModelFileTooLarge       declares more than the limits allow
+│   ├── UnsafeModel             holds code (Keras Lambda, pickles, Python operations)
+│   ├── NotAnImageModel         its input is no picture, or its output no labels or boxes
+│   ├── UnsupportedModel        a layer or operation that nothing here can run
+│   ├── LabelsError             a labels file that cannot be read
+│   └── CardError               a model.toml that cannot be used
+├── ImageError                  something about a picture
+│   ├── UnsupportedImageFormat  magic bytes outside the allow-list
+│   ├── ImageTooLarge           pixels, sides or scans above the limits, told by the header
+│   ├── ImageInvalid            a header that makes no sense
+│   ├── ImageTruncated          ends too early
+│   └── ImageCorrupt            the decoder refuses it
+├── RequestError                something about what a caller asked
+│   ├── MalformedRequest        body or options that cannot be read
+│   ├── BodyTooLarge            more bytes than the limit
+│   ├── BodyTooSlow             the body did not arrive in time
+│   ├── TooManyImages           more pictures than the limit in one request
+│   ├── UnsupportedEncoding     a compressed request body
+│   ├── InputDisabled           pictures by address or by path, not switched on
+│   └── UnknownModel            no model of that name is served
+├── ServingError                the request was fine, the server could not
+│   ├── Overloaded              a queue or the memory for pictures is full
+│   ├── DeadlineExceeded        the answer came too late
+│   ├── EngineFailed            the engine raised while running a batch
+│   └── ModelUnavailable        the model is not loaded, or is going away
+└── SettingsError               a flag, variable or setting that cannot be used
+
+Every class has a stable ``type`` (the slug of its problem document). A message says what was
+wrong and what was expected; ``hint`` names the flag or setting that helps; ``facts`` holds the
+numbers (limit, actual, format) for machines. Nothing here knows HTTP: ``web/errors.py`` maps
+these classes to status codes.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+Fact = str | int | float
+
+
+class TintypeError(Exception):
+    """Something that a person can mend."""
+
+    type: ClassVar[str] = "error"
+
+    def __init__(self, message: str, *, hint: str | None = None, **facts: Fact) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.facts = facts
+
+
+class ModelFileError(TintypeError):
+    """A model file, its labels or its card cannot be used."""
+
+    type = "model-file"
+
+
+class UnknownModelFormat(ModelFileError):
+    """The content is of no known kind of model file."""
+
+    type = "unknown-model-format"
+
+
+class ModelFileDamaged(ModelFileError):
+    """The file is cut short or contradicts itself."""
+
+    type = "model-file-damaged"
+
+
+class ModelFileTooLarge(ModelFileError):
+    """The file declares more than the limits allow."""
+
+    type = "model-file-too-large"
+
+
+class UnsafeModel(ModelFileError):
+    """The file holds code, which is never run."""
+
+    type = "unsafe-model"
+
+
+class NotAnImageModel(ModelFileError):
+    """The model takes no picture, or answers with neither labels nor boxes."""
+
+    type = "not-an-image-model"
+
+
+class UnsupportedModel(ModelFileError):
+    """The model needs a layer or an operation that nothing here can run."""
+
+    type = "unsupported-model"
+
+
+class LabelsError(ModelFileError):
+    """The labels file cannot be read."""
+
+    type = "labels"
+
+
+class CardError(ModelFileError):
+    """The model card cannot be used."""
+
+    type = "model-card"
+
+
+class ImageError(TintypeError):
+    """A picture cannot be used."""
+
+    type = "image"
+
+
+class UnsupportedImageFormat(ImageError):
+    """The bytes are no picture of an allowed format."""
+
+    type = "unsupported-image-format"
+
+
+class ImageTooLarge(ImageError):
+    """The header declares more pixels, longer sides or more scans than allowed."""
+
+    type = "image-too-large"
+
+
+class ImageInvalid(ImageError):
+    """The header makes no sense."""
+
+    type = "image-invalid"
+
+
+class ImageTruncated(ImageError):
+    """The file ends before the picture does."""
+
+    type = "image-truncated"
+
+
+class ImageCorrupt(ImageError):
+    """The decoder refuses the picture."""
+
+    type = "image-corrupt"
+
+
+class RequestError(TintypeError):
+    """What was asked cannot be understood or is not allowed."""
+
+    type = "request"
+
+
+class MalformedRequest(RequestError):
+    """The body or an option cannot be read."""
+
+    type = "malformed-request"
+
+
+class BodyTooLarge(RequestError):
+    """The body has more bytes than the limit."""
+
+    type = "body-too-large"
+
+
+class BodyTooSlow(RequestError):
+    """The body did not arrive in time."""
+
+    type = "body-too-slow"
+
+
+class TooManyImages(RequestError):
+    """The request holds more pictures than the limit."""
+
+    type = "too-many-images"
+
+
+class UnsupportedEncoding(RequestError):
+    """The request body is compressed."""
+
+    type = "unsupported-content-encoding"
+
+
+class InputDisabled(RequestError):
+    """Pictures by address or by path are not switched on."""
+
+    type = "input-disabled"
+
+
+class UnknownModel(RequestError):
+    """No model of that name is served."""
+
+    type = "unknown-model"
+
+
+class ServingError(TintypeError):
+    """The request was fine; the server could not answer it."""
+
+    type = "serving"
+
+
+class Overloaded(ServingError):
+    """A queue, or the memory set aside for pictures, is full."""
+
+    type = "overloaded"
+
+
+class DeadlineExceeded(ServingError):
+    """The deadline passed before the answer was there."""
+
+    type = "deadline-exceeded"
+
+
+class EngineFailed(ServingError):
+    """The engine raised while it ran a batch."""
+
+    type = "engine-failed"
+
+
+class ModelUnavailable(ServingError):
+    """The model is not loaded, or is going away."""
+
+    type = "model-unavailable"
+
+
+class SettingsError(TintypeError):
+    """A flag, a variable or a setting cannot be used."""
+
+    type = "settings"

@@ -1,0 +1,1 @@
+"""Models as they are served: card, plan, library and host."""

@@ -1,0 +1,183 @@
+"""One model while it is served: loaded, warm, answering, drained."""
+
+from __future__ import annotations
+
+import asyncio
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+
+from tintype.batching.batcher import Answer, Batcher
+from tintype.batching.policy import BatchPolicy
+from tintype.engines.catalog import load
+from tintype.engines.engine import Engine, EngineOptions
+from tintype.errors import ModelUnavailable
+from tintype.imaging.prepare import prepare
+from tintype.imaging.recipe import Recipe, expand
+from tintype.models.info import Health, InputInfo, ModelInfo
+from tintype.models.plan import ModelPlan
+from tintype.results.classify import label_scores
+from tintype.results.detect import Window, boxes
+from tintype.results.keep import Keep
+from tintype.types import (
+    Box,
+    ClassOutput,
+    Float32Array,
+    ImageInput,
+    LabelScore,
+    Task,
+    Tensor,
+)
+
+_ANY_SIZE_SIDE = 320
+
+
+class ModelHost:
+    """Serves one planned model. Enter it to load, leave it to drain; ``engine`` is for tests."""
+
+    def __init__(
+        self,
+        plan: ModelPlan,
+        *,
+        policy: BatchPolicy,
+        options: EngineOptions,
+        engine: Engine | None = None,
+    ) -> None:
+        self.plan = plan
+        self.health = Health.LOADING
+        self._policy = policy
+        self._options = options
+        self._engine = engine
+        self._batcher: Batcher | None = None
+
+    async def __aenter__(self) -> Self:
+        """Load the engine and warm it with one grey picture. Raises ModelFileError."""
+        try:
+            await asyncio.to_thread(self._load_and_warm)
+        except BaseException:
+            self.health = Health.FAILED
+            raise
+        assert self._engine is not None  # noqa: S101 - set by the line above
+        self._batcher = await Batcher(self._engine, policy=self._policy).__aenter__()
+        self.health = Health.READY
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Finish what was accepted, then give the engine back."""
+        self.health = Health.DRAINING
+        if self._batcher is not None:
+            await self._batcher.__aexit__(kind, error, trace)
+        if self._engine is not None:
+            await asyncio.to_thread(self._engine.close)
+
+    def _load_and_warm(self) -> None:
+        if self._engine is None:
+            self._engine = load(
+                self.plan.description.graph, engine=self.plan.engine, options=self._options
+            )
+        grey = np.full((_ANY_SIZE_SIDE, _ANY_SIZE_SIDE, self.target.channels), 128, np.uint8)
+        row = prepare(grey, recipe=self.recipe, target=self.target, point=None)
+        self._engine.run(row[np.newaxis])
+
+    @property
+    def name(self) -> str:
+        """The name it is served under."""
+        return self.plan.card.name
+
+    @property
+    def version(self) -> str:
+        """The servable version."""
+        return self.plan.card.version
+
+    @property
+    def task(self) -> Task:
+        """Labels or boxes."""
+        return self.plan.task
+
+    @property
+    def recipe(self) -> Recipe:
+        """How a picture is made into a row."""
+        return self.plan.recipe
+
+    @property
+    def target(self) -> ImageInput:
+        """The input the row is made for."""
+        return self.plan.target
+
+    async def submit(self, row: Tensor, *, deadline: float | None) -> Answer:
+        """Run one row in some batch. Raises ServingError."""
+        if self._batcher is None or self.health is not Health.READY:
+            raise ModelUnavailable(f"the model {self.name!r} is {self.health.value}")
+        return await self._batcher.submit(row, deadline=deadline)
+
+    def read_out(
+        self,
+        outputs: tuple[Float32Array, ...],
+        *,
+        window: Window,
+        top: int | None,
+        threshold: float | None,
+    ) -> tuple[tuple[LabelScore, ...] | None, tuple[Box, ...] | None]:
+        """Labels or boxes from one picture's raw outputs; the other is None."""
+        output, labels = self.plan.description.output, self.plan.labels
+        keep = Keep(
+            top=self.plan.top if top is None else top,
+            threshold=self.plan.threshold if threshold is None else threshold,
+        )
+        if isinstance(output, ClassOutput):
+            return label_scores(outputs[0], output=output, labels=labels, keep=keep), None
+        return None, boxes(outputs, output=output, labels=labels, window=window, keep=keep)
+
+    def info(self) -> ModelInfo:
+        """What is told about this model."""
+        plan, description = self.plan, self.plan.description
+        expanded = expand(plan.recipe)
+        output = description.output
+        classifies = isinstance(output, ClassOutput)
+        return ModelInfo(
+            name=self.name,
+            version=self.version,
+            title=plan.card.title or self.name,
+            description=plan.card.description,
+            task=plan.task,
+            file=plan.card.file.name,
+            format=description.format.value,
+            writer=description.writer,
+            engine=plan.engine,
+            engine_reason=plan.engine_reason,
+            precision=self._engine.precision if self._engine else "f32",
+            health=self.health,
+            input=_input_info(plan.target),
+            recipe=expanded,
+            recipe_is_guess=plan.recipe_is_guess,
+            recipe_reasons=plan.recipe_reasons,
+            recipe_override=plan.recipe_override,
+            view=dict(expanded["view"]) if isinstance(expanded.get("view"), dict) else {},
+            labels=plan.labels,
+            labels_source=plan.labels_source,
+            activation=output.activation.value if classifies else None,
+            activation_reason=output.reason if classifies else "",
+            top=plan.top,
+            threshold=plan.threshold,
+            warnings=(*plan.warnings, *description.notes),
+            parameters=sum(layer.parameters for layer in description.layers) or None,
+        )
+
+
+def _input_info(image: ImageInput) -> InputInfo:
+    return InputInfo(
+        name=image.tensor.name,
+        shape=image.tensor.shape,
+        dtype=image.tensor.dtype,
+        layout=image.layout,
+        height=image.height,
+        width=image.width,
+        channels=image.channels,
+        batch=image.batch,
+    )

@@ -1,0 +1,148 @@
+"""How a model will be served: its description, labels, recipe and engine, each with its reason.
+
+``inspect`` prints a plan, ``serve`` and ``predict`` carry it out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from tintype.engines.catalog import choose
+from tintype.errors import CardError
+from tintype.imaging.recipe import Recipe, parse_recipe
+from tintype.modelfiles.description import ModelDescription
+from tintype.modelfiles.labels import find_labels, fit_labels, read_labels
+from tintype.modelfiles.open import describe
+from tintype.models.card import Card
+from tintype.models.recipes.choose import RecipeChoice, choose_recipe
+from tintype.types import ClassOutput, DetectionOutput, ImageInput, Task
+
+_USUAL_SIDE = 224
+_DETECT_TOP, _DETECT_THRESHOLD = 100, 0.3
+_CLASSIFY_TOP = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelPlan:
+    """One model, ready to be loaded. ``warnings`` are sentences for the one who starts it."""
+
+    card: Card
+    description: ModelDescription
+    target: ImageInput
+    labels: tuple[str, ...]
+    labels_source: str
+    recipe: Recipe
+    recipe_is_guess: bool
+    recipe_reasons: tuple[str, ...]
+    recipe_override: str
+    engine: str
+    engine_reason: str
+    top: int
+    threshold: float | None
+    warnings: tuple[str, ...]
+
+    @property
+    def task(self) -> Task:
+        """Labels or boxes, told by the output."""
+        is_detector = isinstance(self.description.output, DetectionOutput)
+        return Task.DETECT if is_detector else Task.CLASSIFY
+
+
+def plan_model(card: Card) -> ModelPlan:
+    """Read the model file and decide how to serve it. Raises ModelFileError, SettingsError."""
+    description = describe(card.file, options=card.read)
+    labels, source, remark = _labels(card, description)
+    choice, recipe = _recipe(card, description)
+    target, size_warning = _target(card, description, recipe)
+    engine, engine_reason = (
+        (card.engine, "set by the card or a flag") if card.engine else choose(description.graph)
+    )
+    detects = isinstance(description.output, DetectionOutput)
+    plan = ModelPlan(
+        card=card,
+        description=description,
+        target=target,
+        labels=labels,
+        labels_source=source,
+        recipe=recipe,
+        recipe_is_guess=choice.is_guess,
+        recipe_reasons=choice.reasons,
+        recipe_override=_override_line(card, choice),
+        engine=engine,
+        engine_reason=engine_reason,
+        top=card.top or (_DETECT_TOP if detects else _CLASSIFY_TOP),
+        threshold=_DETECT_THRESHOLD if card.threshold is None and detects else card.threshold,
+        warnings=tuple(text for text in (remark, size_warning) if text),
+    )
+    if card.task is not None and card.task is not plan.task:
+        raise CardError(
+            f"the card of {card.name!r} says task = {card.task.value!r}, "
+            f"but the file answers with {'boxes' if detects else 'labels'}"
+        )
+    return plan
+
+
+def _labels(card: Card, description: ModelDescription) -> tuple[tuple[str, ...], str, str | None]:
+    """Labels, where they come from, and a remark when they do not fit."""
+    found, source = card.class_names or None, "the model card"
+    if found is None and card.labels is not None:
+        found, source = read_labels(card.labels), card.labels.name
+    if found is None and description.labels_in_file is not None:
+        found, source = description.labels_in_file, "the model file"
+    if found is None:
+        beside = find_labels(card.file)
+        found, source = (None, "none") if beside is None else (read_labels(beside), beside.name)
+    fitted = fit_labels(found, output=description.output)
+    return fitted.labels, source, fitted.remark
+
+
+def _recipe(card: Card, description: ModelDescription) -> tuple[RecipeChoice, Recipe]:
+    """The choice with its reasons, and the recipe it comes to with the card's own words on top."""
+    if "preset" in card.recipe:
+        choice = RecipeChoice(
+            settings=card.recipe,
+            is_guess=False,
+            reasons=(f"{card.recipe['preset']}, because the card or a flag says so",),
+            alternatives=(),
+        )
+    else:
+        choice = choose_recipe(description)
+        if card.recipe:
+            named = ", ".join(card.recipe)
+            choice = replace(
+                choice,
+                settings={**choice.settings, **card.recipe},
+                reasons=(f"{named}: because the card or a flag says so", *choice.reasons),
+            )
+    view = {"view": card.view} if card.view else {}
+    return choice, parse_recipe({**choice.settings, **view})
+
+
+def _target(
+    card: Card, description: ModelDescription, recipe: Recipe
+) -> tuple[ImageInput, str | None]:
+    """The input with a size to feed, where the file takes any and the recipe resizes."""
+    image = description.image
+    if image.height is not None and image.width is not None:
+        return image, None
+    if card.size is not None:
+        return replace(image, height=card.size.height, width=card.size.width), None
+    if recipe.geometry.mode == "none":
+        return image, None
+    warning = (
+        f"the file takes pictures of any size; {_USUAL_SIDE} x {_USUAL_SIDE} is a guess. "
+        "Set it in model.toml: [size] height = ..., width = ..."
+    )
+    sides = {"height": image.height or _USUAL_SIDE, "width": image.width or _USUAL_SIDE}
+    return replace(image, **sides), warning
+
+
+def _override_line(card: Card, choice: RecipeChoice) -> str:
+    other = choice.alternatives[0][0] if choice.alternatives else "keras-load-img"
+    return f"tintype serve {card.file.name} --recipe {other}"
+
+
+def class_output(plan: ModelPlan) -> ClassOutput | None:
+    """The classifier's output, or None for a detector."""
+    output = plan.description.output
+    return output if isinstance(output, ClassOutput) else None

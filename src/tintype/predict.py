@@ -1,0 +1,239 @@
+"""The one use case: a picture goes in, a prediction comes out. Every front door calls it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from tintype.batching.gate import ByteGate
+from tintype.errors import ModelUnavailable, ServingError, UnknownModel
+from tintype.imaging.decode import Pixels, decode, decoded_bytes
+from tintype.imaging.explain import seen
+from tintype.imaging.header import Header, read_header
+from tintype.imaging.limits import DecodeLimits
+from tintype.imaging.prepare import prepare
+from tintype.imaging.recipe import Decode
+from tintype.models.host import ModelHost
+from tintype.models.info import Health, ModelInfo
+from tintype.results.detect import Window
+from tintype.types import (
+    Explain,
+    Point,
+    Prediction,
+    Result,
+    ResultError,
+    Seconds,
+    SeenInput,
+    Tensor,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PredictRequest:
+    """One picture and what is asked of it.
+
+    No ``models`` asks every served model, no ``points`` looks at the whole picture (or at its
+    middle, where a model looks at a part). ``top`` and ``threshold`` (0..1) override the card.
+    """
+
+    image: bytes
+    models: tuple[str, ...] = ()
+    points: tuple[Point, ...] = ()
+    top: int | None = None
+    threshold: float | None = None
+    explain: frozenset[Explain] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PredictPolicy:
+    """How long a request may take, from its arrival to its answer, in seconds."""
+
+    deadline_seconds: float = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Question:
+    """One model asked about one point: the row to run, and what the model saw if asked."""
+
+    host: ModelHost
+    point: Point | None
+    row: Tensor
+    window: Window
+    input: SeenInput | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Prepared:
+    """A picture made ready for every model asked, with the seconds it took."""
+
+    picture: Pixels
+    questions: tuple[_Question, ...]
+    decode_seconds: float
+    prepare_seconds: float
+
+
+class Predictor:
+    """Answers pictures with the models it was given. Owns no threads and no models."""
+
+    def __init__(
+        self,
+        hosts: tuple[ModelHost, ...],
+        *,
+        pool: ThreadPoolExecutor,
+        gate: ByteGate,
+        limits: DecodeLimits,
+        policy: PredictPolicy,
+    ) -> None:
+        self._hosts = {host.name: host for host in hosts}
+        self._pool = pool
+        self._gate = gate
+        self._limits = limits
+        self._policy = policy
+
+    def models(self) -> tuple[ModelInfo, ...]:
+        """Every served model, in the order given."""
+        return tuple(host.info() for host in self._hosts.values())
+
+    def model(self, name: str) -> ModelInfo:
+        """One served model. Raises UnknownModel."""
+        return self._host(name).info()
+
+    def ready(self) -> bool:
+        """Whether every model is loaded and warm."""
+        return all(host.health is Health.READY for host in self._hosts.values())
+
+    async def predict(self, request: PredictRequest) -> Prediction:
+        """Answer one picture.
+
+        A model that fails leaves an error in its own result. Raises ImageError, RequestError, and
+        a ServingError when no model at all could answer.
+        """
+        begun = time.monotonic()
+        deadline = begun + self._policy.deadline_seconds
+        hosts = self._asked(request.models)
+        header = read_header(request.image, limits=self._limits)
+        ways = {host.recipe.decode for host in hosts}
+        async with self._gate.hold(decoded_bytes(header) * len(ways), deadline=deadline):
+            prepared = await asyncio.get_running_loop().run_in_executor(
+                self._pool, _prepare_all, request, header, hosts
+            )
+        answers = await asyncio.gather(
+            *(self._ask(question, request, deadline) for question in prepared.questions)
+        )
+        _raise_if_none_answered(answers)
+        return Prediction(
+            id=uuid.uuid4().hex,
+            image=prepared.picture.facts,
+            results=tuple(answer.result for answer in answers),
+            seconds=Seconds(
+                decode=prepared.decode_seconds,
+                prepare=prepared.prepare_seconds,
+                queue=max(answer.queue_seconds for answer in answers),
+                run=max(answer.run_seconds for answer in answers),
+                total=time.monotonic() - begun,
+            ),
+        )
+
+    def _host(self, name: str) -> ModelHost:
+        host = self._hosts.get(name)
+        if host is None:
+            raise UnknownModel(
+                f"no model {name!r} is served; served are: {', '.join(self._hosts)}",
+                hint="GET /api/models lists them",
+            )
+        return host
+
+    def _asked(self, names: tuple[str, ...]) -> tuple[ModelHost, ...]:
+        if not self._hosts:
+            raise ModelUnavailable("no model is served")
+        if not names:
+            return tuple(self._hosts.values())
+        return tuple(self._host(name) for name in dict.fromkeys(names))
+
+    async def _ask(
+        self, question: _Question, request: PredictRequest, deadline: float
+    ) -> _Answered:
+        host = question.host
+        begun = time.monotonic()
+        try:
+            answer = await host.submit(question.row, deadline=deadline)
+            labels, boxes = host.read_out(
+                answer.outputs, window=question.window, top=request.top, threshold=request.threshold
+            )
+        except ServingError as error:
+            failure, labels, boxes, queue, run = error, None, None, 0.0, 0.0
+        else:
+            failure, queue, run = None, answer.queue_seconds, answer.run_seconds
+        return _Answered(
+            result=Result(
+                model=host.name,
+                version=host.version,
+                task=host.task,
+                point=question.point,
+                labels=labels,
+                boxes=boxes,
+                error=failure and ResultError(type=failure.type, detail=failure.message),
+                seconds=time.monotonic() - begun,
+                input=question.input,
+            ),
+            failure=failure,
+            queue_seconds=queue,
+            run_seconds=run,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Answered:
+    """One question's result, and the error behind a failed one."""
+
+    result: Result
+    failure: ServingError | None
+    queue_seconds: float
+    run_seconds: float
+
+
+def _raise_if_none_answered(answers: list[_Answered]) -> None:
+    failures = [answer.failure for answer in answers if answer.failure is not None]
+    if len(failures) == len(answers):
+        raise failures[0]
+
+
+def _prepare_all(
+    request: PredictRequest, header: Header, hosts: tuple[ModelHost, ...]
+) -> _Prepared:
+    """Decode once for every way of decoding that a model wants, then make every row."""
+    begun = time.monotonic()
+    pictures: dict[Decode, Pixels] = {}
+    for host in hosts:
+        how = host.recipe.decode
+        if how not in pictures:
+            pictures[how] = decode(request.image, header=header, how=how)
+    decoded = time.monotonic()
+    points = request.points or (None,)
+    questions = tuple(
+        _question(host, pictures[host.recipe.decode], point, explain="input" in request.explain)
+        for host in hosts
+        for point in points
+    )
+    return _Prepared(
+        picture=next(iter(pictures.values())),
+        questions=questions,
+        decode_seconds=decoded - begun,
+        prepare_seconds=time.monotonic() - decoded,
+    )
+
+
+def _question(host: ModelHost, picture: Pixels, point: Point | None, *, explain: bool) -> _Question:
+    row = prepare(picture.array, recipe=host.recipe, target=host.target, point=point)
+    return _Question(
+        host=host,
+        point=point,
+        row=row,
+        window=seen_window(
+            picture.array.shape, recipe=host.recipe, target=host.target, point=point
+        ),
+        input=seen(row, recipe=host.recipe, target=host.target) if explain else None,
+    )

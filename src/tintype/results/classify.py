@@ -1,0 +1,62 @@
+"""Raw numbers of a classifier -> labels with scores."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tintype.errors import EngineFailed
+from tintype.results.keep import Keep
+from tintype.types import Activation, ClassOutput, Float32Array, LabelScore
+
+
+def label_scores(
+    row: Float32Array,
+    *,
+    output: ClassOutput,
+    labels: tuple[str, ...],
+    keep: Keep,
+) -> tuple[LabelScore, ...]:
+    """The labels of one picture worth keeping, best first.
+
+    ``row`` holds ``output.classes`` raw numbers in any shape. Equal scores keep the order of the
+    labels. Raises EngineFailed when the model answered something that is no number.
+    """
+    scores = probabilities(row.reshape(-1), activation=output.activation)
+    order = np.argsort(-scores, kind="stable")[: keep.top]
+    return tuple(
+        LabelScore(index=int(i), label=labels[i], score=float(scores[i]))
+        for i in order
+        if keep.allows(float(scores[i]))
+    )
+
+
+def probabilities(row: Float32Array, *, activation: Activation) -> Float32Array:
+    """Scores 0..1 from raw numbers (classes,), one entry a label.
+
+    One number alone is the score of the second of two labels: a sigmoid unit answers how much
+    the picture is of class 1 (Keras' ``class_mode="binary"``), so class 0 gets the rest.
+    """
+    if not np.isfinite(row).all():
+        raise EngineFailed(
+            "the model answered NaN or infinity instead of scores",
+            hint="its weights or the recipe may not fit: look at `tintype inspect`",
+        )
+    if row.size == 1:
+        one = row if activation is not Activation.LOGITS else _sigmoid(row)
+        return np.concatenate([1 - one, one])
+    if activation is Activation.LOGITS:
+        return _softmax(row)
+    if activation is Activation.LOG_SOFTMAX:
+        return np.exp(row)
+    return row
+
+
+def _sigmoid(x: Float32Array) -> Float32Array:
+    # exp of a negative number only, so that nothing overflows
+    e = np.exp(-np.abs(x))
+    return np.where(x >= 0, 1 / (1 + e), e / (1 + e)).astype(np.float32)
+
+
+def _softmax(x: Float32Array) -> Float32Array:
+    e = np.exp(x - x.max())
+    return (e / e.sum()).astype(np.float32)

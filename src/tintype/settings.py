@@ -1,0 +1,162 @@
+"""Everything a person can set, read from the outside once.
+
+The order, later wins: the defaults beside the code they govern, ``tintype.toml``, environment
+variables ``TINTYPE_<SECTION>_<NAME>``, flags. An unknown name is refused with the nearest known.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from tintype.batching.policy import BatchPolicy
+from tintype.engines.engine import EngineOptions
+from tintype.errors import SettingsError
+from tintype.imaging.limits import DecodeLimits
+from tintype.predict import PredictPolicy
+from tintype.web.uploads import UploadLimits
+
+_PREFIX = "TINTYPE_"
+_NOT_SETTINGS = frozenset({"TINTYPE_TEST_DATA", "TINTYPE_CHROMIUM", "TINTYPE_NO_SKIPS"})
+"""Variables of the test suite, which share the prefix."""
+_MEBIBYTE = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerSettings:
+    """Where to listen. ``port`` 0 takes any free one."""
+
+    host: str = "127.0.0.1"
+    port: int = 8000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemorySettings:
+    """Memory set aside for decoded pictures in flight, in MiB."""
+
+    pictures_mib: int = 1024
+
+    @property
+    def picture_bytes(self) -> int:
+        """The same in bytes."""
+        return self.pictures_mib * _MEBIBYTE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """All settings, a section each."""
+
+    server: ServerSettings = field(default_factory=ServerSettings)
+    uploads: UploadLimits = field(default_factory=UploadLimits)
+    images: DecodeLimits = field(default_factory=DecodeLimits)
+    memory: MemorySettings = field(default_factory=MemorySettings)
+    requests: PredictPolicy = field(default_factory=PredictPolicy)
+    batching: BatchPolicy = field(default_factory=BatchPolicy)
+    engine: EngineOptions = field(default_factory=EngineOptions)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """One setting as a person names it, with the value that holds."""
+
+    section: str
+    name: str
+    value: str | int | float | bool
+
+    @property
+    def variable(self) -> str:
+        """Its environment variable."""
+        return f"{_PREFIX}{self.section}_{self.name}".upper()
+
+
+def all_settings(settings: Settings) -> Iterator[Setting]:
+    """Every setting with its value, section by section."""
+    for section in fields(settings):
+        part = getattr(settings, section.name)
+        for each in fields(part):
+            yield Setting(section=section.name, name=each.name, value=getattr(part, each.name))
+
+
+def read_settings(
+    *,
+    file: Path | None = None,
+    environment: Mapping[str, str] = os.environ,
+    flags: Mapping[str, object] | None = None,
+) -> Settings:
+    """Read file, environment and flags (``section.name`` -> value, None ignored), in that order.
+
+    Raises SettingsError naming where the value came from and what was expected.
+    """
+    settings = Settings()
+    for where, pairs in (
+        (str(file), _from_file(file) if file else {}),
+        ("the environment", _from_environment(environment)),
+        ("the command line", {k: v for k, v in (flags or {}).items() if v is not None}),
+    ):
+        for dotted, value in pairs.items():
+            settings = _with(settings, dotted, value, where=where)
+    return settings
+
+
+def _from_file(path: Path) -> dict[str, object]:
+    try:
+        table = tomllib.loads(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(f"cannot read the settings file {path}: {error}") from error
+    pairs: dict[str, object] = {}
+    for section, part in table.items():
+        if not isinstance(part, dict):
+            raise SettingsError(f"{path}: {section!r} must be a section such as [server]")
+        pairs.update({f"{section}.{name}": value for name, value in part.items()})
+    return pairs
+
+
+def _from_environment(environment: Mapping[str, str]) -> dict[str, object]:
+    known = {setting.variable: setting for setting in all_settings(Settings())}
+    pairs: dict[str, object] = {}
+    for variable, value in environment.items():
+        if not variable.startswith(_PREFIX) or variable in _NOT_SETTINGS:
+            continue
+        if variable not in known:
+            raise SettingsError(f"unknown variable {variable}{_nearest(variable, list(known))}")
+        pairs[f"{known[variable].section}.{known[variable].name}"] = value
+    return pairs
+
+
+def _with(settings: Settings, dotted: str, value: object, *, where: str) -> Settings:
+    section, _, name = dotted.partition(".")
+    known = [f"{setting.section}.{setting.name}" for setting in all_settings(settings)]
+    if dotted not in known:
+        raise SettingsError(f"unknown setting {dotted!r} in {where}{_nearest(dotted, known)}")
+    part: Any = getattr(settings, section)
+    converted = _converted(value, like=getattr(part, name), dotted=dotted, where=where)
+    changes: dict[str, Any] = {section: replace(part, **{name: converted})}
+    return replace(settings, **changes)
+
+
+def _converted(value: object, *, like: object, dotted: str, where: str) -> object:
+    kind = type(like)
+    text = str(value)
+    try:
+        if isinstance(like, bool):
+            return {"true": True, "1": True, "false": False, "0": False}[text.lower()]
+        if isinstance(like, int | float):
+            number = kind(text)
+            if number >= 0:
+                return number
+        else:
+            return text
+    except (KeyError, ValueError):
+        pass
+    wanted = {bool: "true or false", int: "a whole number", float: "a number"}[kind]
+    raise SettingsError(f"{dotted} = {value!r} in {where}: expected {wanted}, 0 or more")
+
+
+def _nearest(name: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    return f"; did you mean {near[0]}?" if near else f"; known are {', '.join(known)}"

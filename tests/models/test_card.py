@@ -1,0 +1,110 @@
+"""What model.toml says, and what it may not say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tintype.errors import CardError
+from tintype.models.card import bare_card, read_card
+from tintype.types import Task
+
+FULL = """
+name = "pets"
+title = "Pets"
+description = "Cats and dogs"
+version = "3"
+file = "model.keras"
+labels = "labels.txt"
+task = "classify"
+top = 2
+threshold = 0.1
+engine = "openvino"
+
+[recipe]
+preset = "keras-load-img"
+
+[view]
+kind = "whole"
+
+[size]
+height = 96
+width = 128
+
+[read]
+signature = "serving_default"
+"""
+
+
+def card_of(tmp_path: Path, text: str):
+    path = tmp_path / "model.toml"
+    path.write_text(text)
+    return read_card(path)
+
+
+def test_a_full_card_is_read(tmp_path: Path):
+    """Every key arrives, files are found beside the card."""
+    card = card_of(tmp_path, FULL)
+    assert ("pets", "3", tmp_path / "model.keras", tmp_path / "labels.txt", Task.CLASSIFY) == (
+        card.name,
+        card.version,
+        card.file,
+        card.labels,
+        card.task,
+    )
+    assert (2, 0.1, 96, 128, "serving_default") == (
+        card.top,
+        card.threshold,
+        card.size.height,
+        card.size.width,
+        card.read.signature,
+    )
+
+
+def test_a_card_without_a_name_is_named_after_its_folder(tmp_path: Path):
+    """The folder is the model's name."""
+    assert tmp_path.name == card_of(tmp_path, 'file = "m.onnx"').name
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "'file' is missing"),
+        ('file = "m"\nlabel = "x"', "unknown key 'label'; did you mean 'labels'"),
+        ('file = "m"\ntop = 0', "'top' must be a whole number from 1"),
+        ('file = "m"\ntop = 1.5', "'top' must be a whole number"),
+        ('file = "m"\nthreshold = 2', "'threshold' must be a number from 0 to 1"),
+        ('file = "m"\ntask = "paint"', "'task' must be one of classify, detect"),
+        ('file = "m"\nrecipe = "x"', "'recipe' must be a table"),
+        ('file = "m"\n[size]\nheight = 3', "needs both"),
+        ('file = "m"\n[read]\nimput = "x"', "unknown key 'read.imput'; did you mean 'input'"),
+        ('file = "m"\nclass_names = [1]', "must be a list of texts"),
+        ("file = ", "is no TOML"),
+    ],
+)
+def test_a_wrong_card_is_told_in_words(tmp_path: Path, text: str, said: str):
+    """The message names the card, the key and what was expected."""
+    with pytest.raises(CardError, match=said) as raised:
+        card_of(tmp_path, text)
+    assert str(tmp_path / "model.toml") in raised.value.message
+
+
+def test_a_card_that_is_not_there_is_told(tmp_path: Path):
+    """No traceback for a missing file."""
+    with pytest.raises(CardError, match="cannot read"):
+        read_card(tmp_path / "model.toml")
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("pets/keras_model.h5", "keras_model"),
+        ("pets/model.tflite", "pets"),
+        ("pets/saved_model", "pets"),
+        ("pets/flowers.onnx", "flowers"),
+    ],
+)
+def test_a_bare_file_is_named_after_itself_or_its_folder(path: str, name: str):
+    """A file name that says nothing gives way to the folder's."""
+    assert name == bare_card(Path(path)).name

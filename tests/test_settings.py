@@ -1,0 +1,76 @@
+"""Settings come from file, environment and flags, later wins, unknown names are refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tintype.errors import SettingsError
+from tintype.settings import Settings, all_settings, read_settings
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "tintype.toml"
+    path.write_text('[server]\nport = 9000\nhost = "0.0.0.0"\n[images]\nmax_pixels = 1000\n')
+    return path
+
+
+def test_defaults_hold_where_nothing_is_said():
+    """No file, no variable, no flag: the defaults."""
+    assert Settings() == read_settings(environment={})
+
+
+def test_later_sources_win(file: Path):
+    """Flags over environment over file over defaults, setting by setting."""
+    settings = read_settings(
+        file=file, environment={"TINTYPE_SERVER_PORT": "9001"}, flags={"server.port": 9002}
+    )
+    assert (9002, "0.0.0.0", 1000) == (
+        settings.server.port,
+        settings.server.host,
+        settings.images.max_pixels,
+    )
+
+
+def test_a_flag_not_given_changes_nothing(file: Path):
+    """None means the flag was not there."""
+    settings = read_settings(file=file, environment={}, flags={"server.port": None})
+    assert 9000 == settings.server.port
+
+
+@pytest.mark.parametrize("setting", all_settings(Settings()), ids=lambda s: s.variable)
+def test_every_setting_has_a_variable(setting):
+    """Each setting can be moved by its environment variable."""
+    value = {True: "false", False: "true"}.get(setting.value, "7")
+    settings = read_settings(environment={setting.variable: value})
+    moved = {s.variable: s.value for s in all_settings(settings)}[setting.variable]
+    assert type(setting.value)(7 if value == "7" else value == "true") == moved
+
+
+def test_unknown_variable_names_the_nearest():
+    """A slip of the finger is answered with the known name."""
+    with pytest.raises(SettingsError, match="did you mean TINTYPE_SERVER_PORT"):
+        read_settings(environment={"TINTYPE_SERVER_PROT": "1"})
+
+
+def test_unknown_key_names_the_nearest(file: Path):
+    """The same for the file."""
+    file.write_text("[server]\nprot = 1\n")
+    with pytest.raises(SettingsError, match=r"server\.port"):
+        read_settings(file=file, environment={})
+
+
+@pytest.mark.parametrize("value", ["many", "-1", "1.5"])
+def test_a_value_of_the_wrong_kind_is_told(value: str):
+    """The message says which setting, where from and what was expected."""
+    with pytest.raises(SettingsError, match=r"server\.port = .* the environment: expected a whole"):
+        read_settings(environment={"TINTYPE_SERVER_PORT": value})
+
+
+def test_a_broken_file_is_an_error_in_words(file: Path):
+    """No traceback for a file that is no TOML."""
+    file.write_text("= 1")
+    with pytest.raises(SettingsError, match="cannot read the settings file"):
+        read_settings(file=file, environment={})
