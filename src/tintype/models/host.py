@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
@@ -16,9 +17,9 @@ from tintype.errors import ModelUnavailable
 from tintype.imaging.prepare import prepare
 from tintype.imaging.recipe import Recipe, expand
 from tintype.models.info import Health, InputInfo, ModelInfo
-from tintype.models.plan import ModelPlan
+from tintype.models.plan import ModelPlan, class_output
 from tintype.results.classify import label_scores
-from tintype.results.detect import Window, boxes
+from tintype.results.detect import boxes
 from tintype.results.keep import Keep
 from tintype.types import (
     Box,
@@ -28,9 +29,18 @@ from tintype.types import (
     LabelScore,
     Task,
     Tensor,
+    Window,
 )
 
 _ANY_SIZE_SIDE = 320
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What a model says of one picture: labels or boxes, never both."""
+
+    labels: tuple[LabelScore, ...] | None = None
+    boxes: tuple[Box, ...] | None = None
 
 
 class ModelHost:
@@ -123,23 +133,23 @@ class ModelHost:
         window: Window,
         top: int | None,
         threshold: float | None,
-    ) -> tuple[tuple[LabelScore, ...] | None, tuple[Box, ...] | None]:
-        """Labels or boxes from one picture's raw outputs; the other is None."""
+    ) -> Found:
+        """Labels or boxes from one picture's raw outputs. Raises EngineFailed."""
         output, labels = self.plan.description.output, self.plan.labels
         keep = Keep(
             top=self.plan.top if top is None else top,
             threshold=self.plan.threshold if threshold is None else threshold,
         )
         if isinstance(output, ClassOutput):
-            return label_scores(outputs[0], output=output, labels=labels, keep=keep), None
-        return None, boxes(outputs, output=output, labels=labels, window=window, keep=keep)
+            return Found(labels=label_scores(outputs[0], output=output, labels=labels, keep=keep))
+        return Found(boxes=boxes(outputs, output=output, labels=labels, window=window, keep=keep))
 
     def info(self) -> ModelInfo:
         """What is told about this model."""
         plan, description = self.plan, self.plan.description
-        expanded = expand(plan.recipe)
-        output = description.output
-        classifies = isinstance(output, ClassOutput)
+        recipe = expand(plan.recipe)
+        view = recipe.pop("view")
+        output = class_output(plan)
         return ModelInfo(
             name=self.name,
             version=self.version,
@@ -154,15 +164,15 @@ class ModelHost:
             precision=self._engine.precision if self._engine else "f32",
             health=self.health,
             input=_input_info(plan.target),
-            recipe=expanded,
+            recipe=recipe,
             recipe_is_guess=plan.recipe_is_guess,
             recipe_reasons=plan.recipe_reasons,
             recipe_override=plan.recipe_override,
-            view=dict(expanded["view"]) if isinstance(expanded.get("view"), dict) else {},
+            view=view if isinstance(view, dict) else {},
             labels=plan.labels,
             labels_source=plan.labels_source,
-            activation=output.activation.value if classifies else None,
-            activation_reason=output.reason if classifies else "",
+            activation=output.activation.value if output else None,
+            activation_reason=output.reason if output else "",
             top=plan.top,
             threshold=plan.threshold,
             warnings=(*plan.warnings, *description.notes),

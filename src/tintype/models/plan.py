@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from tintype.engines.catalog import choose
 from tintype.errors import CardError
-from tintype.imaging.recipe import Recipe, parse_recipe
+from tintype.imaging.recipe import Recipe, decode_for, parse_recipe
 from tintype.modelfiles.description import ModelDescription
 from tintype.modelfiles.labels import find_labels, fit_labels, read_labels
 from tintype.modelfiles.open import describe
@@ -64,7 +64,7 @@ def plan_model(card: Card) -> ModelPlan:
         target=target,
         labels=labels,
         labels_source=source,
-        recipe=recipe,
+        recipe=replace(recipe, decode=decode_for(recipe, target=target)),
         recipe_is_guess=choice.is_guess,
         recipe_reasons=choice.reasons,
         recipe_override=_override_line(card, choice),
@@ -133,8 +133,8 @@ def _target(
         f"the file takes pictures of any size; {_USUAL_SIDE} x {_USUAL_SIDE} is a guess. "
         "Set it in model.toml: [size] height = ..., width = ..."
     )
-    sides = {"height": image.height or _USUAL_SIDE, "width": image.width or _USUAL_SIDE}
-    return replace(image, **sides), warning
+    height, width = image.height or _USUAL_SIDE, image.width or _USUAL_SIDE
+    return replace(image, height=height, width=width), warning
 
 
 def _override_line(card: Card, choice: RecipeChoice) -> str:
