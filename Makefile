@@ -28,16 +28,16 @@ format: .venv/installed-dev ## Write the format
 	$(BIN)/ruff check --fix .
 
 docs: .venv/installed-dev ## Build the documentation into site/
-	$(BIN)/python docs/build.py
+	$(BIN)/mkdocs build -q
 
 screenshots: .venv/installed-dev ## Take the pictures of the page anew
 	$(BIN)/python docs/screenshots.py
 
 formats: .venv/installed-dev ## Make docs/reference/formats.md anew from a test run
-	$(BIN)/python docs/formats.py
+	TINTYPE_WRITE_FORMATS=1 $(BIN)/pytest -q tests/end_to_end/test_formats.py
 
 lock: .venv/bin/uv ## Pin every dependency by name, version and hash
-	$(COMPILE) --group build --group test --group check pyproject.toml -o requirements-dev.txt
+	$(COMPILE) --group build --group test --group check --group docs pyproject.toml -o requirements-dev.txt
 	$(COMPILE) --group build -c requirements-dev.txt pyproject.toml -o requirements.txt
 
 clean: ## Remove what the other commands made

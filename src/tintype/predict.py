@@ -16,9 +16,9 @@ from tintype.imaging.header import Header, read_header
 from tintype.imaging.limits import DecodeLimits
 from tintype.imaging.prepare import prepare
 from tintype.imaging.recipe import Decode
-from tintype.models.host import ModelHost
+from tintype.imaging.window import seen_window
+from tintype.models.host import Found, ModelHost
 from tintype.models.info import Health, ModelInfo
-from tintype.results.detect import Window
 from tintype.types import (
     Explain,
     Point,
@@ -28,6 +28,7 @@ from tintype.types import (
     Seconds,
     SeenInput,
     Tensor,
+    Window,
 )
 
 
@@ -158,24 +159,27 @@ class Predictor:
     ) -> _Answered:
         host = question.host
         begun = time.monotonic()
+        failure: ServingError | None = None
+        found, queue, run = Found(), 0.0, 0.0
         try:
             answer = await host.submit(question.row, deadline=deadline)
-            labels, boxes = host.read_out(
+            queue, run = answer.queue_seconds, answer.run_seconds
+            found = host.read_out(
                 answer.outputs, window=question.window, top=request.top, threshold=request.threshold
             )
         except ServingError as error:
-            failure, labels, boxes, queue, run = error, None, None, 0.0, 0.0
-        else:
-            failure, queue, run = None, answer.queue_seconds, answer.run_seconds
+            failure = error
         return _Answered(
             result=Result(
                 model=host.name,
                 version=host.version,
                 task=host.task,
                 point=question.point,
-                labels=labels,
-                boxes=boxes,
-                error=failure and ResultError(type=failure.type, detail=failure.message),
+                labels=found.labels,
+                boxes=found.boxes,
+                error=None
+                if failure is None
+                else ResultError(type=failure.type, detail=failure.message),
                 seconds=time.monotonic() - begun,
                 input=question.input,
             ),
@@ -233,7 +237,11 @@ def _question(host: ModelHost, picture: Pixels, point: Point | None, *, explain:
         point=point,
         row=row,
         window=seen_window(
-            picture.array.shape, recipe=host.recipe, target=host.target, point=point
+            width=picture.facts.width,
+            height=picture.facts.height,
+            recipe=host.recipe,
+            target=host.target,
+            point=point,
         ),
         input=seen(row, recipe=host.recipe, target=host.target) if explain else None,
     )

@@ -22,7 +22,9 @@ from tintype.predict import PredictPolicy
 from tintype.web.uploads import UploadLimits
 
 _PREFIX = "TINTYPE_"
-_NOT_SETTINGS = frozenset({"TINTYPE_TEST_DATA", "TINTYPE_CHROMIUM", "TINTYPE_NO_SKIPS"})
+_NOT_SETTINGS = frozenset(
+    {"TINTYPE_TEST_DATA", "TINTYPE_CHROMIUM", "TINTYPE_NO_SKIPS", "TINTYPE_WRITE_FORMATS"}
+)
 """Variables of the test suite, which share the prefix."""
 _MEBIBYTE = 1 << 20
 
@@ -66,7 +68,7 @@ class Setting:
 
     section: str
     name: str
-    value: str | int | float | bool
+    value: str | int | float
 
     @property
     def variable(self) -> str:
@@ -139,21 +141,17 @@ def _with(settings: Settings, dotted: str, value: object, *, where: str) -> Sett
     return replace(settings, **changes)
 
 
-def _converted(value: object, *, like: object, dotted: str, where: str) -> object:
-    kind = type(like)
-    text = str(value)
+def _converted(value: object, *, like: str | float, dotted: str, where: str) -> object:
+    if isinstance(like, str):
+        return str(value)
+    kind = int if isinstance(like, int) else float
     try:
-        if isinstance(like, bool):
-            return {"true": True, "1": True, "false": False, "0": False}[text.lower()]
-        if isinstance(like, int | float):
-            number = kind(text)
-            if number >= 0:
-                return number
-        else:
-            return text
-    except (KeyError, ValueError):
-        pass
-    wanted = {bool: "true or false", int: "a whole number", float: "a number"}[kind]
+        number = kind(str(value))
+    except ValueError:
+        number = -1
+    if number >= 0:
+        return number
+    wanted = "a whole number" if kind is int else "a number"
     raise SettingsError(f"{dotted} = {value!r} in {where}: expected {wanted}, 0 or more")
 
 

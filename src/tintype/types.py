@@ -172,6 +172,19 @@ class Point:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """The rectangle of the upright picture that fills the model's input, in pixels.
+
+    It reaches beyond the picture where the input was padded.
+    """
+
+    left: float
+    top: float
+    width: float
+    height: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LabelScore:
     """One label of a classifier's answer. ``score`` is 0..1."""
 

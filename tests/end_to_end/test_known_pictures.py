@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from tintype.cli.app import app
+from tintype.cli.app import build_app
 
 
 def predict(model: Path, *images: Path) -> list[dict]:
     """The results of the command line, one a picture."""
-    run = CliRunner().invoke(app, ["predict", str(model), *map(str, images), "--json"])
+    run = CliRunner().invoke(
+        build_app("predict"), ["predict", str(model), *map(str, images), "--json"]
+    )
     assert 0 == run.exit_code, run.stderr
     return [json.loads(line)["results"][0] for line in run.stdout.splitlines()]
 
@@ -56,11 +58,14 @@ def test_coco_ssd(data_folder: Path):
         ("cat", 0.56, 260, 394, 180, 209),
         ("dog", 0.50, 389, 197, 278, 409),
     ]
-    for (label, score, x, y, width, height), box in zip(published, found, strict=False):
-        assert label == box["label"]
-        assert pytest.approx(score, abs=0.05) == box["score"]
-        corners = [box["x1"], box["y1"], box["x2"], box["y2"]]
-        assert pytest.approx([x, y, x + width, y + height], abs=40) == corners
+    for label, score, x, y, width, height in published:
+        corners = pytest.approx([x, y, x + width, y + height], abs=40)
+        there = [
+            box["score"]
+            for box in found
+            if label == box["label"] and corners == [box[side] for side in ("x1", "y1", "x2", "y2")]
+        ]
+        assert pytest.approx(score, abs=0.05) in there
 
 
 def test_teachable_machine(data_folder: Path):

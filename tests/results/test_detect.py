@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from tintype.errors import EngineFailed
-from tintype.results.detect import Window, boxes
+from tintype.results.detect import boxes
 from tintype.results.keep import Keep
-from tintype.types import DetectionOutput, TensorSpec
+from tintype.types import DetectionOutput, TensorSpec, Window
 
 WHOLE = Window(left=0, top=0, width=200, height=100)
 LABELS = ("cat", "dog")

@@ -6,10 +6,7 @@ import importlib
 import sys
 from typing import Annotated
 
-import click
 import typer
-from typer.core import TyperGroup
-from typer.main import get_command
 
 from tintype import __version__
 from tintype.errors import TintypeError
@@ -23,32 +20,40 @@ VERBS = {
 """Every verb with its one line of help; its code is in the module of the same name."""
 
 
-class LazyVerbs(TyperGroup):
-    """Imports a verb's module only when that verb is called, so that none pays for another."""
+def build_app(*verbs: str) -> typer.Typer:
+    """The command line with the code of ``verbs``; the others are there by name and help only.
 
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        """All verbs, in the order of the table."""
-        return list(VERBS)
+    A verb's imports are most of its start time, so ``main`` asks for the one that is called.
+    """
+    app = typer.Typer(
+        add_completion=False,
+        no_args_is_help=True,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+    )
+    app.callback()(_top)
+    for verb, words in VERBS.items():
+        code = importlib.import_module(f"tintype.cli.{verb}").command if verb in verbs else _absent
+        app.command(name=verb, help=words)(code)
+    return app
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        """The verb's command, or None when there is no such verb."""
-        if cmd_name not in VERBS:
-            return None
-        module = importlib.import_module(f"tintype.cli.{cmd_name}")
-        single = typer.Typer(add_completion=False, rich_markup_mode=None)
-        single.command(name=cmd_name, help=VERBS[cmd_name])(module.command)
-        command: click.Command = get_command(single)
-        return command
+
+def main() -> None:
+    """Entry point: 0 fine, 1 a mendable error in words, 2 bad usage, 130 interrupted."""
+    called = [word for word in sys.argv[1:2] if word in VERBS]
+    try:
+        build_app(*called)()
+    except TintypeError as error:
+        typer.echo(f"error: {error.message}", err=True)
+        if error.hint:
+            typer.echo(f"hint: {error.hint}", err=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
 
 
-app = typer.Typer(
-    cls=LazyVerbs,
-    add_completion=False,
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    help="Serve a trained image model from its file.",
-)
+def _absent() -> None:
+    """Stands for a verb that was not called."""
 
 
 def _print_version(wanted: bool) -> None:  # noqa: FBT001 - typer calls it with the flag's value
@@ -57,8 +62,7 @@ def _print_version(wanted: bool) -> None:  # noqa: FBT001 - typer calls it with 
         raise typer.Exit
 
 
-@app.callback()
-def top(
+def _top(
     *,
     version: Annotated[
         bool,
@@ -68,20 +72,3 @@ def top(
     ] = False,
 ) -> None:
     """Serve a trained image model from its file."""
-
-
-def main() -> None:
-    """Entry point: 0 fine, 1 a mendable error in words, 2 bad usage, 130 interrupted."""
-    try:
-        app()
-    except TintypeError as error:
-        typer.echo(f"error: {error.message}", err=True)
-        if error.hint:
-            typer.echo(f"hint: {error.hint}", err=True)
-        sys.exit(1)
-    except KeyboardInterrupt:
-        sys.exit(130)
-    except BrokenPipeError:
-        # the reader of our output has gone: nothing to tell it
-        sys.stderr.close()
-        sys.exit(1)

@@ -2,23 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from tintype.errors import EngineFailed
 from tintype.results.keep import Keep
-from tintype.types import Box, DetectionOutput, Float32Array
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Window:
-    """The part of the upright picture that the model saw, in pixels."""
-
-    left: float
-    top: float
-    width: float
-    height: float
+from tintype.types import Box, DetectionOutput, Float32Array, Window
 
 
 def boxes(

@@ -1,0 +1,61 @@
+"""The reference pages say what the code says."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+import typer.main
+
+from tintype.cli.app import VERBS, build_app
+from tintype.imaging.presets import PRESETS
+from tintype.models.card import Card
+from tintype.settings import Settings, all_settings
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+REFERENCE = DOCS / "reference"
+
+
+@pytest.mark.parametrize("setting", [*all_settings(Settings())], ids=lambda s: s.variable)
+def test_every_setting_is_on_its_page_with_its_default(setting):
+    """A row names the setting, its variable and its default."""
+    name = re.escape(f"`{setting.section}.{setting.name}`")
+    row = rf"\| {name} \| `{setting.variable}` \| `{re.escape(str(setting.value))}` \|"
+    assert re.search(row, (REFERENCE / "settings.md").read_text())
+
+
+@pytest.mark.parametrize("verb", [*VERBS])
+def test_every_verb_and_flag_is_on_the_command_line_page(verb: str):
+    """A heading for the verb, and each of its flags under it."""
+    text = (REFERENCE / "cli.md").read_text()
+    section = text.partition(f"## `tintype {verb}`")[2].partition("\n## ")[0]
+    command = typer.main.get_command(build_app(*VERBS)).get_command(None, verb)
+    flags = [option for p in command.params for option in p.opts if option.startswith("--")]
+    assert [] == [flag for flag in flags if f"`{flag}" not in section]
+
+
+@pytest.mark.parametrize("key", [f.name for f in fields(Card)])
+def test_every_key_of_the_card_is_on_its_page(key: str):
+    """Each key of model.toml has its place."""
+    text = (REFERENCE / "card.md").read_text()
+    assert f"`{key}`" in text or f"`[{key}]`" in text
+
+
+@pytest.mark.parametrize("preset", [*PRESETS])
+def test_every_preset_is_on_the_recipe_page(preset: str):
+    """Each preset is explained."""
+    assert f"`{preset}`" in (REFERENCE / "recipes.md").read_text()
+
+
+def test_links_between_pages_lead_somewhere():
+    """No relative link in the docs or the README is broken."""
+    pages = [*DOCS.rglob("*.md"), DOCS.parent / "README.md", DOCS.parent / "CHANGELOG.md"]
+    broken = [
+        f"{page.name}: {target}"
+        for page in pages
+        for target in re.findall(r"\]\((?!https?:|#|mailto:)([^)#\s]+)", page.read_text())
+        if not (page.parent / target).exists()
+    ]
+    assert [] == broken

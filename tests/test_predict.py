@@ -1,0 +1,286 @@
+"""The one use case, with the shipped fake engine: scores follow the mean colour."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tintype.batching.gate import ByteGate
+from tintype.batching.policy import BatchPolicy
+from tintype.engines.engine import EngineOptions
+from tintype.engines.fake import PICTURES, FakeEngine, Gate
+from tintype.errors import (
+    DeadlineExceeded,
+    EngineFailed,
+    ImageTooLarge,
+    ModelUnavailable,
+    UnknownModel,
+    UnsupportedImageFormat,
+)
+from tintype.imaging.limits import DecodeLimits
+from tintype.imaging.recipe import parse_recipe
+from tintype.modelfiles.description import ModelDescription
+from tintype.models.card import Card
+from tintype.models.host import ModelHost
+from tintype.models.info import Health
+from tintype.models.plan import ModelPlan
+from tintype.predict import Predictor, PredictPolicy, PredictRequest
+from tintype.types import (
+    Activation,
+    ClassOutput,
+    Format,
+    Graph,
+    ImageInput,
+    Layout,
+    Point,
+    TensorSpec,
+)
+
+COLOURS = ("red", "green", "blue")
+SCORES = TensorSpec(name="scores", shape=(None, 3))
+
+
+def plan(name: str = "colours", **recipe: object) -> ModelPlan:
+    """A plan whose engine is handed in: red, green or blue on 8 x 8 pixels, 0..1."""
+    target = ImageInput(tensor=PICTURES, layout=Layout.NHWC, height=8, width=8, channels=3)
+    description = ModelDescription(
+        path=Path("colours.onnx"),
+        format=Format.ONNX,
+        writer=None,
+        image=target,
+        output=ClassOutput(tensor=SCORES, classes=3, activation=Activation.SOFTMAX),
+        graph=Graph(format=Format.ONNX, source=b"", input=PICTURES, outputs=(SCORES,)),
+    )
+    return ModelPlan(
+        card=Card(name=name, file=description.path),
+        description=description,
+        target=target,
+        labels=COLOURS,
+        labels_source="none",
+        recipe=parse_recipe({"preset": "raw", "values": "x/255", "geometry": "stretch", **recipe}),
+        recipe_is_guess=False,
+        recipe_reasons=(),
+        recipe_override="",
+        engine="fake",
+        engine_reason="",
+        top=3,
+        threshold=None,
+        warnings=(),
+    )
+
+
+def host(made: ModelPlan | None = None, engine: FakeEngine | None = None) -> ModelHost:
+    return ModelHost(
+        made or plan(),
+        policy=BatchPolicy(),
+        options=EngineOptions(),
+        engine=engine or FakeEngine(),
+    )
+
+
+@asynccontextmanager
+async def serving(
+    *hosts: ModelHost, deadline: float = 30.0, max_pixels: int = 1_000_000
+) -> AsyncIterator[Predictor]:
+    async with AsyncExitStack() as stack:
+        pool = stack.enter_context(ThreadPoolExecutor(2))
+        for each in hosts:
+            await stack.enter_async_context(each)
+        yield Predictor(
+            hosts,
+            pool=pool,
+            gate=ByteGate(1 << 28),
+            limits=DecodeLimits(max_pixels=max_pixels),
+            policy=PredictPolicy(deadline_seconds=deadline),
+        )
+
+
+def png(*columns: tuple[int, int, int], width: int = 16, height: int = 16) -> bytes:
+    """A picture of upright stripes, one a colour."""
+    pixels = np.zeros((height, width, 3), np.uint8)
+    for number, colour in enumerate(columns):
+        left = number * width // len(columns)
+        pixels[:, left : (number + 1) * width // len(columns)] = colour
+    out = io.BytesIO()
+    Image.fromarray(pixels).save(out, "PNG")
+    return out.getvalue()
+
+
+RED, BLUE = (255, 0, 0), (0, 0, 255)
+
+
+async def test_a_picture_gets_its_labels_best_first():
+    """A red picture is red, and the answer holds all that was promised."""
+    async with serving(host()) as predictor:
+        prediction = await predictor.predict(PredictRequest(image=png(RED)))
+    (result,) = prediction.results
+    assert ("red", "colours", "1", None) == (
+        result.labels[0].label,
+        result.model,
+        result.version,
+        result.error,
+    )
+    assert (16, 16, "png") == (
+        prediction.image.width,
+        prediction.image.height,
+        prediction.image.format,
+    )
+    assert prediction.seconds.total >= prediction.seconds.decode > 0
+
+
+async def test_no_model_named_asks_every_model():
+    """All served models answer, in their order."""
+    async with serving(host(plan("a")), host(plan("b"))) as predictor:
+        prediction = await predictor.predict(PredictRequest(image=png(RED)))
+    assert ["a", "b"] == [result.model for result in prediction.results]
+
+
+async def test_named_models_answer_once_each():
+    """A model asked for twice answers once."""
+    async with serving(host(plan("a")), host(plan("b"))) as predictor:
+        request = PredictRequest(image=png(RED), models=("b", "b"))
+        prediction = await predictor.predict(request)
+    assert ["b"] == [result.model for result in prediction.results]
+
+
+async def test_every_point_has_its_result():
+    """One decode, two points, two answers: each looks at its own place."""
+    looking = plan(view={"kind": "pixels", "size": 4})
+    points = (Point(x=2, y=8), Point(x=13, y=8))
+    async with serving(host(looking)) as predictor:
+        prediction = await predictor.predict(PredictRequest(image=png(RED, BLUE), points=points))
+    assert [("red", points[0]), ("blue", points[1])] == [
+        (result.labels[0].label, result.point) for result in prediction.results
+    ]
+
+
+async def test_top_and_threshold_of_the_request_win():
+    """The request's own numbers override the card's."""
+    async with serving(host()) as predictor:
+        one = await predictor.predict(PredictRequest(image=png(RED), top=1))
+        sure = await predictor.predict(PredictRequest(image=png(RED), threshold=0.9))
+    assert [1, 1] == [len(one.results[0].labels), len(sure.results[0].labels)]
+
+
+async def test_what_the_model_saw_is_told_when_asked():
+    """explain=input brings the tensor as a picture, else nothing."""
+    async with serving(host()) as predictor:
+        told = await predictor.predict(PredictRequest(image=png(RED), explain=frozenset({"input"})))
+        untold = await predictor.predict(PredictRequest(image=png(RED)))
+    assert (8, 8, 3) == told.results[0].input.shape
+    assert told.results[0].input.png.startswith("data:image/png;base64,")
+    assert untold.results[0].input is None
+
+
+async def test_an_unknown_model_is_named():
+    """The message lists what is served."""
+    async with serving(host()) as predictor:
+        with pytest.raises(UnknownModel, match=r"'pets'.*served are: colours"):
+            await predictor.predict(PredictRequest(image=png(RED), models=("pets",)))
+
+
+async def test_a_picture_too_large_is_refused_before_it_is_decoded():
+    """The header alone decides."""
+    async with serving(host(), max_pixels=100) as predictor:
+        with pytest.raises(ImageTooLarge):
+            await predictor.predict(PredictRequest(image=png(RED)))
+
+
+async def test_what_is_no_picture_is_refused():
+    """Bytes of no known picture format."""
+    async with serving(host()) as predictor:
+        with pytest.raises(UnsupportedImageFormat):
+            await predictor.predict(PredictRequest(image=b"hello"))
+
+
+def failing() -> FakeEngine:
+    """Fails every run but the first, which warms it."""
+    runs = iter([None])
+
+    def fail(_batch: object) -> None:
+        if next(runs, "later") == "later":
+            raise EngineFailed("broken on purpose")
+
+    return FakeEngine(before_run=fail)
+
+
+async def test_a_failing_model_leaves_its_error_and_the_others_answer():
+    """One bad model hurts nobody else."""
+    async with serving(host(plan("bad"), failing()), host(plan("good"))) as predictor:
+        prediction = await predictor.predict(PredictRequest(image=png(RED)))
+    bad, good = prediction.results
+    assert ("engine-failed", "broken on purpose", None) == (
+        bad.error.type,
+        bad.error.detail,
+        bad.labels,
+    )
+    assert "red" == good.labels[0].label
+
+
+async def test_when_no_model_answers_the_error_is_raised():
+    """A single failing model is the request's failure."""
+    async with serving(host(engine=failing())) as predictor:
+        with pytest.raises(EngineFailed, match="on purpose"):
+            await predictor.predict(PredictRequest(image=png(RED)))
+
+
+async def test_a_late_model_is_past_the_deadline():
+    """The request never outlasts its deadline, whatever the engine does."""
+    gate = Gate()
+    gate.let()  # the warm-up
+    async with serving(host(engine=FakeEngine(before_run=gate)), deadline=0.2) as predictor:
+        with pytest.raises(DeadlineExceeded):
+            await predictor.predict(PredictRequest(image=png(RED)))
+        gate.open()
+
+
+async def test_ready_follows_the_models():
+    """Ready while loaded, not before and not after."""
+    served = host()
+    assert Health.LOADING is served.health
+    async with serving(served) as predictor:
+        assert predictor.ready()
+    assert Health.DRAINING is served.health
+
+
+async def test_a_model_that_has_gone_is_unavailable():
+    """After draining, rows are refused in words."""
+    gone = host(plan("gone"))
+    async with serving(host(plan("here")), gone) as predictor:
+        await gone.__aexit__(None, None, None)
+        prediction = await predictor.predict(PredictRequest(image=png(RED)))
+        with pytest.raises(ModelUnavailable):
+            await predictor.predict(PredictRequest(image=png(RED), models=("gone",)))
+    assert ["red", "model-unavailable"] == [
+        result.error.type if result.error else result.labels[0].label
+        for result in prediction.results
+    ]
+
+
+async def test_pictures_asked_together_are_answered_each_for_itself():
+    """Concurrent requests share batches and keep their answers apart."""
+    async with serving(host()) as predictor:
+        colours = [RED, BLUE] * 10
+        predictions = await asyncio.gather(
+            *(predictor.predict(PredictRequest(image=png(colour))) for colour in colours)
+        )
+    assert ["red", "blue"] * 10 == [p.results[0].labels[0].label for p in predictions]
+
+
+async def test_info_tells_no_path():
+    """What is told about a model names its file, never a folder of the server."""
+    async with serving(host()) as predictor:
+        (info,) = predictor.models()
+    assert ("colours.onnx", "raw", Health.READY) == (
+        info.file,
+        info.recipe["preset"],
+        info.health,
+    )
