@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from tintype.errors import SettingsError
 from tintype.types import Float32Array, Tensor, TensorSpec
 
 
@@ -12,7 +13,8 @@ from tintype.types import Float32Array, Tensor, TensorSpec
 class EngineOptions:
     """How an engine uses the machine. ``threads``: 0 lets the engine take every core.
 
-    ``streams``: how many batches run side by side.
+    ``streams``: how many batches run side by side; they share the threads. Raises SettingsError
+    for values out of range.
     """
 
     threads: int = 0
@@ -20,32 +22,48 @@ class EngineOptions:
     max_activation_bytes: int = 8 << 30
     """Refuse a graph whose tensors for one picture declare more than this."""
 
+    def __post_init__(self) -> None:
+        for name, least in (("threads", 0), ("streams", 1), ("max_activation_bytes", 1)):
+            if getattr(self, name) < least:
+                raise SettingsError(f"{name} is {getattr(self, name)}, expected {least} or more")
+
 
 class Engine(Protocol):
-    """A loaded graph, ready to run. Made by ``catalog.load``.
-
-    ``name`` is for people (``openvino``). ``input`` and ``outputs`` are as the engine takes and
-    gives them. ``batch_size`` is the only size it takes, or None where any goes. ``streams`` is
-    how many threads may gain by calling ``run`` side by side.
-    """
+    """A loaded graph, ready to run. Made by ``catalog.load``."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """For people: ``openvino``."""
+        ...
 
     @property
-    def precision(self) -> str: ...
+    def precision(self) -> str:
+        """What it computes in: ``f32``, ``int8``."""
+        ...
 
     @property
-    def input(self) -> TensorSpec: ...
+    def input(self) -> TensorSpec:
+        """The input as ``run`` takes it."""
+        ...
 
     @property
-    def outputs(self) -> tuple[TensorSpec, ...]: ...
+    def outputs(self) -> tuple[TensorSpec, ...]:
+        """The outputs as ``run`` gives them."""
+        ...
 
     @property
-    def batch_size(self) -> int | None: ...
+    def batch_size(self) -> int | None:
+        """How many rows it computes at once, None where any number goes.
+
+        ``run`` takes any number all the same: more rows run one part after another, the last
+        part filled up.
+        """
+        ...
 
     @property
-    def streams(self) -> int: ...
+    def streams(self) -> int:
+        """How many threads may gain by calling ``run`` side by side."""
+        ...
 
     def run(self, batch: Tensor) -> tuple[Float32Array, ...]:
         """Run ``batch`` (N x the input's other axes, C-contiguous, the input's dtype).

@@ -1,0 +1,1 @@
+"""When to close a batch, the bounded queue, the engine threads, and the gate for memory."""

@@ -1,0 +1,148 @@
+"""Admission by weight: how many bytes of decoded pictures may be in flight at once."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from tintype.errors import DeadlineExceeded, ImageTooLarge, Overloaded, SettingsError
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class _Waiter:
+    size: int
+    future: asyncio.Future[None]
+    admitted: bool = False
+
+
+class ByteGate:
+    """Lets holders in while their bytes sum to at most ``capacity``, first come, first served.
+
+    Who waits longer than ``patience_seconds`` is told Overloaded; so is, at once, who finds
+    ``max_waiting`` others waiting. A large one at the head holds smaller ones back, so it is
+    never starved. Belongs to one loop; constructing does no IO.
+    """
+
+    def __init__(
+        self, capacity: int, *, patience_seconds: float = 5.0, max_waiting: int = 256
+    ) -> None:
+        if capacity < 1:
+            raise SettingsError(f"the memory for pictures is {capacity} bytes, expected 1 or more")
+        self._capacity = capacity
+        self._patience = patience_seconds
+        self._max_waiting = max_waiting
+        self._held = 0
+        self._waiters: deque[_Waiter] = deque()
+
+    @property
+    def held(self) -> int:
+        """Bytes held now."""
+        return self._held
+
+    def waiting(self) -> int:
+        """How many wait to be let in."""
+        return len(self._waiters)
+
+    def hold(self, size: int, *, deadline: float | None = None) -> _Hold:
+        """Hold ``size`` bytes inside ``async with``.
+
+        Args:
+            size: bytes, 0 or more.
+            deadline: in seconds of ``time.monotonic``; None for patience alone.
+
+        Entering raises:
+            ImageTooLarge: at once, when ``size`` can never fit.
+            Overloaded: when too many wait, or patience runs out.
+            DeadlineExceeded: when the deadline passes first.
+        """
+        return _Hold(self, size, deadline)
+
+    async def _enter(self, size: int, deadline: float | None) -> None:
+        if size > self._capacity:
+            raise ImageTooLarge(
+                f"the picture needs {size} bytes once decoded, {self._capacity} are set aside "
+                "for all pictures together",
+                hint="the setting memory.pictures_mib moves the limit",
+                limit=self._capacity,
+                actual=size,
+            )
+        if not self._waiters and self._held + size <= self._capacity:
+            self._held += size
+            return
+        if len(self._waiters) >= self._max_waiting:
+            raise self._overloaded(f"{self._max_waiting} pictures wait for memory already")
+        await self._wait(size, deadline)
+
+    async def _wait(self, size: int, deadline: float | None) -> None:
+        patience = self._patience
+        left = patience if deadline is None else min(patience, deadline - time.monotonic())
+        waiter = _Waiter(size=size, future=asyncio.get_running_loop().create_future())
+        self._waiters.append(waiter)
+        try:
+            async with asyncio.timeout(left):
+                await waiter.future
+        except BaseException as error:
+            self._withdraw(waiter)
+            if not isinstance(error, TimeoutError):
+                raise
+            if deadline is not None and left < patience:
+                raise DeadlineExceeded(
+                    "the deadline passed while the picture waited for memory"
+                ) from None
+            raise self._overloaded(
+                f"no memory for the picture became free within {patience:g} s"
+            ) from None
+
+    def _withdraw(self, waiter: _Waiter) -> None:
+        """Undo a wait; the waiter may have been let in just as it was cancelled."""
+        if waiter.admitted:
+            self._leave(waiter.size)
+        else:
+            self._waiters.remove(waiter)
+            self._admit()  # smaller ones may stand behind it
+
+    def _leave(self, size: int) -> None:
+        self._held -= size
+        self._admit()
+
+    def _admit(self) -> None:
+        while self._waiters and self._held + self._waiters[0].size <= self._capacity:
+            waiter = self._waiters.popleft()
+            self._held += waiter.size
+            waiter.admitted = True
+            if not waiter.future.done():  # else cancelled this very turn: it withdraws soon
+                waiter.future.set_result(None)
+
+    def _overloaded(self, words: str) -> Overloaded:
+        return Overloaded(
+            words,
+            hint="try again later; the setting memory.pictures_mib moves the limit",
+            limit=self._capacity,
+        )
+
+
+class _Hold:
+    """What ``ByteGate.hold`` gives; to be entered once."""
+
+    __slots__ = ("_deadline", "_gate", "_size")
+
+    def __init__(self, gate: ByteGate, size: int, deadline: float | None) -> None:
+        self._gate = gate
+        self._size = size
+        self._deadline = deadline
+
+    async def __aenter__(self) -> Self:
+        await self._gate._enter(self._size, self._deadline)  # noqa: SLF001 - the gate's own handle
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._gate._leave(self._size)  # noqa: SLF001 - the gate's own handle

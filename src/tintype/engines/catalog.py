@@ -1,0 +1,69 @@
+"""Which engine runs a graph, and the only place that knows them all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tintype.engines.engine import Engine, EngineOptions
+from tintype.engines.litert import load_litert
+from tintype.engines.onnxruntime import load_onnxruntime
+from tintype.engines.openvino import load_openvino
+from tintype.engines.pooled import is_quantised
+from tintype.errors import SettingsError, UnsupportedModel
+from tintype.types import Format, Graph
+
+_DEFAULTS = EngineOptions()
+
+_LOADERS: dict[str, Callable[[Graph, EngineOptions], Engine]] = {
+    "openvino": load_openvino,
+    "litert": load_litert,
+    "onnxruntime": load_onnxruntime,
+}
+
+_FORMATS = {
+    "openvino": frozenset(Format) - {Format.KERAS_HDF5, Format.KERAS_ZIP},
+    "litert": frozenset({Format.TFLITE}),
+    "onnxruntime": frozenset({Format.ONNX}),
+}
+
+_PACKAGES = {
+    "openvino": "openvino",
+    "litert": "ai-edge-litert",
+    "onnxruntime": "'tintype[onnxruntime]'",
+}
+
+
+def load(graph: Graph, *, engine: str | None = None, options: EngineOptions = _DEFAULTS) -> Engine:
+    """Load ``graph`` into the engine asked for, or into the one that ``choose`` names.
+
+    Raises SettingsError for an unknown name and for a library that is not installed,
+    UnsupportedModel where the engine cannot run the graph, ModelFileTooLarge for a graph whose
+    tensors pass ``options.max_activation_bytes``.
+    """
+    name = engine or choose(graph)[0]
+    if name not in _LOADERS:
+        known = ", ".join(sorted(_LOADERS))
+        raise SettingsError(f"there is no engine {name!r}; known are: {known}", hint="--engine")
+    kind = Format.ONNX if isinstance(graph.source, bytes) else graph.format
+    if kind not in _FORMATS[name]:
+        takes = ", ".join(sorted(_FORMATS[name]))
+        raise UnsupportedModel(
+            f"the engine {name} cannot read {kind} graphs; it reads: {takes}",
+            hint="leave --engine out and the right one is taken",
+        )
+    try:
+        return _LOADERS[name](graph, options)
+    except ImportError as error:
+        raise SettingsError(
+            f"the engine {name} is not installed ({error})", hint=f"pip install {_PACKAGES[name]}"
+        ) from error
+
+
+def choose(graph: Graph) -> tuple[str, str]:
+    """The engine for ``graph`` and the reason, in words. Figures: docs/decisions/0006."""
+    if graph.litert_only:
+        operations = ", ".join(graph.litert_only)
+        return "litert", f"only LiteRT has the operations {operations}"
+    if graph.format is Format.TFLITE and is_quantised(graph):
+        return "litert", "the graph is quantised, and LiteRT computes in its integers exactly"
+    return "openvino", "the fastest measured engine that gives the right answers"

@@ -1,0 +1,223 @@
+"""OpenVINO on the CPU: ONNX, TensorFlow graphs, TFLite and its own files, all without frameworks.
+
+Names of properties and what they do: OpenVINO's documentation, "CPU device".
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from tintype.engines.engine import EngineOptions
+from tintype.engines.memory import check_activations
+from tintype.engines.openvino_tensorflow import read_tensorflow
+from tintype.engines.pooled import Facts, PooledEngine, Runner, precision_of, rows_stand_alone
+from tintype.engines.tensors import Raw
+from tintype.errors import EngineFailed, ModelFileDamaged, UnsupportedModel
+from tintype.types import Format, Graph, Shape, Tensor, TensorSpec
+
+_DTYPES = {
+    "float32": "f32",
+    "float16": "f16",
+    "float64": "f64",
+    "uint8": "u8",
+    "int8": "i8",
+    "int32": "i32",
+    "int64": "i64",
+    "bool": "boolean",
+}
+
+
+def load_openvino(graph: Graph, options: EngineOptions) -> PooledEngine:
+    """Compile ``graph`` for the CPU in float32, for one picture at a time where that is sound.
+
+    On a CPU, pictures together cost what they cost one after another, and a graph with a free
+    batch axis costs more (docs/decisions/0006-engines.md). So a free or fixed batch size becomes
+    one; a fixed size is kept only where pictures alone get other answers.
+
+    Raises UnsupportedModel for what OpenVINO cannot read or compile, ModelFileDamaged for names
+    that are not in the file, ModelFileTooLarge for tensors above ``max_activation_bytes``.
+    """
+    import openvino  # noqa: PLC0415 - takes long to import, and other engines do without
+
+    core = openvino.Core()
+    with _reading(graph):
+        model = _cut(core, openvino, graph)
+        single = _reshaped(model, batch=1)
+    check_activations(_shapes(single or model), limit=options.max_activation_bytes)
+    declared = _length(model.input(0), default=1)
+    if single is not None and declared in {None, 1}:
+        return _engine(graph, _compiled(core, single, options), options, batch_size=1)
+    own = _compiled(core, model, options)
+    if single is not None and declared is not None:
+        alone = _compiled(core, single, options)
+        if rows_stand_alone(graph, _Request(own), _Request(alone), rows=declared):
+            return _engine(graph, alone, options, batch_size=1)
+    return _engine(graph, own, options, batch_size=declared)
+
+
+class _Request:
+    """One infer request: the runner of one thread."""
+
+    def __init__(self, compiled: Any) -> None:
+        self._request = compiled.create_infer_request()
+        self._outputs = list(compiled.outputs)
+
+    def run(self, batch: Tensor) -> Sequence[Raw]:
+        try:
+            # shared: the library reads our array in place and shows its own; the engine copies
+            answers = self._request.infer(batch, share_inputs=True, share_outputs=True)
+            return [answers[output] for output in self._outputs]
+        except (RuntimeError, ValueError, TypeError, MemoryError) as error:
+            raise EngineFailed(f"OpenVINO could not run the batch: {_gist(error)}") from error
+
+
+def _engine(
+    graph: Graph, compiled: Any, options: EngineOptions, *, batch_size: int | None
+) -> PooledEngine:
+    facts = Facts(
+        name="openvino", precision=precision_of(graph), graph=graph, batch_size=batch_size
+    )
+    runners: list[Runner] = [_Request(compiled) for _ in range(options.streams)]
+    return PooledEngine(facts, runners)
+
+
+def _cut(core: Any, openvino: Any, graph: Graph) -> Any:
+    """Read the graph and keep what lies between ``graph.input`` and ``graph.outputs``."""
+    if graph.format in {Format.TF_FROZEN_GRAPH, Format.TF_SAVED_MODEL}:
+        return read_tensorflow(core, graph)
+    model = _read(core, graph)
+    outputs = [_find(model, spec, model.outputs) for spec in graph.outputs]
+    parameter = _feed(model, openvino, graph.input)
+    cut = openvino.Model([openvino.opset13.result(output) for output in outputs], [parameter])
+    cut.validate_nodes_and_infer_types()
+    return cut
+
+
+def _read(core: Any, graph: Graph) -> Any:
+    if isinstance(graph.source, bytes):
+        return core.read_model(io.BytesIO(graph.source))
+    return core.read_model(Path(graph.source))
+
+
+def _feed(model: Any, openvino: Any, spec: TensorSpec) -> Any:
+    """The parameter to feed: the file's own, or a new one where the graph is entered inside."""
+    place = _find(model, spec, model.inputs)
+    if place.get_node().get_type_name() == "Parameter":
+        return place.get_node()
+    shape = openvino.PartialShape([-1 if side is None else side for side in spec.shape])
+    parameter = openvino.opset13.parameter(shape, getattr(openvino.Type, _DTYPES[spec.dtype]))
+    for target in list(place.get_target_inputs()):
+        target.replace_source_output(parameter.output(0))
+    parameter.output(0).set_names({spec.name})
+    return parameter
+
+
+def _find(model: Any, spec: TensorSpec, ends: Sequence[Any]) -> Any:
+    """The place called ``spec.name``; TensorFlow's ``name`` and ``name:0`` are the same."""
+    wanted = {spec.name, spec.name.removesuffix(":0"), f"{spec.name}:0"}
+    places = (*ends, *(place for node in model.get_ops() for place in node.outputs()))
+    for place in places:
+        if wanted & place.get_names():
+            node = place.get_node()
+            # a Result only shows what its source makes
+            return node.input_value(0) if node.get_type_name() == "Result" else place
+    if len(ends) == 1:
+        return _find_only(ends[0])
+    known = ", ".join(sorted(name for end in ends for name in end.get_names())) or "none"
+    raise ModelFileDamaged(f"the graph has no tensor {spec.name!r}; its ends are: {known}")
+
+
+def _find_only(end: Any) -> Any:
+    node = end.get_node()
+    return node.input_value(0) if node.get_type_name() == "Result" else end
+
+
+def _reshaped(model: Any, *, batch: int) -> Any | None:
+    """A copy of ``model`` for that batch size, None where inference of shapes refuses it."""
+    shape = model.input(0).partial_shape
+    if shape.rank.is_dynamic or shape.rank.get_length() == 0:
+        return None
+    shape[0] = batch
+    copy = model.clone()
+    try:
+        copy.reshape({copy.input(0): shape})
+    except RuntimeError:
+        return None
+    return copy
+
+
+def _compiled(core: Any, model: Any, options: EngineOptions) -> Any:
+    properties = {
+        # bfloat16, the default where the processor has it, changes answers
+        "INFERENCE_PRECISION_HINT": "f32",
+        "EXECUTION_MODE_HINT": "ACCURACY",
+        "PERFORMANCE_HINT": "LATENCY" if options.streams == 1 else "THROUGHPUT",
+        "NUM_STREAMS": options.streams,
+        # pinned threads of several models in one process end up on the same cores
+        "ENABLE_CPU_PINNING": False,
+    }
+    if options.threads:
+        properties["INFERENCE_NUM_THREADS"] = options.threads
+    try:
+        return core.compile_model(model, "CPU", properties)
+    except (RuntimeError, MemoryError) as error:
+        raise UnsupportedModel(
+            f"OpenVINO cannot compile the graph: {_gist(error)}",
+            hint="another engine may run it: --engine onnxruntime or --engine litert",
+        ) from error
+
+
+def _length(end: Any, *, default: int | None) -> int | None:
+    """The length of the first axis, None where it is free; ``default`` where there is no axis."""
+    shape = end.partial_shape
+    if shape.rank.is_dynamic or shape.rank.get_length() == 0:
+        return default
+    return None if shape[0].is_dynamic else int(shape[0].get_length())
+
+
+def _shapes(model: Any) -> Iterator[tuple[str, Shape, int]]:
+    """Name, shape and bytes an element of every tensor that is computed."""
+    for node in model.get_ops():
+        if node.get_type_name() in {"Constant", "Result"}:
+            continue
+        for place in node.outputs():
+            shape = place.partial_shape
+            sides = () if shape.rank.is_dynamic else tuple(shape)
+            lengths = tuple(None if side.is_dynamic else side.get_length() for side in sides)
+            yield node.get_friendly_name(), lengths, max(1, place.get_element_type().size)
+
+
+@contextlib.contextmanager
+def _reading(graph: Graph) -> Iterator[None]:
+    """Translate what OpenVINO raises while it reads a file."""
+    try:
+        yield
+    except (RuntimeError, ValueError, TypeError, MemoryError) as error:
+        hint = "another engine may read it: --engine litert or --engine onnxruntime"
+        raise UnsupportedModel(
+            f"OpenVINO cannot read this {graph.format} graph: {_gist(error)}",
+            hint=hint if graph.format in {Format.TFLITE, Format.ONNX} else None,
+        ) from error
+
+
+_FRAME = (
+    "Exception from",
+    "Check '",
+    "FrontEnd API failed",
+    "Model wasn't",
+    "Summary:",
+    "To facilitate",
+    "While validating",
+)
+"""How lines of OpenVINO's messages begin that name its own sources or say nothing."""
+
+
+def _gist(error: BaseException) -> str:
+    """The last line of a message that says something to a user."""
+    lines = [line.strip().removeprefix("-- ") for line in str(error).splitlines()]
+    telling = [line for line in lines if line and not line.startswith(_FRAME)]
+    return (telling[-1] if telling else type(error).__name__)[:300]
