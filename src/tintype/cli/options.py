@@ -10,7 +10,7 @@ from typing import Annotated, TypeAlias
 import typer
 
 from tintype.errors import SettingsError
-from tintype.imaging.recipe import parse_recipe_text
+from tintype.imaging.recipe import recipe_settings
 from tintype.modelfiles.description import ReadOptions
 from tintype.models.card import Card
 from tintype.models.library import find_cards
@@ -75,7 +75,7 @@ def cards_for(paths: tuple[Path, ...], overrides: Overrides) -> tuple[Card, ...]
 def _overridden(card: Card, overrides: Overrides) -> Card:
     recipe: Mapping[str, object] = card.recipe
     if overrides.recipe is not None:
-        recipe = {**recipe, **parse_recipe_text(overrides.recipe)}
+        recipe = {**recipe, **recipe_settings(overrides.recipe)}
     if overrides.labels is not None:
         card = replace(card, labels=overrides.labels, class_names=())
     read = ReadOptions(

@@ -37,7 +37,17 @@ def serve(cards: tuple[Card, ...], *, settings: Settings, samples: tuple[Path, .
 
 
 class _Server(uvicorn.Server):
-    """Leaves by its own door on a signal, so that what is wired around it is drained and closed."""
+    """Says when it is ready, and leaves by its own door on a signal.
+
+    uvicorn's own handling ends the process; here what is wired around it is drained and closed.
+    """
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to accept, with the signals already in hand; then tell the address."""
+        await super().startup(sockets)
+        for listener in sockets or ():
+            host, port = listener.getsockname()[:2]
+            typer.echo(f"ready: http://{_shown(host)}:{port}  (Ctrl-C stops)", err=True)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -72,8 +82,6 @@ async def _serve(
             )
         )
         _listen(listener, settings.server)
-        host, port = listener.getsockname()[:2]
-        typer.echo(f"ready: http://{_shown(host)}:{port}  (Ctrl-C stops)", err=True)
         await server.serve(sockets=[listener])
 
 

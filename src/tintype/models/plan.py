@@ -108,11 +108,11 @@ def _recipe(card: Card, description: ModelDescription) -> tuple[RecipeChoice, Re
     else:
         choice = choose_recipe(description)
         if card.recipe:
-            named = ", ".join(card.recipe)
+            said = ", ".join(f"{name} = {value}" for name, value in card.recipe.items())
             choice = replace(
                 choice,
                 settings={**choice.settings, **card.recipe},
-                reasons=(f"{named}: because the card or a flag says so", *choice.reasons),
+                reasons=(f"{said}, because the card or a flag says so", *choice.reasons),
             )
     view = {"view": card.view} if card.view else {}
     return choice, parse_recipe({**choice.settings, **view})
