@@ -77,11 +77,15 @@ class FirstLayers:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Normalisation:
-    """Normalisation told by the file's metadata: (x - mean) / std on 0..255, a number a channel."""
+    """Normalisation told by the file's metadata: (x - mean) / std on 0..255, a number a channel.
+
+    ``reversed_channels``: pictures go in as blue, green, red; mean and std are in that order.
+    """
 
     mean: tuple[float, ...]
     std: tuple[float, ...]
     where: str
+    reversed_channels: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +103,8 @@ class Evidence:
     teachable_machine: bool = False
     source: str | None = None
     """The framework that trained it, where known: ``keras``, ``tf1``, ``tf2``, ``pytorch``."""
+    recipe: str | None = None
+    """A recipe that the file itself carries, as JSON: written by ``tintype convert``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,1 @@
+"""Keras files read as data: configuration and weights in, ONNX out. Nothing is ever executed."""

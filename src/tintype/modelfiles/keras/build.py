@@ -1,0 +1,234 @@
+"""From a model's configuration and weights to an ONNX graph, call by call."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from graphlib import CycleError, TopologicalSorter
+from typing import Any, TypeAlias
+
+from tintype.errors import ModelFileDamaged, ModelFileTooLarge, UnsupportedModel
+from tintype.modelfiles.keras.config import LayerConfig, ModelConfig
+from tintype.modelfiles.keras.connections import CallConfig, Ref
+from tintype.modelfiles.keras.container import KerasFile
+from tintype.modelfiles.keras.graph import GraphBuilder, Value, keras_order
+from tintype.modelfiles.keras.layers.call import LayerCall, LayerKind
+from tintype.modelfiles.keras.layers.table import LAYER_KINDS
+from tintype.modelfiles.keras.onnx_wire import Port
+from tintype.modelfiles.keras.weights import LayerPath, Slot, WeightMap
+from tintype.types import Shape
+
+_CallKey: TypeAlias = tuple[str, int]
+
+MAX_CALLS = 20_000
+"""A file of few bytes can call one nested model again and again; here it ends."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One layer as it was called, and what it gave."""
+
+    call: LayerCall
+    output: Value
+
+
+@dataclass(slots=True)
+class Building:
+    """What is known while a graph is built, and afterwards: the graph and how it came about.
+
+    ``shapes``: what each layer answered, by path, the last call of it.
+    """
+
+    weights: WeightMap
+    generation: int
+    graph: GraphBuilder = field(default_factory=GraphBuilder)
+    steps: list[Step] = field(default_factory=list)
+    shapes: dict[LayerPath, Shape] = field(default_factory=dict)
+    calls: int = 0
+    remarks: list[str] = field(default_factory=list)
+
+
+def slots_of(layer: LayerConfig) -> tuple[Slot, ...]:
+    """The weights of a layer that is no model."""
+    kind = LAYER_KINDS.get(layer.kind)
+    return () if kind is None else kind.slots(layer.settings)
+
+
+_KERAS_1_SETTINGS = frozenset({"nb_filter", "border_mode", "subsample", "init"})
+
+
+def check_writer(file: KerasFile, model: ModelConfig) -> None:
+    """Raise UnsupportedModel for files whose settings or weights mean something else."""
+    old = any(_KERAS_1_SETTINGS & layer.settings.values.keys() for layer in _leaves(model))
+    if old or (file.version or "").startswith("1."):
+        raise UnsupportedModel(
+            f"the file was written by Keras 1 (version {file.version or 'not told'}), which is not "
+            "read yet",
+            hint="load and save it once with Keras 2.2, or export it as ONNX",
+        )
+    if file.backend == "theano":
+        raise UnsupportedModel(
+            "the file was written by Keras on Theano, which keeps its kernels mirrored",
+            hint="load and save it once with Keras 2 on TensorFlow",
+        )
+
+
+def check_kinds(model: ModelConfig) -> None:
+    """Raise UnsupportedModel naming every layer of a kind that is not in the layer table."""
+    unknown = [
+        f"{layer.kind.removeprefix('op:')} (layer {layer.name!r})"
+        for layer in _leaves(model)
+        if layer.kind not in LAYER_KINDS and layer.kind != "InputLayer"
+    ]
+    if unknown:
+        more = f" and {len(unknown) - 5} more" if len(unknown) > 5 else ""
+        raise UnsupportedModel(
+            f"the model uses layers that are not known here: {', '.join(unknown[:5])}{more}",
+            hint="a class of the model's own author lies in code, not in the file; export the "
+            "model as ONNX or as a SavedModel instead",
+        )
+    for layer in _leaves(model):
+        policy = layer.settings.raw("dtype")
+        if isinstance(policy, dict) and str(policy.get("class_name", "")).startswith("Quant"):
+            raise UnsupportedModel(f"layer {layer.name!r} is quantised, which is not supported yet")
+
+
+def build_model(
+    model: ModelConfig, building: Building, inputs: Sequence[Value]
+) -> tuple[Value, ...]:
+    """Write the whole model; ``inputs`` are in the order of ``model.inputs``."""
+    return _run_model(model, (), building, inputs)
+
+
+def picture_port(building: Building, *, name: str, shape: Shape, dtype: str) -> tuple[Port, Value]:
+    """The graph's input, and the tensor that layers get of it: float32, cast where it is not."""
+    port = Port(name=building.graph.unique(name), dtype=dtype, shape=shape)
+    tensor = port.name
+    if dtype != "float32":
+        tensor = building.graph.add("Cast", (port.name,), f"{name}/float32", {"to": 1})
+    return port, Value(tensor, shape, keras_order(len(shape)))
+
+
+def _run_model(
+    model: ModelConfig, path: LayerPath, building: Building, inputs: Sequence[Value]
+) -> tuple[Value, ...]:
+    if len(inputs) != len(model.inputs):
+        raise ModelFileDamaged(
+            f"the model {model.name!r} takes {len(model.inputs)} tensors, not {len(inputs)}"
+        )
+    layers = {layer.name: layer for layer in model.layers}
+    done: dict[_CallKey, tuple[Value, ...]] = {
+        (ref.layer, ref.node): (value,) for ref, value in zip(model.inputs, inputs, strict=True)
+    }
+    for key in _in_order(model, layers, set(done)):
+        layer = layers[key[0]]
+        done[key] = _run_call(layer, layer.calls[key[1]], path, building, done)
+    return tuple(_lookup(ref, done) for ref in model.outputs)
+
+
+def _in_order(
+    model: ModelConfig, layers: Mapping[str, LayerConfig], given: set[_CallKey]
+) -> list[_CallKey]:
+    """The calls that the outputs need, each behind those it takes its tensors from."""
+    needs: dict[_CallKey, list[_CallKey]] = {}
+    pending = [(ref.layer, ref.node) for ref in model.outputs]
+    while pending:
+        key = pending.pop()
+        if key in needs or key in given:
+            continue
+        layer = layers.get(key[0])
+        if layer is None or key[1] >= len(layer.calls):
+            raise ModelFileDamaged(
+                f"the model {model.name!r} takes a tensor from layer {key[0]!r}, call {key[1]}, "
+                "which is not in the file"
+            )
+        needs[key] = [(ref.layer, ref.node) for ref in layer.calls[key[1]].refs()]
+        pending.extend(needs[key])
+    try:
+        order = list(TopologicalSorter(needs).static_order())
+    except CycleError as error:
+        raise ModelFileDamaged(f"the layers of {model.name!r} run in a circle") from error
+    return [key for key in order if key not in given]
+
+
+def _run_call(
+    layer: LayerConfig,
+    call: CallConfig,
+    path: LayerPath,
+    building: Building,
+    done: Mapping[_CallKey, tuple[Value, ...]],
+) -> tuple[Value, ...]:
+    building.calls += 1
+    if building.calls > MAX_CALLS:
+        raise ModelFileTooLarge(f"the model unfolds into more than {MAX_CALLS} layers")
+    here = (*path, layer.name)
+    args = tuple(_resolved(arg, done) for arg in call.args)
+    kwargs = {key: _resolved(arg, done) for key, arg in call.kwargs.items()}
+    _remark_on_training(layer, kwargs, building)
+    if layer.inner is not None:
+        values = _values_in([*args, *kwargs.values()])
+        outputs = _run_model(layer.inner, here, building, values)
+        building.shapes[here] = outputs[0].shape
+        return outputs
+    written = LayerCall(
+        kind=layer.kind,
+        path=here,
+        settings=layer.settings,
+        args=args,
+        kwargs=kwargs,
+        weights=building.weights.get(here, {}),
+        graph=building.graph,
+        generation=building.generation,
+    )
+    output = _kind_of(layer).emit(written)
+    building.steps.append(Step(call=written, output=output))
+    building.shapes[here] = output.shape
+    return (output,)
+
+
+def _remark_on_training(layer: LayerConfig, kwargs: Mapping[str, Any], building: Building) -> None:
+    """Keras would normalise by the batch there, so that a picture's answer hung on the others."""
+    normalises = layer.inner is not None or layer.kind == "BatchNormalization"
+    if kwargs.get("training") is True and normalises:
+        building.remarks.append(
+            f"layer {layer.name!r} was built with training=True; it is run as for prediction"
+        )
+
+
+def _kind_of(layer: LayerConfig) -> LayerKind:
+    kind = LAYER_KINDS.get(layer.kind)
+    if kind is None:
+        raise ModelFileDamaged(f"layer {layer.name!r} ({layer.kind}) is called like no input is")
+    return kind
+
+
+def _resolved(argument: Any, done: Mapping[_CallKey, tuple[Value, ...]]) -> Any:
+    if isinstance(argument, Ref):
+        return _lookup(argument, done)
+    if isinstance(argument, list):
+        return [_resolved(item, done) for item in argument]
+    return argument
+
+
+def _lookup(ref: Ref, done: Mapping[_CallKey, tuple[Value, ...]]) -> Value:
+    values = done[ref.layer, ref.node]
+    if ref.tensor >= len(values):
+        raise ModelFileDamaged(f"layer {ref.layer!r} has no output number {ref.tensor}")
+    return values[ref.tensor]
+
+
+def _values_in(arguments: Sequence[Any]) -> list[Value]:
+    found: list[Value] = []
+    for argument in arguments:
+        if isinstance(argument, Value):
+            found.append(argument)
+        elif isinstance(argument, list):
+            found.extend(_values_in(argument))
+    return found
+
+
+def _leaves(model: ModelConfig) -> list[LayerConfig]:
+    found: list[LayerConfig] = []
+    for layer in model.layers:
+        found.extend(_leaves(layer.inner) if layer.inner is not None else [layer])
+    return found

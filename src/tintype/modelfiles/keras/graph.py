@@ -1,0 +1,213 @@
+"""The ONNX graph while it grows, and the tensors that flow through it.
+
+Keras pictures are channels-last, ONNX convolutions channels-first. A ``Value`` keeps the shape as
+Keras sees it and remembers in which order its axes lie in the graph, so that a transpose is only
+written where an operation truly needs another order: in a usual CNN once, at the picture input.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from tintype.errors import ModelFileDamaged, ModelFileTooLarge
+from tintype.modelfiles.keras.onnx_wire import Attribute, Node, OnnxGraph, Port, encode_model
+from tintype.types import Shape
+
+MAX_NODES = 20_000
+"""Most operations of a graph: the largest of keras.applications has about 4000."""
+
+MAX_ELEMENTS = 1 << 31
+"""Most numbers one picture may become in any layer."""
+
+Order: TypeAlias = tuple[int, ...]
+"""For each axis as stored, which Keras axis it is: (0, 3, 1, 2) is NHWC stored as NCHW."""
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A tensor in the graph: its ONNX name, its shape as Keras sees it, its stored order."""
+
+    name: str
+    shape: Shape
+    order: Order
+
+    @property
+    def rank(self) -> int:
+        """How many axes, batch included."""
+        return len(self.shape)
+
+    @property
+    def plain(self) -> bool:
+        """Whether the axes lie as Keras sees them."""
+        return self.order == tuple(range(len(self.shape)))
+
+    @property
+    def stored_shape(self) -> Shape:
+        """The shape in the graph."""
+        return tuple(self.shape[axis] for axis in self.order)
+
+    def position(self, axis: int) -> int:
+        """Where the Keras axis ``axis`` (may be negative) lies in the graph."""
+        return self.order.index(axis % self.rank)
+
+
+def keras_order(rank: int) -> Order:
+    """Axes as Keras sees them."""
+    return tuple(range(rank))
+
+
+def channels_first(rank: int, *, data_format: str) -> Order:
+    """The order in which ONNX wants a picture whose Keras axes are in ``data_format``."""
+    if data_format == "channels_first" or rank < 3:
+        return keras_order(rank)
+    return (0, rank - 1, *range(1, rank - 1))
+
+
+@dataclass(slots=True)
+class GraphBuilder:
+    """Collects operations and constants; gives each a name of its own."""
+
+    nodes: list[Node] = field(default_factory=list)
+    constants: dict[str, npt.NDArray[Any]] = field(default_factory=dict)
+    _names: dict[str, int] = field(default_factory=dict)
+    _moved: dict[tuple[str, Order], str] = field(default_factory=dict)
+    _shared: dict[tuple[object, ...], str] = field(default_factory=dict)
+
+    def unique(self, name: str) -> str:
+        """``name``, or ``name__2`` where it is taken."""
+        count = self._names.get(name, 0) + 1
+        self._names[name] = count
+        return name if count == 1 else self.unique(f"{name}__{count}")
+
+    def constant(self, array: npt.ArrayLike, name: str, *, dtype: str = "float32") -> str:
+        """A constant of its own."""
+        key = self.unique(name)
+        self.constants[key] = np.asarray(array, dtype=dtype)
+        return key
+
+    def shape_constant(self, numbers: Sequence[int]) -> str:
+        """A list of int64, written once for all who need the same one."""
+        key = ("shape", *numbers)
+        if key not in self._shared:
+            self._shared[key] = self.constant(list(numbers), "shape", dtype="int64")
+        return self._shared[key]
+
+    def scalar(self, number: float) -> str:
+        """A float32 without axes, written once."""
+        key = ("scalar", float(number))
+        if key not in self._shared:
+            self._shared[key] = self.constant(number, "number")
+        return self._shared[key]
+
+    def shared(self, key: tuple[object, ...]) -> str | None:
+        """The constant kept under ``key``, if there is one."""
+        return self._shared.get(key)
+
+    def share(self, key: tuple[object, ...], name: str) -> str:
+        """Keep a constant for later calls of the same layer."""
+        self._shared[key] = name
+        return name
+
+    def add(
+        self,
+        op: str,
+        inputs: Sequence[str],
+        name: str,
+        attributes: Mapping[str, Attribute] | None = None,
+    ) -> str:
+        """Write one operation and return the name of its output.
+
+        Raises ModelFileTooLarge beyond MAX_NODES.
+        """
+        if len(self.nodes) >= MAX_NODES:
+            raise ModelFileTooLarge(f"the model unfolds into more than {MAX_NODES} operations")
+        first = self.unique(name)
+        self.nodes.append(
+            Node(
+                op=op,
+                name=first,
+                inputs=tuple(inputs),
+                outputs=(first,),
+                attributes=attributes or {},
+            )
+        )
+        return first
+
+    def reordered(self, value: Value, order: Order) -> Value:
+        """``value`` with its axes stored in ``order``; written once a tensor."""
+        if value.order == order:
+            return value
+        moves = tuple(value.order.index(axis) for axis in order)
+        if moves == keras_order(value.rank):
+            return Value(value.name, value.shape, order)
+        # By moves, not by order: Permute gives the same tensor another meaning.
+        key = (value.name, moves)
+        if key not in self._moved:
+            self._moved[key] = self._move_axes(value, order)
+        return Value(self._moved[key], value.shape, order)
+
+    def as_keras(self, value: Value) -> Value:
+        """``value`` with its axes stored as Keras sees them."""
+        return self.reordered(value, keras_order(value.rank))
+
+    def _move_axes(self, value: Value, order: Order) -> str:
+        name = f"{value.name}/{'to_nhwc' if order == keras_order(value.rank) else 'to_nchw'}"
+        rest = value.shape[1:]
+        if None not in rest and sum(length != 1 for length in rest) <= 1 and order[0] == 0:
+            # At most one axis is longer than 1: nothing moves in memory.
+            target = (0, *(int(value.shape[axis] or 1) for axis in order[1:]))
+            return self.add("Reshape", (value.name, self.shape_constant(target)), name)
+        return self.add(
+            "Transpose",
+            (value.name,),
+            name,
+            {"perm": tuple(value.order.index(axis) for axis in order)},
+        )
+
+    def needed(self, outputs: set[str]) -> list[Node]:
+        """The operations that ``outputs`` are computed from, in order."""
+        wanted = set(outputs)
+        kept: list[Node] = []
+        for node in reversed(self.nodes):
+            if not wanted.isdisjoint(node.outputs):
+                wanted.update(node.inputs)
+                kept.append(node)
+        return kept[::-1]
+
+    def encode(self, *, name: str, inputs: Sequence[Port], outputs: Sequence[Port]) -> bytes:
+        """The graph as ONNX bytes; operations and constants that no output needs are left out."""
+        nodes = self.needed({port.name for port in outputs})
+        used = {key for node in nodes for key in node.inputs}
+        constants = {key: self.constants[key] for key in self.constants if key in used}
+        graph = OnnxGraph(
+            name=name, nodes=nodes, constants=constants, inputs=inputs, outputs=outputs
+        )
+        return encode_model(graph, producer="tintype")
+
+
+def check_shape(shape: Shape, layer: str) -> Shape:
+    """``shape``, where it can be: no axis below 1, not more numbers than MAX_ELEMENTS.
+
+    Raises ModelFileDamaged or ModelFileTooLarge, naming the layer.
+    """
+    known = [length for length in shape[1:] if length is not None]
+    if any(length < 1 for length in known):
+        raise ModelFileDamaged(
+            f"layer {layer!r} would answer with the shape {show_shape(shape)}, which cannot be"
+        )
+    if math.prod(known) > MAX_ELEMENTS:
+        raise ModelFileTooLarge(
+            f"layer {layer!r} would answer with the shape {show_shape(shape)}: too large to run"
+        )
+    return shape
+
+
+def show_shape(shape: Shape) -> str:
+    """A shape for people: ``(?, 224, 224, 3)``."""
+    return "(" + ", ".join("?" if length is None else str(length) for length in shape) + ")"

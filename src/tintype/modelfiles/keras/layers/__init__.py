@@ -1,0 +1,1 @@
+"""What each layer computes: one small function a kind, found by its class name in ``table``."""

@@ -1,0 +1,223 @@
+"""Padding, cropping and resizing of pictures inside a model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from tintype.errors import ModelFileDamaged
+from tintype.modelfiles.keras.graph import Value, check_shape, keras_order
+from tintype.modelfiles.keras.layers.bicubic import bicubic_matrix
+from tintype.modelfiles.keras.layers.call import LayerCall, LayerKind
+from tintype.modelfiles.keras.layers.convolution import picture
+from tintype.modelfiles.keras.layers.windows import data_format
+
+Margins: TypeAlias = tuple[tuple[int, int], ...]
+
+END = 1 << 62
+"""Beyond the end of every axis."""
+
+
+def _margins(call: LayerCall, key: str, axes: int) -> Margins:
+    """``padding`` or ``cropping``: one number, one an axis, or a pair an axis."""
+    value = call.settings.raw(key, 1)
+    items = value if isinstance(value, list) else [value] * axes
+    if axes == 1 and len(items) == 2 and all(isinstance(item, int) for item in items):
+        items = [items]
+    pairs = [item if isinstance(item, list) else [item, item] for item in items]
+    flat = [number for pair in pairs for number in pair]
+    good = len(pairs) == axes and len(flat) == 2 * axes
+    if not good or not all(isinstance(n, int) and 0 <= n < 1 << 20 for n in flat):
+        raise ModelFileDamaged(f"layer {call.name!r} has {key} {str(value)[:80]}")
+    return tuple((pair[0], pair[1]) for pair in pairs)
+
+
+def _spatial(call: LayerCall, axes: int) -> range:
+    first = 2 if data_format(call.settings) == "channels_first" else 1
+    return range(first, first + axes)
+
+
+def _zero_padding(axes: int) -> LayerKind:
+    def emit(call: LayerCall) -> Value:
+        # Stored as the convolution behind it wants it, so that an engine can join the two.
+        value = picture(call, axes)
+        begins, ends = [0] * value.rank, [0] * value.rank
+        shape = list(value.shape)
+        margins = _margins(call, "padding", axes)
+        for axis, (before, after) in zip(_spatial(call, axes), margins, strict=True):
+            begins[value.position(axis)] = before
+            ends[value.position(axis)] = after
+            length = shape[axis]
+            shape[axis] = None if length is None else length + before + after
+        pads = call.graph.shape_constant((*begins, *ends))
+        return call.result(call.emit("Pad", (value.name, pads)), tuple(shape), value.order)
+
+    return LayerKind(emit)
+
+
+def _cropping(axes: int) -> LayerKind:
+    def emit(call: LayerCall) -> Value:
+        value = call.input_of_rank(axes + 2)
+        shape = list(value.shape)
+        spatial = _spatial(call, axes)
+        margins = _margins(call, "cropping", axes)
+        for axis, (before, after) in zip(spatial, margins, strict=True):
+            length = shape[axis]
+            shape[axis] = None if length is None else length - before - after
+        cuts = [
+            Cut(axis=value.position(axis), start=before, stop=-after if after else END)
+            for axis, (before, after) in zip(spatial, margins, strict=True)
+        ]
+        name = sliced(call, value.name, cuts)
+        return call.result(name, tuple(shape), value.order)
+
+    return LayerKind(emit)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cut:
+    """What is kept of one axis, numbered as it is stored: from ``start`` up to ``stop``."""
+
+    axis: int
+    start: int
+    stop: int
+    step: int = 1
+
+
+def sliced(call: LayerCall, name: str, cuts: Sequence[Cut], suffix: str = "") -> str:
+    """One ONNX Slice."""
+    columns = (
+        [cut.start for cut in cuts],
+        [cut.stop for cut in cuts],
+        [cut.axis for cut in cuts],
+        [cut.step for cut in cuts],
+    )
+    constants = [call.graph.shape_constant(numbers) for numbers in columns]
+    return call.emit("Slice", (name, *constants), suffix)
+
+
+def _upsampling(axes: int) -> LayerKind:
+    def emit(call: LayerCall) -> Value:
+        value = picture(call, axes)
+        factors = call.settings.sizes("size", axes, 2)
+        kind = call.settings.choice("interpolation", tuple(RESIZE_ATTRIBUTES), "nearest")
+        attributes = RESIZE_ATTRIBUTES[kind]
+        if kind == "nearest":  # a whole factor repeats each place
+            attributes = {
+                "mode": "nearest",
+                "coordinate_transformation_mode": "asymmetric",
+                "nearest_mode": "floor",
+            }
+        scales = call.constant((1, 1, *factors), "scales")
+        name = call.emit("Resize", (value.name, "", scales), **attributes)
+        shape = list(value.shape)
+        for axis, factor in zip(_spatial(call, axes), factors, strict=True):
+            length = shape[axis]
+            shape[axis] = None if length is None else length * factor
+        return call.result(name, tuple(shape), value.order)
+
+    return LayerKind(emit)
+
+
+RESIZE_ATTRIBUTES: dict[str, dict[str, Any]] = {
+    "nearest": {
+        "mode": "nearest",
+        "coordinate_transformation_mode": "half_pixel",
+        "nearest_mode": "round_prefer_ceil",
+    },
+    "bilinear": {"mode": "linear", "coordinate_transformation_mode": "half_pixel"},
+}
+"""tf.image.resize (TF 2, no antialias) in the words of ONNX. Nearest takes
+floor((i + 0.5) * n / m)."""
+
+
+def _resizing(call: LayerCall) -> Value:
+    """Keras' ``Resizing``: tf.image.resize without antialias, stretched or cropped to the side."""
+    settings = call.settings
+    value = picture(call, 2)
+    kind = settings.choice("interpolation", (*RESIZE_ATTRIBUTES, "bicubic"), "bilinear")
+    if settings.flag("antialias", default=False):
+        raise call.unsupported("antialias")
+    if settings.flag("pad_to_aspect_ratio", default=False):
+        raise call.unsupported("pad_to_aspect_ratio")
+    height = settings.sizes("height", 1)[0]
+    width = settings.sizes("width", 1)[0]
+    if settings.flag("crop_to_aspect_ratio", default=False):
+        value = _cropped_to_aspect(call, value, height, width)
+    stored = (value.shape[0], value.stored_shape[1], height, width)
+    shape = tuple(stored[value.order.index(axis)] for axis in range(4))
+    check_shape(shape, call.name)  # before anything of that size is made
+    if kind == "bicubic":
+        name = _bicubic(call, value, height, width)
+    else:
+        sizes = _sizes(call, value, height, width)
+        name = call.emit("Resize", (value.name, "", "", sizes), **RESIZE_ATTRIBUTES[kind])
+    return call.result(name, shape, value.order)
+
+
+def _bicubic(call: LayerCall, value: Value, height: int, width: int) -> str:
+    old_height, old_width = value.stored_shape[2:]
+    if old_height is None or old_width is None:
+        raise call.unsupported("bicubic resizing of pictures of any size")
+    down = call.constant(bicubic_matrix(old_height, height), "rows")
+    across = call.constant(bicubic_matrix(old_width, width).T, "columns")
+    rows = call.emit("MatMul", (down, value.name), "resized_rows")
+    return call.emit("MatMul", (rows, across))
+
+
+def _sizes(call: LayerCall, value: Value, height: int, width: int) -> str:
+    """(N, C, height, width) as the graph finds N: ONNX 17 wants all four."""
+    if value.stored_shape[1] is None:
+        raise call.unsupported("an unknown number of channels")
+    shape = call.emit("Shape", (value.name,), "shape", end=1)
+    rest = call.graph.shape_constant((int(value.stored_shape[1] or 1), height, width))
+    return call.emit("Concat", (shape, rest), "sizes", axis=0)
+
+
+def _cropped_to_aspect(call: LayerCall, value: Value, height: int, width: int) -> Value:
+    """The centre of the picture that has the target's proportions (keras ``smart_resize``)."""
+    old_height, old_width = value.stored_shape[2:]
+    if old_height is None or old_width is None:
+        raise call.unsupported("crop_to_aspect_ratio on pictures of any size")
+    crop_height = min(old_height, int(float(old_width * height) / width))
+    crop_width = min(old_width, int(float(old_height * width) / height))
+    top = int(float(old_height - crop_height) / 2)
+    left = int(float(old_width - crop_width) / 2)
+    cuts = (
+        Cut(axis=2, start=top, stop=top + crop_height),
+        Cut(axis=3, start=left, stop=left + crop_width),
+    )
+    name = sliced(call, value.name, cuts, "crop")
+    stored = (value.shape[0], value.stored_shape[1], crop_height, crop_width)
+    shape = tuple(stored[value.order.index(axis)] for axis in range(4))
+    return call.result(name, shape, value.order)
+
+
+def _center_crop(call: LayerCall) -> Value:
+    """Keras' ``CenterCrop`` where the picture is large enough; else it would resize."""
+    value = picture(call, 2)
+    height = call.settings.sizes("height", 1)[0]
+    width = call.settings.sizes("width", 1)[0]
+    old_height, old_width = value.stored_shape[2:]
+    if old_height is None or old_width is None or old_height < height or old_width < width:
+        raise call.unsupported("a crop larger than its picture, or of unknown size")
+    top, left = (old_height - height) // 2, (old_width - width) // 2
+    cuts = (
+        Cut(axis=2, start=top, stop=top + height),
+        Cut(axis=3, start=left, stop=left + width),
+    )
+    name = sliced(call, value.name, cuts)
+    stored = (value.shape[0], value.stored_shape[1], height, width)
+    return call.result(
+        name, tuple(stored[value.order.index(axis)] for axis in keras_order(4)), value.order
+    )
+
+
+GEOMETRY_LAYERS: dict[str, LayerKind] = {
+    **{f"ZeroPadding{axes}D": _zero_padding(axes) for axes in (1, 2, 3)},
+    **{f"Cropping{axes}D": _cropping(axes) for axes in (1, 2, 3)},
+    "UpSampling2D": _upsampling(2),
+    "Resizing": LayerKind(_resizing),
+    "CenterCrop": LayerKind(_center_crop),
+}

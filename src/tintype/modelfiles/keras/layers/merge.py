@@ -1,0 +1,112 @@
+"""Layers that join several tensors."""
+
+from __future__ import annotations
+
+from functools import reduce
+
+from tintype.errors import ModelFileDamaged
+from tintype.modelfiles.keras.graph import Value, show_shape
+from tintype.modelfiles.keras.layers.call import LayerCall, LayerKind
+from tintype.types import Shape
+
+
+def _merge(op: str) -> LayerKind:
+    def emit(call: LayerCall) -> Value:
+        values = aligned(call, same_rank(call, call.inputs))
+        return reduce(lambda left, right: pairwise(call, op, left, right), values)
+
+    return LayerKind(emit)
+
+
+def _average(call: LayerCall) -> Value:
+    values = aligned(call, same_rank(call, call.inputs))
+    total = reduce(lambda left, right: pairwise(call, "Add", left, right), values)
+    mean = call.emit("Mul", (total.name, call.graph.scalar(1 / len(values))), "mean")
+    return call.like(mean, total)
+
+
+def _subtract(call: LayerCall) -> Value:
+    values = aligned(call, same_rank(call, call.inputs))
+    if len(values) != 2:
+        raise ModelFileDamaged(f"layer {call.name!r} subtracts {len(values)} tensors, not two")
+    return pairwise(call, "Sub", values[0], values[1])
+
+
+def _concatenate(call: LayerCall) -> Value:
+    return concatenated(call, call.inputs, call.settings.integer("axis", -1))
+
+
+def concatenated(call: LayerCall, given: tuple[Value, ...], axis: int) -> Value:
+    """Several tensors one after the other along a Keras axis."""
+    values = aligned(call, given)
+    if len({value.rank for value in values}) != 1 or not -values[0].rank <= axis < values[0].rank:
+        raise ModelFileDamaged(f"layer {call.name!r} cannot join along axis {axis}")
+    axis %= values[0].rank
+    if axis == 0:
+        raise call.unsupported("joining along the batch axis")
+    lengths = [value.shape[axis] for value in values]
+    total = None if None in lengths else sum(length for length in lengths if length is not None)
+    shape = tuple(
+        total if number == axis else length for number, length in enumerate(values[0].shape)
+    )
+    name = call.emit("Concat", [value.name for value in values], axis=values[0].position(axis))
+    return call.result(name, shape, values[0].order)
+
+
+def same_rank(call: LayerCall, values: tuple[Value, ...]) -> tuple[Value, ...]:
+    """Keras gives tensors of fewer axes new ones behind the batch axis."""
+    if not values:
+        raise ModelFileDamaged(f"layer {call.name!r} joins no tensors")
+    rank = max(value.rank for value in values)
+    return tuple(
+        value
+        if value.rank == rank
+        else call.reshaped(
+            value, (value.shape[0], *(1,) * (rank - value.rank), *value.shape[1:]), "widened"
+        )
+        for value in values
+    )
+
+
+def aligned(call: LayerCall, values: tuple[Value, ...]) -> tuple[Value, ...]:
+    """The tensors with their axes stored in one order: the first that is not Keras' own."""
+    order = next((value.order for value in values if not value.plain), None)
+    if order is None:
+        return values
+    return tuple(
+        call.graph.reordered(value, order) if value.rank == len(order) else value
+        for value in values
+    )
+
+
+def pairwise(call: LayerCall, op: str, left: Value, right: Value) -> Value:
+    """One operation on two tensors of one rank and order, spread over each other."""
+    shape = tuple(
+        _spread(call, one, other) for one, other in zip(left.shape, right.shape, strict=True)
+    )
+    return call.result(call.emit(op, (left.name, right.name)), shape, left.order)
+
+
+def _spread(call: LayerCall, one: int | None, other: int | None) -> int | None:
+    if other in (one, 1):
+        return one
+    if one == 1:
+        return other
+    if one is None or other is None:
+        return one if other is None else other
+    shapes: tuple[Shape, ...] = tuple(value.shape for value in call.inputs)
+    raise ModelFileDamaged(
+        f"layer {call.name!r} ({call.kind}) cannot join the shapes "
+        + " and ".join(show_shape(shape) for shape in shapes)
+    )
+
+
+MERGE_LAYERS: dict[str, LayerKind] = {
+    "Add": _merge("Add"),
+    "Multiply": _merge("Mul"),
+    "Maximum": _merge("Max"),
+    "Minimum": _merge("Min"),
+    "Average": LayerKind(_average),
+    "Subtract": LayerKind(_subtract),
+    "Concatenate": LayerKind(_concatenate),
+}

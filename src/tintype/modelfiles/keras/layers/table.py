@@ -1,0 +1,30 @@
+"""The layer table: every kind of layer that can be read, by its class name in the file.
+
+To add a layer, write a function ``LayerCall -> Value`` in the module it belongs to and put it
+into that module's table.
+"""
+
+from __future__ import annotations
+
+from tintype.modelfiles.keras.layers.activation import ACTIVATION_LAYERS
+from tintype.modelfiles.keras.layers.call import LayerKind
+from tintype.modelfiles.keras.layers.convolution import CONVOLUTION_LAYERS
+from tintype.modelfiles.keras.layers.core import CORE_LAYERS
+from tintype.modelfiles.keras.layers.geometry import GEOMETRY_LAYERS
+from tintype.modelfiles.keras.layers.merge import MERGE_LAYERS
+from tintype.modelfiles.keras.layers.normalisation import NORMALISATION_LAYERS
+from tintype.modelfiles.keras.layers.operations import OPERATION_LAYERS
+from tintype.modelfiles.keras.layers.pooling import POOLING_LAYERS
+from tintype.modelfiles.keras.layers.preprocessing import PREPROCESSING_LAYERS
+
+LAYER_KINDS: dict[str, LayerKind] = {
+    **CORE_LAYERS,
+    **CONVOLUTION_LAYERS,
+    **POOLING_LAYERS,
+    **NORMALISATION_LAYERS,
+    **ACTIVATION_LAYERS,
+    **GEOMETRY_LAYERS,
+    **MERGE_LAYERS,
+    **PREPROCESSING_LAYERS,
+    **OPERATION_LAYERS,
+}

@@ -1,0 +1,1 @@
+"""TensorFlow Lite files, read with a bounded reader of our own."""

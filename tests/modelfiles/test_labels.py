@@ -1,0 +1,238 @@
+from __future__ import annotations
+
+import pytest
+
+from tintype.errors import LabelsError
+from tintype.modelfiles.labels import (
+    find_for,
+    find_labels,
+    fit_labels,
+    label_of,
+    labels_beside,
+    read_labels,
+)
+from tintype.types import Activation, ClassOutput, DetectionOutput, TensorSpec
+
+
+def classes(count: int) -> ClassOutput:
+    tensor = TensorSpec(name="y", shape=(None, count))
+    return ClassOutput(tensor=tensor, classes=count, activation=Activation.SOFTMAX)
+
+
+def detector() -> DetectionOutput:
+    part = TensorSpec(name="y", shape=())
+    return DetectionOutput(boxes=part, classes=part, scores=part, count=None, first_class=0)
+
+
+@pytest.fixture
+def model(tmp_path):
+    path = tmp_path / "pets.h5"
+    path.write_bytes(b"x")
+    return path
+
+
+def put(folder, name, text="cat\ndog\n"):
+    path = folder / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "labels.txt", "pets_labels.txt", "pets.labels.txt", "retrained_labels.txt", "labels.json",
+        "class_indices.json", "classes.txt", "class_names.txt", "label_map.pbtxt", "labels.csv",
+        "synset.txt", "mscoco_label_map.pbtxt", "my_labels_v2.txt", "coco.names", "pets.txt",
+    ],
+)  # fmt: skip
+def test_usual_names_are_found(model, name):
+    """A labels file beside the model is found by any usual name."""
+    expected = put(model.parent, name)
+
+    assert expected == find_labels(model)
+
+
+@pytest.mark.parametrize("name", ["readme.txt", "requirements.txt", "config.json", "pets.json"])
+def test_other_files_are_left_alone(model, name):
+    """Texts and configurations are no labels."""
+    put(model.parent, name)
+
+    assert find_labels(model) is None
+
+
+def test_the_models_own_name_goes_first(model):
+    """pets_labels.txt beats labels.txt when both lie beside pets.h5."""
+    expected = put(model.parent, "pets_labels.txt")
+    put(model.parent, "labels.txt", "other\n")
+
+    assert expected == find_labels(model)
+    assert len(labels_beside(model)) == 2
+
+
+def test_two_different_files_of_one_rank_are_no_answer(model):
+    """Where there is no telling which, none is taken."""
+    put(model.parent, "labels.txt")
+    put(model.parent, "classes.txt", "one\ntwo\n")
+
+    assert find_labels(model) is None
+
+
+def test_two_files_with_the_same_labels_are_one(model):
+    """The same labels twice leave no doubt."""
+    expected = put(model.parent, "labels.txt")
+    put(model.parent, "labels.json", '["cat", "dog"]')
+
+    assert expected == find_labels(model)
+
+
+@pytest.mark.parametrize("place", ["", "assets/", "../"])
+def test_a_saved_model_has_labels_inside_in_assets_or_beside(tmp_path, place):
+    """For a SavedModel folder three places are looked at."""
+    folder = tmp_path / "pets"
+    folder.mkdir()
+    put(tmp_path, "pets/saved_model.pb", "x")
+    expected = folder / f"{place}labels.txt"
+    expected.parent.mkdir(exist_ok=True)
+    expected.write_text("cat\n")
+
+    found = find_labels(folder)
+    assert found is not None
+    assert expected.resolve() == found.resolve()
+
+
+def test_given_labels_win_over_all(model, tmp_path):
+    """--labels is what a person said."""
+    put(model.parent, "labels.txt", "other\n")
+    given = put(tmp_path, "mine.list")
+
+    found = find_for(model, in_file=("a", "b"), given=given)
+    assert found is not None
+    assert (("cat", "dog"), "mine.list") == (found.labels, found.source)
+
+
+def test_labels_in_the_file_win_over_a_neighbour(model):
+    """labels.txt beside a model may be another model's; those inside belong to it."""
+    put(model.parent, "labels.txt", "other\n")
+    found = find_for(model, in_file=("a", "b"))
+
+    assert found is not None
+    assert ("a", "b") == found.labels
+
+
+def test_no_labels_anywhere(model):
+    """Nothing found is None, not an error."""
+    assert find_for(model) is None
+
+
+def test_the_error_names_the_file(tmp_path):
+    """A labels file that cannot be read is named."""
+    with pytest.raises(LabelsError, match=r"labels\.txt: .*empty"):
+        read_labels(put(tmp_path, "labels.txt", ""))
+
+
+def test_a_missing_file_is_a_labels_error(tmp_path):
+    """A path that leads nowhere is said so."""
+    with pytest.raises(LabelsError, match="cannot be read"):
+        read_labels(tmp_path / "nope.txt")
+
+
+def test_a_huge_file_is_refused(tmp_path):
+    """A labels file above 8 MiB is not read."""
+    with pytest.raises(LabelsError, match="too large"):
+        read_labels(put(tmp_path, "labels.txt", "x" * ((8 << 20) + 1)))
+
+
+def test_labels_that_fit_are_taken_in_silence():
+    """Nothing to remark."""
+    fitted = fit_labels(("cat", "dog"), output=classes(2))
+
+    assert (("cat", "dog"), None) == (fitted.labels, fitted.remark)
+
+
+@pytest.mark.parametrize(
+    ("labels", "expected"),
+    [
+        (("cat", "dog"), ("cat", "dog")),
+        (None, ("class 0", "class 1")),
+        (("dog",), ("not dog", "dog")),
+    ],
+)
+def test_one_unit_is_two_labels(labels, expected):
+    """A single sigmoid unit answers for two classes."""
+    assert expected == fit_labels(labels, output=classes(1)).labels
+
+
+MISFITS = [
+    pytest.param(("a",) * 1000, 1001, "background", 0, "'background' was put in front", id="1001"),
+    pytest.param(("background", "a", "b"), 2, "a", 0, "was left out", id="background too many"),
+    pytest.param(("a", "b"), 4, "class 3", 3, "class 2 to class 3", id="too few"),
+    pytest.param(("a", "b"), 3, "class 2", 2, "the rest are called class 2", id="one too few"),
+    pytest.param(("a", "b", "c"), 2, "b", 1, "the last one is not used", id="one too many"),
+    pytest.param(tuple("abcdef"), 2, "b", 1, "the last 4 are not used", id="too many"),
+]
+
+
+@pytest.mark.parametrize(("labels", "count", "label", "place", "said"), MISFITS)
+def test_a_count_that_does_not_fit_is_said(labels, count, label, place, said):
+    """Every class gets a label, and words tell what was done."""
+    fitted = fit_labels(labels, output=classes(count))
+
+    assert count == len(fitted.labels)
+    assert label == fitted.labels[place]
+    assert fitted.remark is not None
+    assert said in fitted.remark
+    assert fitted.hint is not None
+    assert "--labels" in fitted.hint
+
+
+def test_no_labels_are_numbers_and_a_hint():
+    """Class 0, class 1 ... and how to name them."""
+    fitted = fit_labels(None, output=classes(3))
+
+    assert fitted.labels == ("class 0", "class 1", "class 2")
+    assert fitted.hint is not None
+    assert "--labels" in fitted.hint
+
+
+def test_a_detectors_list_loses_its_line_for_nothing():
+    """Lists of the TFLite zoo begin with ???; class 0 is the line behind it."""
+    fitted = fit_labels(("???", "person", "bicycle"), output=detector())
+
+    assert fitted.labels == ("person", "bicycle")
+    assert fitted.remark is not None
+
+
+@pytest.mark.parametrize(
+    ("number", "first", "expected"),
+    [(0, 0, "person"), (2, 0, "class 2"), (9, 0, "class 9"), (1, 1, "person"), (0, 1, "class 0")],
+)
+def test_a_detectors_class_number_becomes_a_label(number, first, expected):
+    """Numbers without a label, and lines of ???, are called by their number."""
+    assert expected == label_of(("person", "bicycle", "???"), number, first_class=first)
+
+
+def test_a_detector_without_labels_says_so():
+    """No labels leave numbers, and a hint."""
+    fitted = fit_labels(None, output=detector())
+
+    assert fitted.labels == ()
+    assert fitted.hint is not None
+
+
+@pytest.mark.parametrize(
+    ("folder", "expected"),
+    [
+        ("teachable-machine", ("cardboard", "plastic", "metal", "paper")),
+        ("glasses-frozen-graph", None),
+    ],
+)
+def test_real_labels_are_read(data_folder, folder, expected):
+    """The labels files of the real models are found and read."""
+    model = next(p for p in (data_folder / "models" / folder).iterdir() if p.suffix != ".txt")
+    found = find_for(model)
+
+    assert found is not None
+    if expected is not None:
+        assert set(expected) & set(found.labels)
+    assert all(label and not label[0].isdigit() for label in found.labels)
