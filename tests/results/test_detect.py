@@ -62,7 +62,7 @@ def test_only_counted_rows_are_read():
 
 def test_first_class_is_where_labels_begin():
     """A label map that counts from 1 is shifted."""
-    assert ["class -1", "cat"] == sorted(
+    assert ["class 0", "cat"] == sorted(
         {box.label for box in found(first_class=1)}, key=lambda name: (name == "cat", name)
     )
 
@@ -73,8 +73,9 @@ def test_a_window_moves_and_scales_the_boxes():
     assert (50, 20, 150, 70) == (box.x1, box.y1, box.x2, box.y2)
 
 
-def test_no_number_is_an_engine_failure():
-    """NaN never reaches an answer."""
-    rows = (np.full((3, 4), np.nan, np.float32), *ROWS[1:])
+@pytest.mark.parametrize("part", [0, 1, 2])
+def test_no_number_is_an_engine_failure(part: int):
+    """NaN never reaches an answer, be it in a corner, a class or a score."""
+    rows = tuple(row * np.float32(np.nan) if i == part else row for i, row in enumerate(ROWS))
     with pytest.raises(EngineFailed, match="NaN"):
         found(rows)

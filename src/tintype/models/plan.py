@@ -11,7 +11,7 @@ from tintype.engines.catalog import choose
 from tintype.errors import CardError
 from tintype.imaging.recipe import Recipe, decode_for, parse_recipe
 from tintype.modelfiles.description import ModelDescription
-from tintype.modelfiles.labels import find_labels, fit_labels, read_labels
+from tintype.modelfiles.labels import FittedLabels, LabelsFound, find_for, fit_labels
 from tintype.modelfiles.open import describe
 from tintype.models.card import Card
 from tintype.models.recipes.choose import RecipeChoice, choose_recipe
@@ -51,7 +51,7 @@ class ModelPlan:
 def plan_model(card: Card) -> ModelPlan:
     """Read the model file and decide how to serve it. Raises ModelFileError, SettingsError."""
     description = describe(card.file, options=card.read)
-    labels, source, remark = _labels(card, description)
+    labels, source = _labels(card, description)
     choice, recipe = _recipe(card, description)
     target, size_warning = _target(card, description, recipe)
     engine, engine_reason = (
@@ -62,7 +62,7 @@ def plan_model(card: Card) -> ModelPlan:
         card=card,
         description=description,
         target=target,
-        labels=labels,
+        labels=labels.labels,
         labels_source=source,
         recipe=replace(recipe, decode=decode_for(recipe, target=target)),
         recipe_is_guess=choice.is_guess,
@@ -72,7 +72,7 @@ def plan_model(card: Card) -> ModelPlan:
         engine_reason=engine_reason,
         top=card.top or (_DETECT_TOP if detects else _CLASSIFY_TOP),
         threshold=_DETECT_THRESHOLD if card.threshold is None and detects else card.threshold,
-        warnings=tuple(text for text in (remark, size_warning) if text),
+        warnings=tuple(text for text in (labels.remark, labels.hint, size_warning) if text),
     )
     if card.task is not None and card.task is not plan.task:
         raise CardError(
@@ -82,18 +82,14 @@ def plan_model(card: Card) -> ModelPlan:
     return plan
 
 
-def _labels(card: Card, description: ModelDescription) -> tuple[tuple[str, ...], str, str | None]:
-    """Labels, where they come from, and a remark when they do not fit."""
-    found, source = card.class_names or None, "the model card"
-    if found is None and card.labels is not None:
-        found, source = read_labels(card.labels), card.labels.name
-    if found is None and description.labels_in_file is not None:
-        found, source = description.labels_in_file, "the model file"
-    if found is None:
-        beside = find_labels(card.file)
-        found, source = (None, "none") if beside is None else (read_labels(beside), beside.name)
-    fitted = fit_labels(found, output=description.output)
-    return fitted.labels, source, fitted.remark
+def _labels(card: Card, description: ModelDescription) -> tuple[FittedLabels, str]:
+    """Labels that fit the output, and where they come from (``none``: made up)."""
+    if card.class_names:
+        found: LabelsFound | None = LabelsFound(labels=card.class_names, source="the model card")
+    else:
+        found = find_for(card.file, in_file=description.labels_in_file, given=card.labels)
+    fitted = fit_labels(None if found is None else found.labels, output=description.output)
+    return fitted, "none" if found is None else found.source
 
 
 def _recipe(card: Card, description: ModelDescription) -> tuple[RecipeChoice, Recipe]:

@@ -58,5 +58,5 @@ def _sigmoid(x: Float32Array) -> Float32Array:
 
 
 def _softmax(x: Float32Array) -> Float32Array:
-    e = np.exp(x - x.max())
-    return (e / e.sum()).astype(np.float32)
+    e: Float32Array = np.exp(x - x.max())
+    return np.asarray(e / e.sum(), np.float32)

@@ -27,11 +27,16 @@ def boxes(
     corners, classes, scores = (np.asarray(r, np.float32) for r in rows[:3])
     corners, classes, scores = corners.reshape(-1, 4), classes.reshape(-1), scores.reshape(-1)
     valid = _rows_that_count(rows, len(scores))
-    if not (np.isfinite(corners[:valid]).all() and np.isfinite(scores[:valid]).all()):
+    if not all(np.isfinite(part[:valid]).all() for part in (corners, classes, scores)):
         raise EngineFailed("the model answered NaN or infinity instead of boxes")
     order = np.argsort(-scores[:valid], kind="stable")[: keep.top]
     return tuple(
-        _box(corners[i], int(classes[i]) - output.first_class, float(scores[i]), labels, window)
+        Box(
+            index=int(classes[i]) - output.first_class,
+            label=_label(int(classes[i]), output, labels),
+            score=float(scores[i]),
+            **_corners(corners[i], window),
+        )
         for i in order
         if keep.allows(float(scores[i]))
     )
@@ -44,16 +49,16 @@ def _rows_that_count(rows: tuple[Float32Array, ...], available: int) -> int:
     return min(max(int(count), 0), available) if np.isfinite(count) else 0
 
 
-def _box(
-    corners: Float32Array, index: int, score: float, labels: tuple[str, ...], window: Window
-) -> Box:
-    y1, x1, y2, x2 = (float(v) for v in np.clip(corners, 0, 1))
-    return Box(
-        index=index,
-        label=labels[index] if 0 <= index < len(labels) else f"class {index}",
-        score=score,
-        x1=window.left + x1 * window.width,
-        y1=window.top + y1 * window.height,
-        x2=window.left + x2 * window.width,
-        y2=window.top + y2 * window.height,
-    )
+def _label(number: int, output: DetectionOutput, labels: tuple[str, ...]) -> str:
+    place = number - output.first_class
+    return labels[place] if 0 <= place < len(labels) else f"class {number}"
+
+
+def _corners(fractions: Float32Array, window: Window) -> dict[str, float]:
+    y1, x1, y2, x2 = (float(v) for v in np.clip(fractions, 0, 1))
+    return {
+        "x1": window.left + x1 * window.width,
+        "y1": window.top + y1 * window.height,
+        "x2": window.left + x2 * window.width,
+        "y2": window.top + y2 * window.height,
+    }

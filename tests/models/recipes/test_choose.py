@@ -475,3 +475,17 @@ def test_hostile_first_layers_do_not_decide(description):
     )
 
     assert choose_recipe(description(kind=Format.ONNX, first_layers=first)).is_guess
+
+
+def test_a_recipe_that_the_file_carries_is_taken(description):
+    """A file that says its own recipe is believed, and it is no guess."""
+    carried = '{"preset": "keras-caffe", "resize": "bilinear"}'
+    choice = choose_recipe(description(recipe=carried))
+    assert ("keras-caffe", False) == (choice.settings["preset"], choice.is_guess)
+
+
+@pytest.mark.parametrize("text", ["", "[1]", "{", '{"preset": "nosuch"}', "[" * 100_000])
+def test_a_carried_recipe_that_does_not_hold_is_passed_over(text: str, description):
+    """Nonsense in a file's metadata changes nothing."""
+    without = choose_recipe(description())
+    assert without == choose_recipe(description(recipe=text))

@@ -8,10 +8,13 @@ the kind of file is taken, and the others that would do are named.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from tintype.errors import SettingsError
 from tintype.imaging.presets import PRESETS
+from tintype.imaging.recipe import parse_recipe
 from tintype.modelfiles.description import ModelDescription
 from tintype.models.recipes.loaders import Loader, choose_loader
 from tintype.models.recipes.scales import PLUS_MINUS_ONE, RAW, UNIT
@@ -36,6 +39,9 @@ class RecipeChoice:
 
 def choose_recipe(description: ModelDescription) -> RecipeChoice:
     """Choose preset and values for the model ``description`` describes."""
+    carried = _carried(description.evidence.recipe)
+    if carried is not None:
+        return carried
     scaling = decide_scaling(description)
     loader = choose_loader(description, scaling.scale)
     values = _in_trainers_form(loader.preset, scaling)
@@ -48,6 +54,23 @@ def choose_recipe(description: ModelDescription) -> RecipeChoice:
             _resize_reason(loader, is_told=description.evidence.resize is not None),
         ),
         alternatives=_alternatives(loader, scaling, values),
+    )
+
+
+def _carried(text: str | None) -> RecipeChoice | None:
+    """The recipe that the file itself carries, as JSON; None where there is none that holds."""
+    try:
+        settings = json.loads(text or "null")
+        recipe = None if not isinstance(settings, dict) else parse_recipe(settings)
+    except (ValueError, RecursionError, SettingsError):
+        recipe = None
+    if recipe is None:
+        return None
+    return RecipeChoice(
+        settings=settings,
+        is_guess=False,
+        reasons=(f"{recipe.preset}, because the file carries this recipe",),
+        alternatives=(("keras-image-dataset", "if it is not what the model was trained on"),),
     )
 
 

@@ -1,0 +1,1 @@
+"""What each picture format's header says, read with ``struct`` alone, before any decoder."""
