@@ -1,0 +1,164 @@
+"""A real browser in front of a real server with a fake predictor."""
+
+from __future__ import annotations
+
+import io
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import structlog
+import uvicorn
+from PIL import Image
+
+from tintype.web.app import create_app
+from tintype.web.fake import FakePredictor
+from tintype.web.uploads import UploadLimits
+
+CHROMIUM = Path(os.environ.get("TINTYPE_CHROMIUM", "/usr/bin/chromium"))
+ARGUMENTS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--use-fake-device-for-media-stream",
+    "--use-fake-ui-for-media-stream",
+]
+WATCH_POLICY = """
+window.violations = [];
+addEventListener("securitypolicyviolation", (event) =>
+  window.violations.push(`${event.violatedDirective} ${event.blockedURI}`), true);
+"""
+
+
+@dataclass
+class Site:
+    """The served application: where it is, and the predictor behind it."""
+
+    url: str
+    predictor: FakePredictor
+
+
+class Server(uvicorn.Server):
+    """Tells when it listens."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.listening = threading.Event()
+
+    async def startup(self, sockets=None) -> None:
+        """Start, and say so."""
+        await super().startup(sockets)
+        self.listening.set()
+
+
+def picture(kind: str = "PNG", *, size: tuple[int, int] = (120, 80), orientation: int = 1) -> bytes:
+    """A small real picture, with an EXIF orientation if asked for."""
+    file = io.BytesIO()
+    image = Image.linear_gradient("L").resize(size).convert("RGB")
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    image.save(file, kind, **({"exif": exif} if kind == "JPEG" else {}))
+    return file.getvalue()
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    """The server's log lines are caught."""
+    with structlog.testing.capture_logs():
+        yield
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory) -> Iterator[Site]:
+    sample = tmp_path_factory.mktemp("samples") / "red-dog.png"
+    sample.write_bytes(picture())
+    predictor = FakePredictor()
+    limits = UploadLimits(max_body_bytes=1 << 20)
+    app = create_app(predictor, limits=limits, samples=(sample,))
+    config = uvicorn.Config(app, lifespan="off", log_level="critical", access_log=False)
+    server = Server(config)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
+        thread.start()
+        assert server.listening.wait(20)
+        yield Site(f"http://127.0.0.1:{listener.getsockname()[1]}", predictor)
+        server.should_exit = True
+        thread.join(20)
+
+
+# Not for the session: while Playwright's synchronous interface is open, no asynchronous test of
+# another module could run in this process.
+@pytest.fixture(scope="module")
+def browser():
+    playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
+    if not CHROMIUM.exists():
+        pytest.skip(f"no browser at {CHROMIUM}: install chromium or set TINTYPE_CHROMIUM")
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_page(browser, site):
+    """Open the page in a fresh context; afterwards nothing may have been complained about."""
+    contexts = []
+    complaints: list[str] = []
+
+    def open_page(path: str = "/", *, watched: bool = True, **options):
+        context = browser.new_context(**{"viewport": {"width": 1200, "height": 900}, **options})
+        context.set_default_timeout(10_000)
+        contexts.append((context, watched))
+        page = context.new_page()
+        if options.get("java_script_enabled", True):
+            page.add_init_script(WATCH_POLICY)
+        if not watched:
+            page.goto(site.url + path)
+            return page
+        page.on("console", lambda message: _complain(complaints, message))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on(
+            "request",
+            lambda request: _outside(request.url, site.url) and complaints.append(request.url),
+        )
+        page.goto(site.url + path)
+        return page
+
+    yield open_page
+    for context, watched in contexts:
+        for page in context.pages:
+            if watched and page.evaluate("() => 'violations' in window"):
+                complaints += page.evaluate("() => window.violations")
+        context.close()
+    assert [] == complaints
+
+
+@pytest.fixture
+def page(open_page):
+    """The page, as a person opens it."""
+    return open_page()
+
+
+def _outside(url: str, home: str) -> bool:
+    return not url.startswith((home, "data:", "blob:"))
+
+
+def _complain(complaints: list[str], message) -> None:
+    # A refused picture is answered with its status; the browser writes that into its console.
+    if message.type in {"error", "warning"} and "Failed to load resource" not in message.text:
+        complaints.append(message.text)
+
+
+@pytest.fixture(scope="session")
+def make_picture():
+    """Makes small real pictures."""
+    return picture
