@@ -1,0 +1,1 @@
+"""Bundled models, their cards, and pictures to try them on. Data only."""
