@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 import time
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +35,8 @@ def server() -> Iterator[Server]:
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         try:
             address = next(line.split()[1] for line in process.stderr if line.startswith("ready:"))
+            # somebody must read the log, or the server would wait for room in the pipe
+            threading.Thread(target=deque, args=(process.stderr, 0), daemon=True).start()
             with httpx.Client(base_url=address, timeout=30) as client:
                 yield Server(client=client, process=psutil.Process(process.pid))
         finally:

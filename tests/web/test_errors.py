@@ -48,7 +48,12 @@ def test_a_problem_tells_message_hint_and_facts():
 
 def test_facts_cannot_hide_the_standard_members():
     """A fact called status does not change what is told of the status."""
-    assert 400 == problem_of(errors.MalformedRequest("bad", status="fine"))["status"]
+    problem = problem_of(errors.MalformedRequest("bad", status="fine", type="x", detail="y"))
+    assert (400, "/problems/malformed-request", "bad") == (
+        problem["status"],
+        problem["type"],
+        problem["detail"],
+    )
 
 
 def test_a_class_without_a_row_is_told_as_its_parent():

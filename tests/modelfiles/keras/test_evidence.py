@@ -39,6 +39,14 @@ def test_rescaling_and_normalization_are_composed(evidence, keras3) -> None:
     assert "rescaling" in found.where
 
 
+def test_an_offset_is_scaled_by_what_follows(evidence, keras3) -> None:
+    """(x - 100) / 50 and then halved."""
+    layers = keras3.layers
+    found = evidence(layers.Rescaling(1 / 50, offset=-2), layers.Rescaling(0.5)).affine
+    np.testing.assert_allclose([0.01] * 3, found.scale, rtol=1e-6)
+    np.testing.assert_allclose([-1.0] * 3, found.offset, rtol=1e-6)
+
+
 def test_no_arithmetic_is_no_affine(evidence, keras3) -> None:
     """A convolution on the picture itself says nothing of a scale."""
     assert evidence(keras3.layers.Conv2D(4, 3)).affine is None

@@ -61,9 +61,10 @@ def test_flipped_bytes(sound, tmp_path: Path, describe) -> None:
 
 
 ODD_VALUES: list[Any] = [
-    None, -1, 0, 1, 7, 1e30, 0.5, "x", "same", "relu", [], {}, True, False, [1, 2],
-    [[1, 2], [3, 4]], 1 << 40, (1 << 31) - 1, float("nan"), [None], {"class_name": "__tuple__", "items": [1]},
-    {"config": 3}, {"value": None}, "Conv2D", "Flatten", "Sequential", "Reshape", "Normalization",
+    None, -1, 0, 1, 7, 1e30, 0.5, "x", "same", "relu", [], {}, True, False, [1, 2], [None],
+    [[1, 2], [3, 4]], 1 << 40, (1 << 31) - 1, float("nan"), {"config": 3}, {"value": None},
+    {"class_name": "__tuple__", "items": [1]}, "Conv2D", "Flatten", "Sequential", "Reshape",
+    "Normalization",
 ]  # fmt: skip
 
 

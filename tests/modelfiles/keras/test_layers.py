@@ -189,6 +189,16 @@ def test_merge_spreads_a_row_over_a_picture(flavour, tmp_path: Path, assert_same
     assert_same(randomised(model), tmp_path / f"model{ending}")
 
 
+def test_one_tensor_in_two_orders(keras3, tmp_path: Path, assert_same, randomised) -> None:
+    """A picture and its permuted self are one tensor of the graph, turned in two ways."""
+    layers = keras3.layers
+    picture = keras3.Input((9, 9, 4))
+    turned = layers.Permute((2, 1, 3))(picture)
+    both = layers.Concatenate()([layers.Conv2D(2, 3)(picture), layers.Conv2D(2, 3)(turned)])
+    model = keras3.Model(picture, layers.Flatten()(both))
+    assert_same(randomised(model), tmp_path / "model.keras")
+
+
 def test_arithmetic_between_layers(keras3, tmp_path: Path, assert_same, randomised) -> None:
     """Plain arithmetic on tensors becomes operations of their own in the file."""
     picture = keras3.Input((13, 10, 3))

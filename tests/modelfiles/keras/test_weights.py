@@ -62,13 +62,19 @@ def test_nested_layers_of_the_same_name(
     assert_same(model, tmp_path / f"model{ending}")
 
 
-def test_renamed_layers(keras2, tmp_path: Path, assert_same, randomised) -> None:
+@pytest.mark.parametrize("frozen", [False, True])
+def test_renamed_layers(frozen, keras2, tmp_path: Path, assert_same, randomised) -> None:
     """People rename layers to join models; the weights keep their old names in the file."""
-    model = randomised(nested(keras2))
-    for number, tower in enumerate(model.layers[1:3]):
-        for layer in tower.layers[1:]:
-            layer._name = f"{layer.name}_{number}"
-    assert_same(model, tmp_path / "model.h5")
+    layers = keras2.layers
+    towers = []
+    for number in range(2):
+        stack = [layers.Conv2D(3, 3, padding="same", name=name) for name in ("one", "two")]
+        towers.append(keras2.Sequential([keras2.Input((8, 8, 3)), *stack], name=f"tower_{number}"))
+        # What was "one" is "two" now: by name the weights would be swapped.
+        stack[0]._name, stack[1]._name = "two", "one"
+        stack[0].trainable = not frozen
+    model = keras2.Sequential([keras2.Input((8, 8, 3)), *towers, layers.Flatten()])
+    assert_same(randomised(model), tmp_path / "model.h5")
 
 
 def test_long_lists_of_names(keras2, tmp_path: Path, save, describe, run_openvino, randomised):

@@ -14,7 +14,9 @@ from tintype.errors import (
     UnsupportedModel,
 )
 from tintype.modelfiles.description import ReadOptions
+from tintype.modelfiles.tensorflow.flow import flatten
 from tintype.modelfiles.tensorflow.frozen import describe_frozen_graph
+from tintype.modelfiles.tensorflow.graphdef import read_graph
 from tintype.types import Activation, ClassOutput, DetectionOutput, Format, HeldInput, Layout
 from tintype.wire.protobuf import encode
 
@@ -142,6 +144,20 @@ def test_training_leftovers_are_passed_over(build, saved):
     assert describe(path).output.tensor.name == "probabilities:0"
 
 
+def test_results_of_constants_are_no_outputs(build, saved):
+    """What no input reaches is no answer, though nobody takes it."""
+    leftover = [build.const("a", np.ones((1, 9), np.float32)), build.node("b", "Softmax", "a")]
+    path = saved(*leftover, build.placeholder(), *build.network(ending=None))
+    assert describe(path).output.tensor.name == "logits:0"
+
+
+def test_graph_without_input_is_refused(build, saved):
+    """Constants alone answer nothing."""
+    path = saved(build.const("a", np.ones((1, 9), np.float32)), build.node("b", "Softmax", "a"))
+    with pytest.raises(NotAnImageModel):
+        describe(path)
+
+
 def test_output_can_be_named(build, saved):
     """``--output`` takes an operation's name, with or without its port."""
     path = saved(build.placeholder(), *build.network())
@@ -202,6 +218,39 @@ def test_arithmetic_behind_the_cut_stays_in_the_graph(retrained):
     assert affine.scale == pytest.approx([1 / 128] * 3)
     assert affine.offset == pytest.approx([-1.0] * 3)
     assert affine.where == "Sub, Mul"
+
+
+def test_constant_minus_pixels_turns_the_sign(build, saved):
+    """Graphs that want dark on light compute ``1 - x / 255``."""
+    path = saved(
+        build.placeholder(),
+        build.const("y", np.array(255, np.float32)),
+        build.node("scaled", "RealDiv", "input", "y"),
+        build.const("one", np.array(1, np.float32)),
+        build.node("inverted", "Sub", "one", "scaled"),
+        *build.network("inverted"),
+    )
+    affine = describe(path).evidence.affine
+    assert affine.scale == pytest.approx([-1 / 255] * 3)
+    assert affine.offset == pytest.approx([1.0] * 3)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_normalisation_of_pixels_is_arithmetic(build, saved, training):
+    """A batch normalisation straight on pixels is a scale and an offset, unless it trains."""
+    moments = {"gamma": 2, "beta": 1, "mean": 3, "variance": 16}
+    path = saved(
+        build.placeholder(),
+        *(build.const(name, np.full(3, value, np.float32)) for name, value in moments.items()),
+        build.node("norm", "FusedBatchNorm", "input", *moments, epsilon=1e-9, is_training=training),
+        *build.network("norm"),
+    )
+    affine = describe(path).evidence.affine
+    if training:
+        assert affine is None
+    else:
+        assert affine.scale == pytest.approx([0.5] * 3)
+        assert affine.offset == pytest.approx([-0.5] * 3)
 
 
 def test_arithmetic_ahead_of_the_cut_becomes_normalisation(build, saved):
@@ -298,7 +347,7 @@ def test_reversed_channels_are_followed(build, saved):
     np.testing.assert_array_equal(kernel[:, :, ::-1], evidence.first_layers.kernel)
 
 
-def batch_normalised(build, *, rectified=False, gamma=True):
+def batch_normalised(build, *, rectified=False, gamma=True, beta=True):
     """A convolution and a batch normalisation as TensorFlow 1 writes it out."""
     moments = {"mean": [1, 2, 3, 4], "variance": [5, 6, 7, 8], "gamma": [2] * 4, "beta": [1] * 4}
     start = build.network(ending=None)[:2]
@@ -311,8 +360,10 @@ def batch_normalised(build, *, rectified=False, gamma=True):
         else build.node("factor", "Identity", "rsqrt"),
         build.node("relu", "Relu6" if rectified else "Identity", "conv"),
         build.node("product", "Mul", "relu", "factor"),
-        build.node("meaned", "Mul", "mean", "factor"),
-        build.node("shift", "Sub", "beta", "meaned"),
+        build.node("negative", "Neg", "mean"),
+        build.node("meaned", "Mul", "mean" if beta else "negative", "factor"),
+        build.node("shift", "Sub", "beta", "meaned") if beta
+        else build.node("shift", "Identity", "meaned"),
         build.node("normed", "AddV2", "product", "shift"),
         build.const("axes", np.array([1, 2], np.int32)),
         build.node("pool", "Mean", "normed", "axes", keep_dims=False),
@@ -320,10 +371,10 @@ def batch_normalised(build, *, rectified=False, gamma=True):
     return [*start, *nodes]
 
 
-@pytest.mark.parametrize("gamma", [True, False])
-def test_written_out_batch_normalisation_is_recovered(build, saved, gamma):
+@pytest.mark.parametrize(("gamma", "beta"), [(True, True), (False, True), (True, False)])
+def test_written_out_batch_normalisation_is_recovered(build, saved, gamma, beta):
     """Mean and variance are read out of the Mul, Sub and Rsqrt that freezing leaves."""
-    path = saved(build.placeholder(), *batch_normalised(build, gamma=gamma))
+    path = saved(build.placeholder(), *batch_normalised(build, gamma=gamma, beta=beta))
     first = describe(path).evidence.first_layers
     np.testing.assert_array_equal([1, 2, 3, 4], first.mean)
     np.testing.assert_array_equal([5, 6, 7, 8], first.variance)
@@ -394,6 +445,16 @@ def test_function_bodies_are_looked_through(build, saved):
     assert found.output.classes == 4
 
 
+def test_named_outputs_in_functions_are_numbered(build):
+    """``nms:valid_outputs:0`` is the third output of the operation."""
+    body = build.function("body", ["x"], {"y": "nms:valid_outputs:0"},
+                          build.node("nms", "NonMaxSuppressionV5", "x"))  # fmt: skip
+    call = build.node("call", "PartitionedCall", "input", f="function:body")
+    graph = read_graph(memoryview(build.graph(call, library=encode(1, body))))
+    flow = flatten(graph.nodes, graph.library, ["call"])
+    assert ("call/nms", 2) == flow.resolve(("call", 0))
+
+
 def test_calls_without_end_are_refused(build, saved):
     """A function that calls itself ends in an error, not in the recursion limit."""
     body = build.function(
@@ -458,6 +519,18 @@ def test_training_switches_are_held(build, saved, name, dtype, value):
     found = describe(path)
     assert found.graph.held == (HeldInput(name=f"{name}:0", value=value),)
     assert f"the input '{name}:0' is held at {value}" in found.notes
+
+
+@pytest.mark.parametrize(("op", "value"), [("RealDiv", 1.0), ("Mul", 0.0)])
+def test_dropout_input_is_told_by_its_use(build, saved, op, value):
+    """What is divided by is the share that is kept; else it is the share that is dropped."""
+    path = saved(
+        build.placeholder(),
+        build.placeholder("dropout", shape=()),
+        *build.network(),
+        build.node("switched", op, "final_result", "dropout"),
+    )
+    assert describe(path).graph.held == (HeldInput(name="dropout:0", value=value),)
 
 
 def test_unknown_further_input_is_refused_by_name(build, saved):

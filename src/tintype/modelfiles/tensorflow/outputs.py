@@ -9,6 +9,7 @@ from difflib import get_close_matches
 
 from tintype.errors import NotAnImageModel
 from tintype.modelfiles.tensorflow.constants import PASSING
+from tintype.modelfiles.tensorflow.decoded import DECODERS
 from tintype.modelfiles.tensorflow.flow import FlatNode, Flow, Ref, short_name, tensor_name
 from tintype.modelfiles.tensorflow.reading import Reading
 from tintype.types import Activation, ClassOutput, DetectionOutput, Output, Shape, TensorSpec
@@ -51,15 +52,33 @@ class Answer:
 
 
 def loose_ends(flow: Flow) -> list[Answer]:
-    """The results nobody takes, without what training left behind."""
+    """The results that depend on an input and nobody takes, without what training left behind."""
     taken = {flow.resolve(ref)[0] for node in flow.nodes.values() for ref in node.inputs}
+    fed = _fed(flow)
     ends = [
         node
         for node in flow.nodes.values()
-        if node.name not in taken and node.op not in _LEFTOVER_OPS and node.inputs
+        if node.name not in taken and node.name in fed and node.op not in _LEFTOVER_OPS
     ]
     kept = [node for node in ends if not _LEFTOVER_NAMES.search(node.name)] or ends
     return [Answer((node.name, 0), node.name) for node in kept]
+
+
+def _fed(flow: Flow) -> set[str]:
+    """The nodes that depend on an input or on a picture decoded in the graph."""
+    users: dict[str, list[str]] = {}
+    for node in flow.nodes.values():
+        for ref in node.inputs:
+            users.setdefault(flow.resolve(ref)[0], []).append(node.name)
+    starts = {"Placeholder", "PlaceholderV2", "PlaceholderWithDefault"} | DECODERS
+    queue = [node.name for node in flow.nodes.values() if node.op in starts]
+    found: set[str] = set()
+    while queue:
+        name = queue.pop()
+        if name not in found:
+            found.add(name)
+            queue.extend(users.get(name, ()))
+    return found
 
 
 def detection(answers: Sequence[Answer]) -> tuple[Answer, ...] | None:

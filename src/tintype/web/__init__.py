@@ -1,0 +1,1 @@
+"""HTTP in, JSON or HTML out: the page, the API, and their documents."""

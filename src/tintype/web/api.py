@@ -1,0 +1,110 @@
+"""The JSON API: a picture or many in, predictions out; and what is served."""
+
+from __future__ import annotations
+
+import asyncio
+
+import msgspec
+import structlog
+from litestar import Response
+
+from tintype.errors import TintypeError
+from tintype.predict import Predictor, PredictRequest
+from tintype.web.body import read_body, unless_gone
+from tintype.web.errors import internal_problem, problem_of
+from tintype.web.options import Options
+from tintype.web.schemas import models_json, prediction_body, prediction_json, server_timing
+from tintype.web.trace import AnyRequest, request_id
+from tintype.web.uploads import BatchUpload, UploadLimits, read_batch, read_upload
+
+log = structlog.get_logger(__name__)
+
+
+class Api:
+    """The handlers under ``/api``."""
+
+    def __init__(self, predictor: Predictor, *, limits: UploadLimits) -> None:
+        self._predictor = predictor
+        self._limits = limits
+
+    async def predict(self, request: AnyRequest) -> Response[bytes]:
+        """One picture, one or more models, none or more points."""
+        body = await read_body(request.receive, headers=request.headers, limits=self._limits)
+        upload = read_upload(
+            body,
+            content_type=request.headers.get("content-type", ""),
+            query=request.query_params.multi_items(),
+            limits=self._limits,
+        )
+        asked = predict_request(upload.image, upload.options)
+        prediction = await unless_gone(request.receive, self._predictor.predict(asked))
+        return _json(
+            prediction_json(prediction),
+            headers={"Server-Timing": server_timing(prediction.seconds)},
+        )
+
+    async def predict_batch(self, request: AnyRequest) -> Response[bytes]:
+        """Many pictures: a list with a prediction, or an error, for each."""
+        body = await read_body(request.receive, headers=request.headers, limits=self._limits)
+        upload = read_batch(
+            body,
+            content_type=request.headers.get("content-type", ""),
+            query=request.query_params.multi_items(),
+            limits=self._limits,
+        )
+        for name in upload.options.models:
+            self._predictor.model(name)
+        work = self._answer_all(upload, name=request_id(request.scope))
+        return _json(msgspec.json.encode(await unless_gone(request.receive, work)))
+
+    async def models(self, request: AnyRequest) -> Response[bytes]:  # noqa: ARG002 - every handler takes the request
+        """Every served model."""
+        return _json(models_json(self._predictor.models()))
+
+    async def model(self, request: AnyRequest) -> Response[bytes]:
+        """One served model."""
+        name = str(request.path_params["name"])
+        return _json(msgspec.json.encode(self._predictor.model(name)))
+
+    async def _answer_all(self, upload: BatchUpload, *, name: str) -> list[dict[str, object]]:
+        return await asyncio.gather(
+            *(
+                self._item(image, upload.options, index=index, name=name)
+                for index, image in enumerate(upload.images)
+            )
+        )
+
+    async def _item(
+        self, image: bytes | TintypeError, options: Options, *, index: int, name: str
+    ) -> dict[str, object]:
+        if isinstance(image, TintypeError):
+            return {"error": {**problem_of(image), "index": index}}
+        try:
+            prediction = await self._predictor.predict(predict_request(image, options))
+        except TintypeError as error:
+            return {"error": {**problem_of(error), "index": index}}
+        except Exception:  # the last handler, once for each picture of a batch
+            log.exception("unexpected error", request_id=name, index=index)
+            return {"error": {**internal_problem(name), "index": index}}
+        return prediction_body(prediction)
+
+
+def predict_request(image: bytes, options: Options) -> PredictRequest:
+    """What the predictor is asked, out of what the caller sent."""
+    return PredictRequest(
+        image=image,
+        models=options.models,
+        points=options.points,
+        top=options.top,
+        threshold=options.threshold,
+        explain=options.explain,
+    )
+
+
+def _json(body: bytes, *, headers: dict[str, str] | None = None) -> Response[bytes]:
+    return Response(
+        body,
+        status_code=200,
+        media_type="application/json",
+        headers={"Cache-Control": "no-store", **(headers or {})},
+    )

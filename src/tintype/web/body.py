@@ -1,0 +1,103 @@
+"""A request's body, read with limits on bytes and on time, and work that ends with its client."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Mapping
+from typing import Any, Final, TypeVar
+
+from litestar.types import Receive
+
+from tintype.errors import BodyTooLarge, BodyTooSlow, MalformedRequest, UnsupportedEncoding
+from tintype.web.errors import ClientGone
+from tintype.web.uploads import UploadLimits
+
+T = TypeVar("T")
+_LONGEST_NUMBER: Final = 18
+
+
+async def read_body(receive: Receive, *, headers: Mapping[str, str], limits: UploadLimits) -> bytes:
+    """Read the body whole. Never holds more than ``max_body_bytes``, whatever was declared.
+
+    Raises UnsupportedEncoding for a compressed body, BodyTooLarge as soon as the declared or the
+    received length is above the limit, BodyTooSlow when it takes longer than
+    ``max_body_seconds``, and ClientGone when the client leaves.
+    """
+    _refuse_compression(headers)
+    _refuse_declared_length(headers, limits=limits)
+    try:
+        async with asyncio.timeout(limits.max_body_seconds):
+            return await _receive_all(receive, limits=limits)
+    except TimeoutError:
+        raise BodyTooSlow(
+            f"the body did not arrive within {limits.max_body_seconds:g} seconds",
+            hint="send a smaller picture, or raise uploads.max_body_seconds",
+            limit=limits.max_body_seconds,
+        ) from None
+
+
+async def unless_gone(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
+    """Wait for ``work``, and cancel it when the client goes away. The body must have been read.
+
+    Raises ClientGone, or whatever ``work`` raises.
+    """
+    task = asyncio.ensure_future(work)
+    watch = asyncio.ensure_future(_until_disconnect(receive))
+    try:
+        await asyncio.wait((task, watch), return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            raise ClientGone
+        return task.result()
+    finally:
+        task.cancel()
+        watch.cancel()
+        await asyncio.gather(task, watch, return_exceptions=True)
+
+
+async def _until_disconnect(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _receive_all(receive: Receive, *, limits: UploadLimits) -> bytes:
+    body = bytearray()
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            raise ClientGone
+        chunk = message["body"]
+        if len(body) + len(chunk) > limits.max_body_bytes:
+            raise _too_large(None, limits=limits)
+        if not message.get("more_body", False):
+            return bytes(body + chunk) if body else chunk
+        body += chunk
+
+
+def _refuse_compression(headers: Mapping[str, str]) -> None:
+    encoding = headers.get("content-encoding", "").strip().lower()
+    if encoding not in {"", "identity"}:
+        raise UnsupportedEncoding(
+            f"the request body is compressed ({encoding[:40]}); pictures already are",
+            hint="send the body without Content-Encoding",
+        )
+
+
+def _refuse_declared_length(headers: Mapping[str, str], *, limits: UploadLimits) -> None:
+    declared = headers.get("content-length", "0")
+    if not (declared.isascii() and declared.isdigit()):
+        raise MalformedRequest(f"Content-Length is {declared[:40]!r}, expected a number")
+    # A number of more digits is above every limit; making an int of it could take long.
+    length = int(declared) if len(declared) <= _LONGEST_NUMBER else 10**_LONGEST_NUMBER
+    if length > limits.max_body_bytes:
+        raise _too_large(length, limits=limits)
+
+
+def _too_large(actual: int | None, *, limits: UploadLimits) -> BodyTooLarge:
+    limit = limits.max_body_bytes
+    size = "is longer than allowed" if actual is None else f"has {actual} bytes"
+    return BodyTooLarge(
+        f"the body {size}; the limit is {limit} bytes ({limit / (1 << 20):.4g} MiB)",
+        hint="send a smaller picture, or raise uploads.max_body_bytes",
+        limit=limit,
+        **({} if actual is None else {"actual": actual}),
+    )

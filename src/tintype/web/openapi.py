@@ -1,0 +1,254 @@
+"""The OpenAPI 3.1 document, written by hand around the schemas of our own values."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from tintype import __version__
+from tintype.models.info import ModelInfo
+from tintype.types import Prediction
+from tintype.web.errors import HTTP_PROBLEMS, PROBLEM_JSON, TABLE
+from tintype.web.openapi_examples import (
+    BATCH_CURL,
+    BATCH_EXAMPLE,
+    MODEL_EXAMPLE,
+    PREDICT_CURL,
+    PREDICTION_EXAMPLE,
+    PROBLEM_EXAMPLE,
+    READY_EXAMPLE,
+)
+
+Json = dict[str, Any]
+_REF: Final = "#/components/schemas/{name}"
+
+OPTIONS: Final[tuple[Json, ...]] = (
+    {
+        "name": "model",
+        "description": "Name of a served model. Give it again for several; without it, all answer.",
+        "schema": {"type": "array", "items": {"type": "string"}},
+    },
+    {
+        "name": "x",
+        "description": "Point: pixels from the left of the picture as shown upright. With `y`.",
+        "schema": {"type": "number", "minimum": 0},
+    },
+    {
+        "name": "y",
+        "description": "Point: pixels from the top of the picture as shown upright. With `x`.",
+        "schema": {"type": "number", "minimum": 0},
+    },
+    {
+        "name": "points",
+        "description": "Several points: `10,20;30,40`, `[[10, 20], [30, 40]]` or "
+        '`[{"x": 10, "y": 20}]`. Instead of `x` and `y`.',
+        "schema": {"type": "string"},
+    },
+    {
+        "name": "top",
+        "description": "How many labels, best first.",
+        "schema": {"type": "integer", "minimum": 1},
+    },
+    {
+        "name": "threshold",
+        "description": "Leave out labels and boxes with a lower score.",
+        "schema": {"type": "number", "minimum": 0, "maximum": 1},
+    },
+    {
+        "name": "explain",
+        "description": "`input` adds what the model saw: the tensor as PNG, its range, its recipe.",
+        "schema": {"type": "string", "enum": ["input"]},
+    },
+)
+
+
+@functools.cache
+def document() -> Json:
+    """The whole document."""
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Tintype",
+            "version": __version__,
+            "description": "Trained image models, served from their files.",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "paths": _paths(),
+        "components": {"schemas": _schemas()},
+    }
+
+
+def problem_rows() -> list[Json]:
+    """Every kind of problem that may be answered, for people: slug, status, title, when."""
+    ours = [(cls.type, row) for cls, row in TABLE.items()]
+    return [
+        {"slug": slug, "status": row.status, "title": row.title, "when": row.when}
+        for slug, row in [*ours, *HTTP_PROBLEMS.items()]
+    ]
+
+
+def _schemas() -> Json:
+    _, schemas = msgspec.json.schema_components(
+        (Prediction, ModelInfo), schema_hook=_any_value, ref_template=_REF
+    )
+    known: Json = dict(schemas)
+    known["Problem"] = {
+        "type": "object",
+        "description": "RFC 9457. Further members hold the facts: `limit`, `actual`, `format`.",
+        "required": ["type", "title", "status", "detail"],
+        "properties": {
+            "type": {"type": "string"},
+            "title": {"type": "string"},
+            "status": {"type": "integer"},
+            "detail": {"type": "string"},
+            "hint": {"type": "string"},
+            "instance": {"type": "string"},
+        },
+    }
+    return known
+
+
+def _any_value(_: type) -> Json:
+    """``object``, the values of a recipe."""
+    return {"description": "Any JSON value."}
+
+
+def _paths() -> Json:
+    return {
+        "/api/predict": {"post": _predict()},
+        "/api/predict/batch": {"post": _batch()},
+        "/api/models": {"get": _models()},
+        "/api/models/{name}": {"get": _model()},
+        "/live": {"get": _simple("Is the process alive?", {"status": "alive"})},
+        "/ready": {"get": _ready()},
+        "/openapi.json": {"get": _simple("This document", None)},
+    }
+
+
+def _predict() -> Json:
+    json_body = _object({"image": _text("Base64, either alphabet, or a data URL.")}, ["image"])
+    return {
+        "operationId": "predict",
+        "summary": "One picture, one or more models, none or more points",
+        "description": "The options may come as query, as form fields or as JSON keys.",
+        "parameters": [_parameter(option) for option in OPTIONS],
+        "requestBody": _body(
+            {
+                "image/*": {"schema": {"type": "string", "format": "binary"}},
+                "multipart/form-data": {
+                    "schema": _object({"image": {"type": "string", "format": "binary"}}, ["image"])
+                },
+                "application/json": {"schema": json_body, "example": {"image": "/9j/4AAQ..."}},
+            }
+        ),
+        "responses": _responses(
+            "The prediction", {"$ref": _REF.format(name="Prediction")}, PREDICTION_EXAMPLE
+        )
+        | _problems(400, 403, 404, 408, 413, 415, 422, 503, 504),
+        "x-curl": PREDICT_CURL,
+    }
+
+
+def _batch() -> Json:
+    images = {"type": "array", "items": _text("Base64, either alphabet, or a data URL.")}
+    files = {"type": "array", "items": {"type": "string", "format": "binary"}}
+    item = {
+        "anyOf": [
+            {"$ref": _REF.format(name="Prediction")},
+            _object({"error": {"$ref": _REF.format(name="Problem")}}, ["error"]),
+        ]
+    }
+    return {
+        "operationId": "predictBatch",
+        "summary": "Many pictures; one bad picture harms no other",
+        "description": "The options hold for every picture. The answer keeps the order.",
+        "parameters": [_parameter(option) for option in OPTIONS],
+        "requestBody": _body(
+            {
+                "multipart/form-data": {"schema": _object({"image": files}, ["image"])},
+                "application/json": {
+                    "schema": _object({"images": images}, ["images"]),
+                    "example": {"images": ["/9j/4AAQ...", "iVBORw0KGgo..."]},
+                },
+            }
+        ),
+        "responses": _responses(
+            "A prediction, or an error, for each picture",
+            {"type": "array", "items": item},
+            BATCH_EXAMPLE,
+        )
+        | _problems(400, 403, 404, 408, 413, 415),
+        "x-curl": BATCH_CURL,
+    }
+
+
+def _models() -> Json:
+    schema = _object(
+        {"models": {"type": "array", "items": {"$ref": _REF.format(name="ModelInfo")}}}, ["models"]
+    )
+    return {
+        "operationId": "models",
+        "summary": "What is served, and how",
+        "responses": _responses("Every model", schema, {"models": [MODEL_EXAMPLE]}),
+        "x-curl": [{"title": "All models", "command": "curl {base}/api/models"}],
+    }
+
+
+def _model() -> Json:
+    name = {"name": "name", "in": "path", "required": True, "schema": {"type": "string"}}
+    return {
+        "operationId": "model",
+        "summary": "One model: input, recipe, labels, engine, health",
+        "parameters": [name | {"description": "The model's name."}],
+        "responses": _responses("The model", {"$ref": _REF.format(name="ModelInfo")}, MODEL_EXAMPLE)
+        | _problems(404),
+        "x-curl": [{"title": "One model", "command": "curl {base}/api/models/pets"}],
+    }
+
+
+def _ready() -> Json:
+    ready = _simple("Is every model loaded and warm?", READY_EXAMPLE)
+    ready["responses"]["503"] = {"description": "Not every model is ready"}
+    return ready
+
+
+def _simple(summary: str, example: object) -> Json:
+    return {"summary": summary, "responses": _responses(summary, {"type": "object"}, example)}
+
+
+def _parameter(option: Mapping[str, Any]) -> Json:
+    return {**option, "in": "query", "required": False}
+
+
+def _body(content: Json) -> Json:
+    return {"required": True, "content": content}
+
+
+def _responses(description: str, schema: Json, example: object) -> Json:
+    content: Json = {"schema": schema}
+    if example is not None:
+        content["example"] = example
+    return {"200": {"description": description, "content": {"application/json": content}}}
+
+
+def _problems(*statuses: int) -> Json:
+    return {str(status): _problem(status) for status in statuses}
+
+
+def _problem(status: int) -> Json:
+    slugs = [row["slug"] for row in problem_rows() if row["status"] == status]
+    content: Json = {"schema": {"$ref": _REF.format(name="Problem")}}
+    if status == PROBLEM_EXAMPLE["status"]:
+        content["example"] = PROBLEM_EXAMPLE
+    return {"description": ", ".join(slugs), "content": {PROBLEM_JSON: content}}
+
+
+def _object(properties: Json, required: Sequence[str]) -> Json:
+    return {"type": "object", "properties": properties, "required": list(required)}
+
+
+def _text(description: str) -> Json:
+    return {"type": "string", "description": description}

@@ -1,0 +1,158 @@
+"""What the page's templates are filled with: plain values made of predictions. No HTTP here."""
+
+from __future__ import annotations
+
+import base64
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Final
+from urllib.parse import quote, urlencode
+
+from tintype.models.info import ModelInfo
+from tintype.types import Point, Prediction, Result
+from tintype.web.options import Options
+
+_LARGEST_SHOWN_BACK: Final = 8 << 20
+_MEDIA: Final = {
+    "jpeg": "jpeg",
+    "mpo": "jpeg",
+    "png": "png",
+    "gif": "gif",
+    "webp": "webp",
+    "bmp": "bmp",
+}
+_LONGEST_NAME: Final = 80
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choices:
+    """What the form shows as chosen."""
+
+    models: tuple[str, ...] = ()
+    x: str = ""
+    y: str = ""
+    top: str = ""
+    threshold: str = ""
+    explain: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Card:
+    """One result with what is known of its model. ``key`` tells cards of one answer apart."""
+
+    key: str
+    result: Result
+    info: ModelInfo
+    summary: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """A prediction as the page shows it. ``picture`` is a data URL, empty when not wanted."""
+
+    prediction: Prediction
+    cards: tuple[Card, ...]
+    name: str
+    bytes: int
+    curl: str
+    picture: str
+    summary: str
+
+
+def choices_of(options: Options) -> Choices:
+    """The form's fields as they were sent."""
+    point = options.points[0] if options.points else None
+    return Choices(
+        models=options.models,
+        x=f"{point.x:g}" if point else "",
+        y=f"{point.y:g}" if point else "",
+        top="" if options.top is None else str(options.top),
+        threshold="" if options.threshold is None else f"{options.threshold:g}",
+        explain=bool(options.explain),
+    )
+
+
+def answer_of(
+    prediction: Prediction, *, infos: Sequence[ModelInfo], image: bytes, name: str, curl: str
+) -> Answer:
+    """Everything the answer's template shows, without the picture itself."""
+    by_name = {info.name: info for info in infos}
+    cards = tuple(
+        Card(
+            key=f"{result.model}-{index}",
+            result=result,
+            info=by_name[result.model],
+            summary=summary_of(result),
+        )
+        for index, result in enumerate(prediction.results)
+    )
+    return Answer(
+        prediction=prediction,
+        cards=cards,
+        name=name,
+        bytes=len(image),
+        curl=curl,
+        picture="",
+        summary="; ".join(f"{card.info.title or card.info.name}: {card.summary}" for card in cards),
+    )
+
+
+def summary_of(result: Result) -> str:
+    """One result in a few words, for a screen reader."""
+    if result.error is not None:
+        return f"no answer, {result.error.detail}"
+    if result.boxes is not None:
+        found = ", ".join(box.label for box in result.boxes[:5])
+        return f"{len(result.boxes)} found: {found}" if result.boxes else "nothing found"
+    if not result.labels:
+        return "no label above the threshold"
+    best = result.labels[0]
+    return f"{best.label}, {best.score * 100:.0f} percent"
+
+
+def picture_url(image: bytes, *, kind: str) -> str:
+    """The picture as a data URL, for the page without scripts; empty when it is very large."""
+    media = _MEDIA.get(kind)
+    if media is None or len(image) > _LARGEST_SHOWN_BACK:
+        return ""
+    return f"data:image/{media};base64,{base64.b64encode(image).decode()}"
+
+
+def file_name(told: str) -> str:
+    """The last part of the name that a client told, short and printable, for show only."""
+    name = PurePosixPath(told.replace("\\", "/")).name
+    name = "".join(letter for letter in name if letter.isprintable())
+    return name[-_LONGEST_NAME:].lstrip("-@") or "picture.jpg"
+
+
+def curl_line(base: str, options: Options, *, name: str) -> str:
+    """The same request as a line for a shell (POSIX quoting)."""
+    pairs: list[tuple[str, str]] = [("model", model) for model in options.models]
+    pairs += _point_pairs(options.points)
+    if options.top is not None:
+        pairs.append(("top", str(options.top)))
+    if options.threshold is not None:
+        pairs.append(("threshold", f"{options.threshold:g}"))
+    pairs += [("explain", word) for word in sorted(options.explain)]
+    query = f"?{urlencode(pairs, quote_via=quote)}" if pairs else ""
+    return (
+        f"curl --data-binary {shlex.quote('@' + name)} {shlex.quote(base + '/api/predict' + query)}"
+    )
+
+
+def _point_pairs(points: tuple[Point, ...]) -> list[tuple[str, str]]:
+    if len(points) == 1:
+        return [("x", f"{points[0].x:g}"), ("y", f"{points[0].y:g}")]
+    if points:
+        return [("points", ";".join(f"{point.x:g},{point.y:g}" for point in points))]
+    return []
+
+
+def samples_of(names: Mapping[str, object]) -> list[dict[str, str]]:
+    """Sample pictures with words for those who cannot see them."""
+    return [
+        {"name": name, "title": PurePosixPath(name).stem.replace("-", " ").replace("_", " ")}
+        for name in names
+    ]

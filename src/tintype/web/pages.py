@@ -1,0 +1,141 @@
+"""The page for people. It works without scripts; with them it asks for the answer's part alone."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Final
+
+from litestar import Response
+
+from tintype.errors import MalformedRequest, TintypeError
+from tintype.predict import Predictor
+from tintype.web.api import predict_request
+from tintype.web.body import read_body, unless_gone
+from tintype.web.errors import problem_of
+from tintype.web.files import File
+from tintype.web.options import read_options
+from tintype.web.page_view import (
+    Answer,
+    Choices,
+    answer_of,
+    choices_of,
+    curl_line,
+    file_name,
+    picture_url,
+    samples_of,
+)
+from tintype.web.render import render
+from tintype.web.schemas import server_timing
+from tintype.web.trace import AnyRequest
+from tintype.web.uploads import Upload, UploadLimits, read_upload
+
+FRAGMENT_HEADER: Final = "x-fragment"
+
+
+class Pages:
+    """``/``: the form, and the answer below it."""
+
+    def __init__(
+        self,
+        predictor: Predictor,
+        *,
+        limits: UploadLimits,
+        samples: Mapping[str, File],
+        title: str,
+    ) -> None:
+        self._predictor = predictor
+        self._limits = limits
+        self._samples = samples
+        self._title = title
+
+    async def index(self, request: AnyRequest) -> Response[str]:
+        """The empty form, or with ``sample`` the answer for a sample picture."""
+        pairs = list(request.query_params.multi_items())
+        names = [value for name, value in pairs if name == "sample"]
+        if not names:
+            return self._page(request, choices=Choices())
+        rest = [pair for pair in pairs if pair[0] != "sample"]
+        try:
+            file = self._samples.get(names[0])
+            if file is None:
+                raise MalformedRequest(f"there is no sample picture {names[0][:64]!r}")
+            options = read_options(rest, max_points=self._limits.max_points)
+            upload = Upload(image=file.data, options=options, name=names[0])
+            return await self._answered(request, upload)
+        except TintypeError as error:
+            return self._page(request, choices=Choices(), error=error)
+
+    async def submit(self, request: AnyRequest) -> Response[str]:
+        """The answer for a picture sent by the form."""
+        choices = Choices()
+        try:
+            body = await read_body(request.receive, headers=request.headers, limits=self._limits)
+            upload = read_upload(
+                body,
+                content_type=request.headers.get("content-type", ""),
+                query=request.query_params.multi_items(),
+                limits=self._limits,
+            )
+            choices = choices_of(upload.options)
+            return await self._answered(request, upload)
+        except TintypeError as error:
+            return self._page(request, choices=choices, error=error)
+
+    async def _answered(self, request: AnyRequest, upload: Upload) -> Response[str]:
+        asked = predict_request(upload.image, upload.options)
+        prediction = await unless_gone(request.receive, self._predictor.predict(asked))
+        name = file_name(upload.name)
+        # What the page asks to have explained is for the eye; the line is to copy.
+        plain = dataclasses.replace(upload.options, explain=frozenset())
+        answer = answer_of(
+            prediction,
+            infos=self._predictor.models(),
+            image=upload.image,
+            name=name,
+            curl=curl_line(_base(request), plain, name=name),
+        )
+        if not _wants_fragment(request):
+            url = picture_url(upload.image, kind=prediction.image.format)
+            answer = dataclasses.replace(answer, picture=url)
+        return self._page(request, choices=choices_of(upload.options), answer=answer)
+
+    def _page(
+        self,
+        request: AnyRequest,
+        *,
+        choices: Choices,
+        answer: Answer | None = None,
+        error: TintypeError | None = None,
+    ) -> Response[str]:
+        problem = problem_of(error) if error else None
+        template = "_answer.html" if _wants_fragment(request) else "index.html"
+        html = render(
+            template,
+            title=self._title,
+            infos=self._predictor.models(),
+            samples=samples_of(self._samples),
+            choices=choices,
+            answer=answer,
+            problem=problem,
+            limits=self._limits,
+        )
+        headers = {"Cache-Control": "no-store", "Vary": "X-Fragment"}
+        if answer is not None:
+            headers["Server-Timing"] = server_timing(answer.prediction.seconds)
+        return Response(
+            html,
+            status_code=int(str(problem["status"])) if problem else 200,
+            media_type="text/html",
+            headers=headers,
+        )
+
+
+def _wants_fragment(request: AnyRequest) -> bool:
+    return FRAGMENT_HEADER in request.headers
+
+
+def _base(request: AnyRequest) -> str:
+    """Where the client reached this server, as it told itself."""
+    host = request.headers.get("host", "localhost")
+    return f"{request.scope['scheme']}://{host}{request.scope.get('root_path', '')}"

@@ -1,0 +1,54 @@
+"""Predictions and models as the JSON that is promised. Every front door uses these."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from tintype.models.info import ModelInfo
+from tintype.types import Prediction, Result, Seconds
+
+
+def prediction_body(prediction: Prediction) -> dict[str, object]:
+    """A prediction as it is told in JSON; its values are still ours, for msgspec to encode."""
+    return {
+        "id": prediction.id,
+        "image": prediction.image,
+        "results": [result_body(result) for result in prediction.results],
+        "seconds": prediction.seconds,
+    }
+
+
+def result_body(result: Result) -> dict[str, object]:
+    """One model's result. ``input`` is there only when it was asked for."""
+    body: dict[str, object] = {
+        "model": result.model,
+        "version": result.version,
+        "task": result.task,
+        "point": result.point,
+        "labels": result.labels,
+        "boxes": result.boxes,
+        "error": result.error,
+        "seconds": result.seconds,
+    }
+    if result.input is not None:
+        body["input"] = result.input
+    return body
+
+
+def prediction_json(prediction: Prediction) -> bytes:
+    """A prediction as JSON."""
+    return msgspec.json.encode(prediction_body(prediction))
+
+
+def models_json(models: Sequence[ModelInfo]) -> bytes:
+    """What ``GET /api/models`` answers."""
+    return msgspec.json.encode({"models": models})
+
+
+def server_timing(seconds: Seconds) -> str:
+    """The ``Server-Timing`` header: milliseconds of each stage (W3C Server Timing)."""
+    stages: dict[str, Any] = msgspec.to_builtins(seconds)
+    return ", ".join(f"{name};dur={value * 1000:.3f}" for name, value in stages.items())
