@@ -57,7 +57,7 @@ def layers_of(library):
 
 
 def network(library):
-    model = library.Sequential(layers_of(library))
+    model = library.Sequential(layers_of(library), name="sequential")
     for variable in model.weights:  # untrained moments are zeros and ones, which prove little
         variable.assign(np.abs(weights(*variable.shape)) + 0.1)
     return model

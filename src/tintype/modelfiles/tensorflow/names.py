@@ -51,7 +51,7 @@ def source_of(names: Iterable[str], *, producer: int, functions: bool) -> str:
     some = list(names)[:_SAMPLE]
     if any("keras_tensor" in name or "_tf_keras" in name for name in some):
         return "keras"
-    if any(re.search(r"(^|/)(model|sequential|functional)(_\d+)?/", name) for name in some):
+    if any(re.search(r"(^|/)(model|sequential|functional)(_\d+)*/", name) for name in some):
         return "keras"
     if functions or producer > 134 or any("StatefulPartitionedCall" in name for name in some):
         return "tf2"
