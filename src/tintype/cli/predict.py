@@ -26,6 +26,7 @@ from tintype.models.card import Card
 from tintype.predict import Predictor, PredictRequest
 from tintype.settings import Settings, read_settings
 from tintype.types import Point, Prediction, Result
+from tintype.web.schemas import prediction_body
 from tintype.wiring import make_plans, running
 
 
@@ -125,7 +126,7 @@ def _print_failure(image: Path, error: TintypeError, *, as_json: bool) -> None:
 
 
 def _json(image: Path, prediction: Prediction) -> bytes:
-    return msgspec.json.encode({"file": str(image), **msgspec.to_builtins(prediction)})
+    return msgspec.json.encode({"file": str(image), **prediction_body(prediction)})
 
 
 def _text(image: Path, prediction: Prediction) -> str:

@@ -80,5 +80,5 @@ def _range(name: str, plane: Tensor) -> ChannelRange:
 def _data_url(levels: UInt8Array) -> str:
     image = Image.fromarray(levels[:, :, 0] if levels.shape[2] == 1 else levels)
     out = BytesIO()
-    image.save(out, format="PNG", compress_level=6)
+    image.save(out, format="PNG", compress_level=1)
     return "data:image/png;base64," + base64.b64encode(out.getvalue()).decode("ascii")

@@ -6,7 +6,8 @@ import asyncio
 
 import msgspec
 import structlog
-from litestar import Response
+from starlette.requests import Request
+from starlette.responses import Response
 
 from tintype.errors import TintypeError
 from tintype.predict import Predictor, PredictRequest
@@ -14,7 +15,7 @@ from tintype.web.body import read_body, unless_gone
 from tintype.web.errors import internal_problem, problem_of
 from tintype.web.options import Options
 from tintype.web.schemas import models_json, prediction_body, prediction_json, server_timing
-from tintype.web.trace import AnyRequest, request_id
+from tintype.web.trace import request_id
 from tintype.web.uploads import BatchUpload, UploadLimits, read_batch, read_upload
 
 log = structlog.get_logger(__name__)
@@ -27,7 +28,7 @@ class Api:
         self._predictor = predictor
         self._limits = limits
 
-    async def predict(self, request: AnyRequest) -> Response[bytes]:
+    async def predict(self, request: Request) -> Response:
         """One picture, one or more models, none or more points."""
         body = await read_body(request.receive, headers=request.headers, limits=self._limits)
         upload = read_upload(
@@ -43,7 +44,7 @@ class Api:
             headers={"Server-Timing": server_timing(prediction.seconds)},
         )
 
-    async def predict_batch(self, request: AnyRequest) -> Response[bytes]:
+    async def predict_batch(self, request: Request) -> Response:
         """Many pictures: a list with a prediction, or an error, for each."""
         body = await read_body(request.receive, headers=request.headers, limits=self._limits)
         upload = read_batch(
@@ -57,11 +58,11 @@ class Api:
         work = self._answer_all(upload, name=request_id(request.scope))
         return _json(msgspec.json.encode(await unless_gone(request.receive, work)))
 
-    async def models(self, request: AnyRequest) -> Response[bytes]:  # noqa: ARG002 - every handler takes the request
+    async def models(self, request: Request) -> Response:  # noqa: ARG002 - every handler takes the request
         """Every served model."""
         return _json(models_json(self._predictor.models()))
 
-    async def model(self, request: AnyRequest) -> Response[bytes]:
+    async def model(self, request: Request) -> Response:
         """One served model."""
         name = str(request.path_params["name"])
         return _json(msgspec.json.encode(self._predictor.model(name)))
@@ -101,7 +102,7 @@ def predict_request(image: bytes, options: Options) -> PredictRequest:
     )
 
 
-def _json(body: bytes, *, headers: dict[str, str] | None = None) -> Response[bytes]:
+def _json(body: bytes, *, headers: dict[str, str] | None = None) -> Response:
     return Response(
         body,
         status_code=200,

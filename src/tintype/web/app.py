@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
-from litestar import Litestar, Response
-from litestar.exceptions import HTTPException
-from litestar.handlers import HTTPRouteHandler
-from litestar.types import Method
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
 from tintype.errors import TintypeError
 from tintype.predict import Predictor
@@ -17,22 +19,20 @@ from tintype.web.api import Api
 from tintype.web.documents import Documents
 from tintype.web.errors import (
     ClientGone,
+    LastHandler,
     on_client_gone,
     on_http_error,
     on_tintype_error,
-    on_unexpected,
 )
 from tintype.web.files import Files, read_files
 from tintype.web.health import Health
 from tintype.web.pages import Pages
-from tintype.web.trace import AnyRequest, begin, finish
+from tintype.web.trace import Trace
 from tintype.web.uploads import UploadLimits
 
-Handler: TypeAlias = Callable[[AnyRequest], Awaitable[Response[Any]]]
+Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
 
 _STATIC: Final = Path(__file__).with_name("static")
-_GET: Final[tuple[Method, ...]] = ("GET", "HEAD")
-_POST: Final[tuple[Method, ...]] = ("POST",)
 
 
 def create_app(
@@ -41,7 +41,7 @@ def create_app(
     limits: UploadLimits,
     samples: tuple[Path, ...] = (),
     title: str = "Tintype",
-) -> Litestar:
+) -> Starlette:
     """The application around a predictor that somebody else starts and stops.
 
     ``samples`` are pictures that the page offers to play with. Reads its small files once.
@@ -52,37 +52,39 @@ def create_app(
     pages = Pages(predictor, limits=limits, samples=pictures, title=title)
     documents = Documents(title=title)
     static = Files(read_files(sorted(_STATIC.iterdir())))
-    table: tuple[tuple[tuple[Method, ...], str, Handler], ...] = (
-        (_GET, "/", pages.index),
-        (_POST, "/", pages.submit),
-        (_POST, "/api/predict", api.predict),
-        (_POST, "/api/predict/batch", api.predict_batch),
-        (_GET, "/api/models", api.models),
-        (_GET, "/api/models/{name:str}", api.model),
-        (_GET, "/live", health.live),
-        (_GET, "/ready", health.ready),
-        (_GET, "/docs", documents.docs),
-        (_GET, "/openapi.json", documents.openapi),
-        (_GET, "/problems/{slug:str}", documents.problem),
-        (_GET, "/static/{name:str}", static.serve),
-        (_GET, "/samples/{name:str}", Files(pictures).serve),
+    table: Mapping[str, Mapping[str, Handler]] = {
+        "/": {"GET": pages.index, "POST": pages.submit},
+        "/api/predict": {"POST": api.predict},
+        "/api/predict/batch": {"POST": api.predict_batch},
+        "/api/models": {"GET": api.models},
+        "/api/models/{name}": {"GET": api.model},
+        "/live": {"GET": health.live},
+        "/ready": {"GET": health.ready},
+        "/docs": {"GET": documents.docs},
+        "/openapi.json": {"GET": documents.openapi},
+        "/problems/{slug}": {"GET": documents.problem},
+        "/static/{name}": {"GET": static.serve},
+        "/samples/{name}": {"GET": Files(pictures).serve},
+    }
+    on_error: Mapping[Any, Any] = {  # a handler for each class, told by the class's own name
+        TintypeError: on_tintype_error,
+        ClientGone: on_client_gone,
+        HTTPException: on_http_error,
+    }
+    app = Starlette(
+        routes=[_route(path, handlers) for path, handlers in table.items()],
+        middleware=[Middleware(Trace), Middleware(LastHandler)],
+        exception_handlers=on_error,
     )
-    return Litestar(
-        [_route(methods, path, handler) for methods, path, handler in table],
-        before_request=begin,
-        before_send=[finish],
-        exception_handlers={
-            TintypeError: on_tintype_error,
-            ClientGone: on_client_gone,
-            HTTPException: on_http_error,
-            Exception: on_unexpected,
-        },
-        logging_config=None,
-        openapi_config=None,
-        request_max_body_size=None,
-        debug=False,
-    )
+    app.router.redirect_slashes = False  # an address is right or it is not
+    return app
 
 
-def _route(methods: tuple[Method, ...], path: str, handler: Handler) -> HTTPRouteHandler:
-    return HTTPRouteHandler(path, http_method=methods, status_code=200)(handler)
+def _route(path: str, handlers: Mapping[str, Handler]) -> Route:
+    """One route a path, so that a wrong method is told all the right ones."""
+
+    async def endpoint(request: Request) -> Response:
+        method = "GET" if request.method == "HEAD" else request.method
+        return await handlers[method](request)
+
+    return Route(path, endpoint, methods=[*handlers])

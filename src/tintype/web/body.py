@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Coroutine, Mapping
 from typing import Any, Final, TypeVar
 
-from litestar.types import Receive
+from starlette.types import Receive
 
 from tintype.errors import BodyTooLarge, BodyTooSlow, MalformedRequest, UnsupportedEncoding
 from tintype.web.errors import ClientGone
@@ -65,7 +65,7 @@ async def _receive_all(receive: Receive, *, limits: UploadLimits) -> bytes:
         message = await receive()
         if message["type"] != "http.request":
             raise ClientGone
-        chunk = message["body"]
+        chunk: bytes = message.get("body", b"")
         if len(body) + len(chunk) > limits.max_body_bytes:
             raise _too_large(None, limits=limits)
         if not message.get("more_body", False):

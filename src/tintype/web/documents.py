@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
+
 import msgspec
-from litestar import Response
-from litestar.exceptions import NotFoundException
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
 
 from tintype.web.errors import HTTP_PROBLEMS, TABLE
 from tintype.web.openapi import document, problem_rows
 from tintype.web.render import render
-from tintype.web.trace import AnyRequest
 
 _SLUGS = frozenset(cls.type for cls in TABLE) | HTTP_PROBLEMS.keys()
 
@@ -20,11 +22,11 @@ class Documents:
     def __init__(self, *, title: str) -> None:
         self._title = title
 
-    async def openapi(self, request: AnyRequest) -> Response[bytes]:  # noqa: ARG002 - every handler takes the request
+    async def openapi(self, request: Request) -> Response:  # noqa: ARG002 - every handler takes the request
         """The OpenAPI document."""
         return Response(msgspec.json.encode(document()), media_type="application/json")
 
-    async def docs(self, request: AnyRequest) -> Response[str]:
+    async def docs(self, request: Request) -> Response:
         """The same for people, drawn here: no script and no asset from elsewhere."""
         base = str(request.base_url).rstrip("/")
         html = render(
@@ -32,9 +34,9 @@ class Documents:
         )
         return Response(html, media_type="text/html")
 
-    async def problem(self, request: AnyRequest) -> Response[bytes]:
-        """Where the ``type`` of a problem leads. Raises NotFoundException."""
+    async def problem(self, request: Request) -> Response:
+        """Where the ``type`` of a problem leads. Raises HTTPException (404)."""
         slug = str(request.path_params["slug"])
         if slug not in _SLUGS:
-            raise NotFoundException
+            raise HTTPException(HTTPStatus.NOT_FOUND)
         return Response(b"", status_code=303, headers={"Location": f"/docs#problem-{slug}"})

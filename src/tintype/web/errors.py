@@ -12,12 +12,14 @@ from http import HTTPStatus
 
 import msgspec
 import structlog
-from litestar import Response
-from litestar.exceptions import HTTPException
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tintype import errors
 from tintype.errors import TintypeError
-from tintype.web.trace import AnyRequest, request_id
+from tintype.web.trace import request_id
 
 PROBLEM_JSON = "application/problem+json"
 RETRY_AFTER_SECONDS = 1
@@ -126,14 +128,14 @@ def internal_problem(request_id: str) -> dict[str, object]:
     )
 
 
-def on_tintype_error(request: AnyRequest, error: TintypeError) -> Response[bytes]:
+async def on_tintype_error(request: Request, error: TintypeError) -> Response:
     """Answer one of our own errors."""
     row = row_of(error)
     headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if row.retry else {}
     return problem_response(request, problem_of(error), headers=headers)
 
 
-def on_http_error(request: AnyRequest, error: HTTPException) -> Response[bytes]:
+async def on_http_error(request: Request, error: HTTPException) -> Response:
     """Answer what the framework refuses by itself: unknown addresses, wrong methods, bad hosts."""
     path, method = request.scope["path"], request.scope["method"]
     headers = {key.title(): value for key, value in (error.headers or {}).items()}
@@ -146,28 +148,52 @@ def on_http_error(request: AnyRequest, error: HTTPException) -> Response[bytes]:
     elif error.status_code < HTTPStatus.INTERNAL_SERVER_ERROR:
         body = _http_problem("bad-request", error.detail) | {"status": error.status_code}
     else:
-        return on_unexpected(request, error)
+        return await on_unexpected(request, error)
     return problem_response(request, body, headers=headers)
 
 
-def on_client_gone(_: AnyRequest, __: ClientGone) -> Response[bytes]:
+async def on_client_gone(_: Request, __: ClientGone) -> Response:
     """Nobody reads this; 499 is what proxies write into their logs for it."""
     return Response(b"", status_code=499, media_type="text/plain")
 
 
-def on_unexpected(request: AnyRequest, error: Exception) -> Response[bytes]:
+async def on_unexpected(request: Request, error: Exception) -> Response:
     """The last handler: log the fault with its request id, tell the caller only the id."""
     name = request_id(request.scope)
     log.error("unexpected error", request_id=name, path=request.scope["path"], exc_info=error)
     return problem_response(request, internal_problem(name), headers={})
 
 
+class LastHandler:
+    """Middleware: whatever nobody foresaw becomes a problem document, never a traceback."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on; answer for it when it raises before it has answered."""
+        begun = False
+
+        async def send_noting(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_noting)
+        except Exception as error:
+            if begun or scope["type"] != "http":
+                raise
+            response = await on_unexpected(Request(scope), error)
+            await response(scope, receive, send)
+
+
 def problem_response(
-    request: AnyRequest,
+    request: Request,
     problem: Mapping[str, object],
     *,
     headers: Mapping[str, str],
-) -> Response[bytes]:
+) -> Response:
     """A problem document as a response; ``instance`` names the request."""
     body = msgspec.json.encode({**problem, "instance": f"urn:request:{request_id(request.scope)}"})
     return Response(

@@ -8,13 +8,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Final
 
-from litestar import Response
-from litestar.exceptions import NotFoundException
-
-from tintype.web.trace import AnyRequest
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
 
 _TYPES: Final = {
     ".css": "text/css",
@@ -58,11 +58,11 @@ class Files:
     def __init__(self, files: Mapping[str, File]) -> None:
         self._files = files
 
-    async def serve(self, request: AnyRequest) -> Response[bytes]:
-        """One file; 304 when the client has it already. Raises NotFoundException."""
+    async def serve(self, request: Request) -> Response:
+        """One file; 304 when the client has it already. Raises HTTPException (404)."""
         file = self._files.get(str(request.path_params["name"]))
         if file is None:
-            raise NotFoundException
+            raise HTTPException(HTTPStatus.NOT_FOUND)
         headers = {"ETag": file.tag, "Cache-Control": "no-cache"}
         if request.headers.get("if-none-match") == file.tag:
             return Response(b"", status_code=304, headers=headers)

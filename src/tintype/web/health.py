@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import msgspec
-from litestar import Response
+from starlette.requests import Request
+from starlette.responses import Response
 
 from tintype.predict import Predictor
-from tintype.web.trace import AnyRequest
 
 _RETRY_AFTER = {"Retry-After": "1"}
 
@@ -17,11 +17,11 @@ class Health:
     def __init__(self, predictor: Predictor) -> None:
         self._predictor = predictor
 
-    async def live(self, request: AnyRequest) -> Response[bytes]:  # noqa: ARG002 - every handler takes the request
+    async def live(self, request: Request) -> Response:  # noqa: ARG002 - every handler takes the request
         """The process answers: nothing else is looked at."""
         return _told({"status": "alive"}, status=200)
 
-    async def ready(self, request: AnyRequest) -> Response[bytes]:  # noqa: ARG002 - every handler takes the request
+    async def ready(self, request: Request) -> Response:  # noqa: ARG002 - every handler takes the request
         """200 once every model is loaded and warm, else 503; with the health of each."""
         models = {model.name: str(model.health) for model in self._predictor.models()}
         ready = self._predictor.ready()
@@ -29,7 +29,7 @@ class Health:
         return _told({"status": status, "models": models}, status=200 if ready else 503)
 
 
-def _told(body: dict[str, object], *, status: int) -> Response[bytes]:
+def _told(body: dict[str, object], *, status: int) -> Response:
     return Response(
         msgspec.json.encode(body),
         status_code=status,

@@ -6,7 +6,8 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Final
 
-from litestar import Response
+from starlette.requests import Request
+from starlette.responses import Response
 
 from tintype.errors import MalformedRequest, TintypeError
 from tintype.predict import Predictor
@@ -27,7 +28,6 @@ from tintype.web.page_view import (
 )
 from tintype.web.render import render
 from tintype.web.schemas import server_timing
-from tintype.web.trace import AnyRequest
 from tintype.web.uploads import Upload, UploadLimits, read_upload
 
 FRAGMENT_HEADER: Final = "x-fragment"
@@ -49,7 +49,7 @@ class Pages:
         self._samples = samples
         self._title = title
 
-    async def index(self, request: AnyRequest) -> Response[str]:
+    async def index(self, request: Request) -> Response:
         """The empty form, or with ``sample`` the answer for a sample picture."""
         pairs = list(request.query_params.multi_items())
         names = [value for name, value in pairs if name == "sample"]
@@ -66,7 +66,7 @@ class Pages:
         except TintypeError as error:
             return self._page(request, choices=Choices(), error=error)
 
-    async def submit(self, request: AnyRequest) -> Response[str]:
+    async def submit(self, request: Request) -> Response:
         """The answer for a picture sent by the form."""
         choices = Choices()
         try:
@@ -82,7 +82,7 @@ class Pages:
         except TintypeError as error:
             return self._page(request, choices=choices, error=error)
 
-    async def _answered(self, request: AnyRequest, upload: Upload) -> Response[str]:
+    async def _answered(self, request: Request, upload: Upload) -> Response:
         asked = predict_request(upload.image, upload.options)
         prediction = await unless_gone(request.receive, self._predictor.predict(asked))
         name = file_name(upload.name)
@@ -102,12 +102,12 @@ class Pages:
 
     def _page(
         self,
-        request: AnyRequest,
+        request: Request,
         *,
         choices: Choices,
         answer: Answer | None = None,
         error: TintypeError | None = None,
-    ) -> Response[str]:
+    ) -> Response:
         problem = problem_of(error) if error else None
         template = "_answer.html" if _wants_fragment(request) else "index.html"
         html = render(
@@ -131,11 +131,11 @@ class Pages:
         )
 
 
-def _wants_fragment(request: AnyRequest) -> bool:
+def _wants_fragment(request: Request) -> bool:
     return FRAGMENT_HEADER in request.headers
 
 
-def _base(request: AnyRequest) -> str:
+def _base(request: Request) -> str:
     """Where the client reached this server, as it told itself."""
     host = request.headers.get("host", "localhost")
     return f"{request.scope['scheme']}://{host}{request.scope.get('root_path', '')}"

@@ -9,11 +9,7 @@ from collections.abc import MutableMapping
 from typing import Any, TypeAlias
 
 import structlog
-from litestar import Request
-from litestar.types import Message, Scope
-
-AnyRequest: TypeAlias = Request[Any, Any, Any]
-"""A request; nothing of ours is kept on its user, its session or its state."""
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 Header: TypeAlias = tuple[bytes, bytes]
 
@@ -49,16 +45,30 @@ def request_id(scope: Scope) -> str:
     return str(known)
 
 
-async def begin(request: AnyRequest) -> None:
-    """Give the request its id, and give the id to every log line written on its behalf."""
-    structlog.contextvars.clear_contextvars()
-    structlog.contextvars.bind_contextvars(request_id=request_id(request.scope))
+class Trace:
+    """Middleware: gives the request its id, the response its headers, and the log its line."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on with its id in every log line written on its behalf."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(request_id=request_id(scope))
+
+        async def send_traced(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                _finish(message, scope)
+            await send(message)
+
+        await self._app(scope, receive, send_traced)
 
 
-async def finish(message: Message, scope: Scope) -> None:
+def _finish(message: Message, scope: Scope) -> None:
     """Add the headers that every response carries, and write the request's line to the log."""
-    if message["type"] != "http.response.start":
-        return
     name = request_id(scope)
     message["headers"] = [
         *message["headers"],
