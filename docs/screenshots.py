@@ -43,6 +43,10 @@ class Shot:
     scale: int = 1
 
 
+SAMPLE = "[data-sample='dog.jpg']"
+COLLAR = (270 / 640, 322 / 480)
+"""Where the dog's collar is, as parts of the picture's width and height."""
+
 SHOTS = (
     Shot(name="page-light.png", width=1200, height=800, scheme="light"),
     Shot(name="page-dark.png", width=1200, height=800, scheme="dark"),
@@ -69,8 +73,11 @@ def _shoot(browser: Browser, base_url: str, shot: Shot, path: Path) -> Path:
     )
     page = context.new_page()
     page.goto(base_url)
-    _ask(page, page.locator("[data-sample]").first.click)
-    _ask(page, page.locator("#picture").click)
+    _ask(page, page.locator(SAMPLE).click)
+    picture = page.locator("#picture")
+    box = picture.bounding_box() or {"width": 0, "height": 0}
+    place = {"x": COLLAR[0] * box["width"], "y": COLLAR[1] * box["height"]}
+    _ask(page, lambda: picture.click(position=place))
     page.evaluate("() => { document.activeElement.blur(); scrollTo(0, 0); }")
     page.screenshot(path=path)
     context.close()

@@ -27,7 +27,10 @@ from photos import Photos, find, load, split, view
 from report import confusion, markdown_table, save_figures, save_model
 from schedule import Averager, Plan, Stage, train
 
-LABELS = ("cats", "dogs")
+FOLDERS = ("cats", "dogs")
+"""Where the photographs of each class lie, in the order of the classes."""
+
+LABELS = ("cat", "dog")
 SIZE = 112
 STORED_SIZE = 192
 THREADS = 2
@@ -94,7 +97,7 @@ def produce(photos: Photos) -> None:
     """Train on all training photographs, measure once on validation, write everything."""
     average = train(PLAN, load(photos, STORED_SIZE), photos.classes)
     model = finished(average)
-    figures = measure(model, find("validation", LABELS))
+    figures = measure(model, find("validation", FOLDERS))
     print(markdown_table(LABELS, np.array(figures["confusion"])))
     print(figures)
     training = {"photographs": len(photos.paths), "epochs": PLAN.epochs, "seed": PLAN.seed}
@@ -110,7 +113,7 @@ def main() -> None:
     tf.config.threading.set_intra_op_parallelism_threads(THREADS)
     tf.config.threading.set_inter_op_parallelism_threads(THREADS)
     keras.config.set_dtype_policy("mixed_bfloat16")
-    photos = find("train", LABELS)
+    photos = find("train", FOLDERS)
     print(f"{len(photos.paths)} training photographs")
     if options.holdout:
         develop(photos, options.holdout)
