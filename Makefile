@@ -28,7 +28,7 @@ format: .venv/installed-dev ## Write the format
 	$(BIN)/ruff check --fix .
 
 docs: .venv/installed-dev ## Build the documentation into site/
-	$(BIN)/mkdocs build -q
+	$(BIN)/zensical build --strict
 
 screenshots: .venv/installed-dev ## Take the pictures of the page anew
 	$(BIN)/python docs/screenshots.py

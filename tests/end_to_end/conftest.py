@@ -63,10 +63,30 @@ def _keras(keras, folder: Path, name: str) -> Built:
 def _application(keras, folder: Path, name: str) -> Built:
     build = {"mobilenetv2": "MobileNetV2", "resnet50": "ResNet50"}[name.split(".", maxsplit=1)[0]]
     model = getattr(keras.applications, build)(weights=None)
+    _unsettle(model)
     model.save(folder / name)
     return Built(
         folder / name, f"Keras {keras.__version__}", lambda x: model.predict(x, verbose=0), 1.0
     )
+
+
+def _unsettle(model) -> None:
+    """Give batch norms a past and the last layer a voice: fresh networks answer 1/1000 for all."""
+    rng = np.random.default_rng(5)
+    model.set_weights(
+        [
+            _unsettled(variable.path if hasattr(variable, "path") else variable.name, value, rng)
+            for variable, value in zip(model.weights, model.get_weights(), strict=True)
+        ]
+    )
+
+
+def _unsettled(name: str, value: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    if "moving_variance" in name or "gamma" in name:
+        return rng.uniform(0.8, 1.2, value.shape)
+    if "moving_mean" in name or "beta" in name:
+        return rng.uniform(-0.1, 0.1, value.shape)
+    return value * 100 if value.ndim == 2 else value
 
 
 def _frozen_tf2(tf, keras, folder: Path) -> Built:
