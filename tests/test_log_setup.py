@@ -18,6 +18,9 @@ def untouched() -> Iterator[None]:
     structlog.reset_defaults()
 
 
+SECRET = "hunter2"
+
+
 def fail(secret: str) -> None:
     raise ValueError(f"length {len(secret)}")
 
@@ -27,13 +30,13 @@ def test_a_traceback_shows_no_local_variables(as_json, capsys: pytest.CaptureFix
     """What a function was given never reaches the log."""
     set_up_logs(as_json=as_json)
     try:
-        fail("".join(["hunt", "er2"]))
+        fail(SECRET)
     except ValueError as error:
         structlog.get_logger().error("broken", exc_info=error)
     told = capsys.readouterr()
     assert "" == told.out
     assert "ValueError" in told.err
-    assert "hunter2" not in told.err
+    assert SECRET not in told.err
 
 
 def test_json_is_one_object_a_line(capsys: pytest.CaptureFixture):
