@@ -27,6 +27,7 @@ async def running(plans: tuple[ModelPlan, ...], *, settings: Settings) -> AsyncI
     hosts = tuple(
         ModelHost(plan, policy=settings.batching, options=settings.engine) for plan in plans
     )
+    del plans  # each holds its graph until its engine is loaded
     async with AsyncExitStack() as stack:
         pool = stack.enter_context(
             ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="pictures")

@@ -17,6 +17,7 @@ from tintype.cli.report import summary_lines
 from tintype.errors import SettingsError
 from tintype.log_setup import set_up_logs
 from tintype.models.card import Card
+from tintype.models.plan import ModelPlan
 from tintype.settings import ServerSettings, Settings
 from tintype.web.app import create_app
 from tintype.wiring import make_plans, running
@@ -65,10 +66,7 @@ class _Server(uvicorn.Server):
 async def _serve(
     cards: tuple[Card, ...], settings: Settings, samples: tuple[Path, ...], listener: socket.socket
 ) -> None:
-    plans = await make_plans(cards)
-    for plan in plans:
-        typer.echo("\n".join(summary_lines(plan)), err=True)
-    async with running(plans, settings=settings) as predictor:
+    async with running(await _planned(cards), settings=settings) as predictor:
         app = create_app(predictor, limits=settings.uploads, samples=samples)
         server = _Server(
             uvicorn.Config(
@@ -83,6 +81,14 @@ async def _serve(
         )
         _listen(listener, settings.server)
         await server.serve(sockets=[listener])
+
+
+async def _planned(cards: tuple[Card, ...]) -> tuple[ModelPlan, ...]:
+    """Read the model files, and say what was decided about each and why."""
+    plans = await make_plans(cards)
+    for plan in plans:
+        typer.echo("\n".join(summary_lines(plan)), err=True)
+    return plans
 
 
 def _bind(server: ServerSettings) -> socket.socket:

@@ -12,7 +12,7 @@ import numpy as np
 
 from tintype.engines.engine import EngineOptions
 from tintype.engines.memory import check_activations
-from tintype.engines.pooled import Facts, PooledEngine, precision_of, rows_stand_alone
+from tintype.engines.pooled import PooledEngine, facts_of, rows_stand_alone
 from tintype.engines.tensors import Raw
 from tintype.errors import EngineFailed, ModelFileDamaged, UnsupportedModel
 from tintype.types import Graph, Shape, Tensor, TensorSpec
@@ -38,7 +38,7 @@ def load_litert(graph: Graph, options: EngineOptions) -> PooledEngine:
     if batch_size != 1:
         own = _Interpreter(content, graph, options)
         batch_size = 1 if rows_stand_alone(graph, own, runners[0], rows=batch_size) else batch_size
-    facts = Facts(name="litert", precision=precision_of(graph), graph=graph, batch_size=batch_size)
+    facts = facts_of(graph, name="litert", batch_size=batch_size)
     return PooledEngine(facts, runners)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from tintype.engines.engine import EngineOptions
 from tintype.engines.memory import check_activations
-from tintype.engines.pooled import Facts, PooledEngine, precision_of, rows_stand_alone
+from tintype.engines.pooled import PooledEngine, facts_of, rows_stand_alone
 from tintype.engines.tensors import Raw
 from tintype.errors import EngineFailed, ModelFileDamaged, TintypeError, UnsupportedModel
 from tintype.types import Graph, Shape, Tensor, TensorSpec
@@ -71,12 +71,7 @@ class _Loading:
         return _Session(session, self.graph)
 
     def engine(self, session: _Session, *, batch_size: int | None) -> PooledEngine:
-        facts = Facts(
-            name="onnxruntime",
-            precision=precision_of(self.graph),
-            graph=self.graph,
-            batch_size=batch_size,
-        )
+        facts = facts_of(self.graph, name="onnxruntime", batch_size=batch_size)
         # a session may be run by several threads side by side
         return PooledEngine(facts, [session] * self.options.streams)
 

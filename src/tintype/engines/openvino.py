@@ -14,7 +14,7 @@ from typing import Any
 from tintype.engines.engine import EngineOptions
 from tintype.engines.memory import check_activations
 from tintype.engines.openvino_tensorflow import read_tensorflow
-from tintype.engines.pooled import Facts, PooledEngine, Runner, precision_of, rows_stand_alone
+from tintype.engines.pooled import PooledEngine, Runner, facts_of, rows_stand_alone
 from tintype.engines.tensors import Raw
 from tintype.errors import EngineFailed, ModelFileDamaged, UnsupportedModel
 from tintype.types import Format, Graph, Shape, Tensor, TensorSpec
@@ -78,9 +78,7 @@ class _Request:
 def _engine(
     graph: Graph, compiled: Any, options: EngineOptions, *, batch_size: int | None
 ) -> PooledEngine:
-    facts = Facts(
-        name="openvino", precision=precision_of(graph), graph=graph, batch_size=batch_size
-    )
+    facts = facts_of(graph, name="openvino", batch_size=batch_size)
     runners: list[Runner] = [_Request(compiled) for _ in range(options.streams)]
     return PooledEngine(facts, runners)
 

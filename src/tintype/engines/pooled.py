@@ -31,12 +31,27 @@ class Runner(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What an engine says about itself. ``batch_size`` as in ``Engine``."""
+    """What an engine says about itself, ``batch_size`` as in ``Engine``.
+
+    ``input`` and ``outputs`` are the graph's own. The graph itself is not kept: it may be large.
+    """
 
     name: str
     precision: str
-    graph: Graph
+    input: TensorSpec
+    outputs: tuple[TensorSpec, ...]
     batch_size: int | None
+
+
+def facts_of(graph: Graph, *, name: str, batch_size: int | None) -> Facts:
+    """The facts of an engine called ``name`` that has loaded ``graph``."""
+    return Facts(
+        name=name,
+        precision="int8" if is_quantised(graph) else "f32",
+        input=graph.input,
+        outputs=graph.outputs,
+        batch_size=batch_size,
+    )
 
 
 class PooledEngine:
@@ -46,10 +61,10 @@ class PooledEngine:
         self._facts = facts
         self._streams = len(runners)
         self._runners = Pool(runners)
-        self._input = _in_batches(facts.graph.input, facts.batch_size)
+        self._input = _in_batches(facts.input, facts.batch_size)
         self._outputs = tuple(
             replace(_in_batches(output, facts.batch_size), dtype="float32", quantisation=None)
-            for output in facts.graph.outputs
+            for output in facts.outputs
         )
 
     @property
@@ -101,7 +116,7 @@ class PooledEngine:
         rows = batch.shape[0]
         answers = []
         raws = runner.run(np.ascontiguousarray(batch))
-        for raw, output in zip(raws, self._facts.graph.outputs, strict=True):
+        for raw, output in zip(raws, self._facts.outputs, strict=True):
             numbers = real_numbers(raw, output.quantisation)
             if rows == 1 and numbers.shape[:1] != (1,):
                 numbers = numbers[None]  # an output without a batch axis is that picture's row
@@ -140,11 +155,6 @@ def rows_stand_alone(graph: Graph, together: Runner, alone: Runner, *, rows: int
 def is_quantised(graph: Graph) -> bool:
     """Whether the graph takes or gives stored integers."""
     return any(spec.quantisation is not None for spec in (graph.input, *graph.outputs))
-
-
-def precision_of(graph: Graph) -> str:
-    """What a library that keeps to the file computes in."""
-    return "int8" if is_quantised(graph) else "f32"
 
 
 def _close(left: Raw, right: Raw, graph: Graph) -> bool:

@@ -13,11 +13,12 @@ from tintype.batching.batcher import Answer, Batcher
 from tintype.batching.policy import BatchPolicy
 from tintype.engines.catalog import load
 from tintype.engines.engine import Engine, EngineOptions
+from tintype.engines.give_back import give_back_memory
 from tintype.errors import ModelUnavailable
 from tintype.imaging.prepare import prepare
 from tintype.imaging.recipe import Recipe, expand
 from tintype.models.info import Health, InputInfo, ModelInfo
-from tintype.models.plan import ModelPlan, class_output
+from tintype.models.plan import ModelPlan, class_output, without_graph
 from tintype.results.classify import label_scores
 from tintype.results.detect import boxes
 from tintype.results.keep import Keep
@@ -88,12 +89,13 @@ class ModelHost:
 
     def _load_and_warm(self) -> None:
         if self._engine is None:
-            self._engine = load(
-                self.plan.description.graph, engine=self.plan.engine, options=self._options
-            )
+            graph = self.plan.description.graph
+            self._engine = load(graph, engine=self.plan.engine, options=self._options)
+            self.plan = without_graph(self.plan)
         grey = np.full((_ANY_SIZE_SIDE, _ANY_SIZE_SIDE, self.target.channels), 128, np.uint8)
         row = prepare(grey, recipe=self.recipe, target=self.target, point=None)
         self._engine.run(row[np.newaxis])
+        give_back_memory()
 
     @property
     def name(self) -> str:

@@ -142,3 +142,9 @@ def class_output(plan: ModelPlan) -> ClassOutput | None:
     """The classifier's output, or None for a detector."""
     output = plan.description.output
     return output if isinstance(output, ClassOutput) else None
+
+
+def without_graph(plan: ModelPlan) -> ModelPlan:
+    """The plan without the bytes of its graph, which an engine has copied: they may be large."""
+    graph = replace(plan.description.graph, source=b"")
+    return replace(plan, description=replace(plan.description, graph=graph))
