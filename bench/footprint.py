@@ -29,6 +29,7 @@ DATA = Path(os.environ.get("TINTYPE_TEST_DATA", ROOT.parent / "shared" / "data")
 MODEL = DATA / "models/teachable-machine/keras_model.h5"
 PICTURE = DATA / "images/cat_720p.jpg"
 RESULTS = ROOT / "bench/results"
+PAGE = ROOT / "docs/reference/footprint.md"
 ROUNDS = 7
 MIB = 1 << 20
 
@@ -58,7 +59,7 @@ class Footprint:
 
 
 def main() -> None:
-    """Measure both, print the table, write it to ``bench/results``."""
+    """Measure both, print the table, write it to the docs and the figures to ``bench/results``."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sizes", action="store_true", help="also measure installed sizes")
     sizes = installed_sizes() if parser.parse_args().sizes else {}
@@ -70,7 +71,7 @@ def main() -> None:
     facts = {"python": platform.python_version(), "cores": os.cpu_count(), "rounds": ROUNDS}
     text = json.dumps({"machine": facts, "rows": [asdict(row) for row in rows]}, indent=2)
     (RESULTS / "footprint.json").write_text(text + "\n")
-    (RESULTS / "footprint.md").write_text(table(rows, facts))
+    PAGE.write_text(table(rows, facts))
     print(table(rows, facts))
 
 
