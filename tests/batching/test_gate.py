@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from concurrent.futures import Future
 
 import pytest
 
@@ -157,3 +158,44 @@ def test_no_capacity_at_all_is_a_wrong_setting():
     """Zero bytes would refuse every picture."""
     with pytest.raises(SettingsError, match="0 bytes"):
         ByteGate(0)
+
+
+async def test_bytes_stay_taken_until_the_thread_that_uses_them_ends():
+    """Who waited for it was cancelled; the thread goes on, and so does its memory."""
+    gate = ByteGate(10)
+    work: Future[None] = Future()
+    work.set_running_or_notify_cancel()
+    entered = asyncio.Event()
+
+    async def use() -> None:
+        async with gate.hold(10) as held:
+            entered.set()
+            await asyncio.wrap_future(held.keep_for(work))
+
+    user = asyncio.create_task(use())
+    await entered.wait()
+    user.cancel()
+    await asyncio.gather(user, return_exceptions=True)
+    while_it_runs = gate.held
+    work.set_result(None)
+    async with gate.hold(10):  # waits until they are free
+        assert (10, 10) == (while_it_runs, gate.held)
+
+
+async def test_work_that_never_began_frees_its_bytes_at_once():
+    """Cancelled while it stood in line for a thread."""
+    gate = ByteGate(10)
+    work: Future[None] = Future()
+    entered = asyncio.Event()
+
+    async def use() -> None:
+        async with gate.hold(10) as held:
+            entered.set()
+            await asyncio.wrap_future(held.keep_for(work))
+
+    user = asyncio.create_task(use())
+    async with asyncio.timeout(20):
+        await entered.wait()
+        user.cancel()
+        async with gate.hold(10):
+            assert work.cancelled()

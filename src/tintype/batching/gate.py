@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections import deque
+from concurrent.futures import Future
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 from tintype.errors import DeadlineExceeded, ImageTooLarge, Overloaded, SettingsError
+
+T = TypeVar("T")
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -128,12 +132,22 @@ class ByteGate:
 class _Hold:
     """What ``ByteGate.hold`` gives; to be entered once."""
 
-    __slots__ = ("_deadline", "_gate", "_size")
+    __slots__ = ("_deadline", "_gate", "_size", "_work")
 
     def __init__(self, gate: ByteGate, size: int, deadline: float | None) -> None:
         self._gate = gate
         self._size = size
         self._deadline = deadline
+        self._work: Future[object] | None = None
+
+    def keep_for(self, work: Future[T]) -> Future[T]:
+        """Hold the bytes until ``work``, done in a thread, has ended.
+
+        Who waits for it may be cancelled long before: a thread cannot be, and its memory stays
+        taken until it ends.
+        """
+        self._work = work
+        return work
 
     async def __aenter__(self) -> Self:
         await self._gate._enter(self._size, self._deadline)  # noqa: SLF001 - the gate's own handle
@@ -145,4 +159,16 @@ class _Hold:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        if self._work is None or self._work.done():
+            self._leave()
+            return
+        loop = asyncio.get_running_loop()
+
+        def leave_soon(_: Future[object]) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                loop.call_soon_threadsafe(self._leave)
+
+        self._work.add_done_callback(leave_soon)
+
+    def _leave(self) -> None:
         self._gate._leave(self._size)  # noqa: SLF001 - the gate's own handle
