@@ -9,7 +9,7 @@ from collections import deque
 from concurrent.futures import Future
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 from tintype.errors import DeadlineExceeded, ImageTooLarge, Overloaded, SettingsError
 
@@ -138,7 +138,7 @@ class _Hold:
         self._gate = gate
         self._size = size
         self._deadline = deadline
-        self._work: Future[object] | None = None
+        self._work: Future[Any] | None = None
 
     def keep_for(self, work: Future[T]) -> Future[T]:
         """Hold the bytes until ``work``, done in a thread, has ended.
@@ -164,7 +164,7 @@ class _Hold:
             return
         loop = asyncio.get_running_loop()
 
-        def leave_soon(_: Future[object]) -> None:
+        def leave_soon(_: Future[Any]) -> None:
             with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
                 loop.call_soon_threadsafe(self._leave)
 

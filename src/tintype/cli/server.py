@@ -6,7 +6,7 @@ import asyncio
 import signal
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import typer
@@ -47,7 +47,7 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         for listener in sockets or ():
             host, port = listener.getsockname()[:2]
-            typer.echo(f"ready: http://{_shown(host)}:{port}  (Ctrl-C stops)", err=True)
+            _tell(f"ready: http://{_shown(host)}:{port}  (Ctrl-C stops)")
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -67,7 +67,7 @@ async def _serve(
 ) -> None:
     plans = await make_plans(cards)
     for plan in plans:
-        typer.echo("\n".join(summary_lines(plan)), err=True)
+        _tell("\n".join(summary_lines(plan)))
     async with running(plans, settings=settings) as predictor:
         app = create_app(predictor, limits=settings.uploads, samples=samples)
         server = _Server(
@@ -75,6 +75,7 @@ async def _serve(
                 app,
                 http="httptools",
                 lifespan="off",
+                log_config=None,
                 log_level="warning",
                 access_log=False,
                 server_header=False,
@@ -83,6 +84,12 @@ async def _serve(
         )
         _listen(listener, settings.server)
         await server.serve(sockets=[listener])
+
+
+def _tell(words: str) -> None:
+    """Words for the person who started this, if there is one: a full disk must not stop it."""
+    with suppress(OSError):
+        typer.echo(words, err=True)
 
 
 def _bind(server: ServerSettings) -> socket.socket:
