@@ -199,3 +199,36 @@ async def test_work_that_never_began_frees_its_bytes_at_once():
         user.cancel()
         async with gate.hold(10):
             assert work.cancelled()
+
+
+async def test_a_small_one_overtakes_a_large_one_that_waits():
+    """An ordinary picture does not wait for a huge one to get its memory."""
+    gate, came = ByteGate(100), []
+    first, rest = asyncio.Event(), asyncio.Event()
+    async with asyncio.TaskGroup() as tasks:
+        for size in (60, 90, 3, 3):
+            tasks.create_task(hold(gate, size, first if size == 60 else rest, came))
+        await turns()
+        assert [60, 3] == came  # the second would be more than a twentieth
+        assert 2 == gate.waiting()
+        first.set()
+        await turns()
+        assert [60, 3, 90, 3] == came
+        rest.set()
+
+    assert 0 == gate.held
+
+
+async def test_one_that_needs_nearly_all_is_not_overtaken():
+    """Else those who overtake could keep it out for ever."""
+    gate, came = ByteGate(100), []
+    first, rest = asyncio.Event(), asyncio.Event()
+    async with asyncio.TaskGroup() as tasks:
+        for size in (60, 96, 3):
+            tasks.create_task(hold(gate, size, first if size == 60 else rest, came))
+        await turns()
+        assert [60] == came
+        first.set()
+        rest.set()
+
+    assert 0 == gate.held

@@ -13,6 +13,7 @@ import typer
 import uvicorn
 import uvloop
 
+from tintype.cli.connection import Connection
 from tintype.cli.report import summary_lines
 from tintype.errors import SettingsError
 from tintype.log_setup import set_up_logs
@@ -73,7 +74,7 @@ async def _serve(
         server = _Server(
             uvicorn.Config(
                 app,
-                http="httptools",
+                http=Connection,
                 lifespan="off",
                 log_config=None,
                 log_level="warning",
