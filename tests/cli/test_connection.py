@@ -117,3 +117,20 @@ async def test_a_request_at_work_keeps_its_connection(connection):
     connection.look()
     connection.look()
     assert not connection.transport.closed
+
+
+async def test_an_upload_that_stalls_does_not_hold_the_end(connection):
+    """When the server ends, half a body is given up after a moment."""
+    connection.data_received(b"POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\nabc")
+    connection.shutdown()
+    assert not connection.transport.closed
+    connection.drop_upload()
+    assert connection.transport.closed
+
+
+async def test_a_request_that_has_arrived_is_finished(connection):
+    """It was accepted: the end waits for its answer."""
+    connection.data_received(b"POST / HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc")
+    connection.shutdown()
+    connection.drop_upload()
+    assert not connection.transport.closed

@@ -29,7 +29,7 @@ REFERENCE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "api.md
 def routes_of(app) -> set[tuple[str, str]]:
     """Method and path of every route, HEAD and OPTIONS left out."""
     return {
-        (method, re.sub(r"{(\w+):str}", r"{\1}", route.path))
+        (method, re.sub(r"{(\w+):path}", r"{\1}", route.path))
         for route in app.routes
         for method in route.methods - {"HEAD", "OPTIONS"}
     }

@@ -14,6 +14,7 @@ from tintype.web.trace import SECURITY_HEADERS
 MAX_HEAD_BYTES: Final = 64 << 10
 MAX_PIPELINED: Final = 64
 IDLE_SECONDS: Final = 30.0
+UPLOAD_SECONDS: Final = 2.0
 
 
 class Connection(HttpToolsProtocol):
@@ -63,6 +64,17 @@ class Connection(HttpToolsProtocol):
         else:
             super().on_headers_complete()
 
+    def shutdown(self) -> None:
+        """The server ends: finish what has arrived, wait a little for what has not."""
+        super().shutdown()
+        if self._uploading():
+            self.loop.call_later(UPLOAD_SECONDS, self.drop_upload)
+
+    def drop_upload(self) -> None:
+        """Close the connection if its request has not arrived whole."""
+        if self._uploading():
+            self.transport.close()
+
     def send_400_response(self, msg: str) -> None:
         """Answer what is no HTTP."""
         self._refuse("bad-request", msg)
@@ -75,6 +87,10 @@ class Connection(HttpToolsProtocol):
             self._look_later()
         else:
             self.transport.close()
+
+    def _uploading(self) -> bool:
+        cycle = self.cycle
+        return cycle is not None and cycle.more_body and not cycle.response_complete
 
     def _look_later(self) -> None:
         self._look = self.loop.call_later(IDLE_SECONDS, self.look)

@@ -25,7 +25,7 @@ from tintype.errors import BodyTooLarge, MalformedRequest, TintypeError
 from tintype.models.card import Card
 from tintype.predict import Predictor, PredictRequest
 from tintype.settings import Settings, read_settings
-from tintype.types import Point, Prediction, Result
+from tintype.types import Point, Prediction, Result, name_text
 from tintype.web.schemas import prediction_body
 from tintype.wiring import make_plans, running
 
@@ -118,7 +118,7 @@ def _read(image: Path, *, limit: int) -> bytes:
 def _print_failure(image: Path, error: TintypeError, *, as_json: bool) -> None:
     if as_json:
         problem = {"type": error.type, "detail": error.message, "hint": error.hint}
-        typer.echo(msgspec.json.encode({"file": str(image), "error": problem}))
+        typer.echo(msgspec.json.encode({"file": name_text(str(image)), "error": problem}))
         return
     typer.echo(f"error: {image}: {error.message}", err=True)
     if error.hint:
@@ -126,11 +126,11 @@ def _print_failure(image: Path, error: TintypeError, *, as_json: bool) -> None:
 
 
 def _json(image: Path, prediction: Prediction) -> bytes:
-    return msgspec.json.encode({"file": str(image), **prediction_body(prediction)})
+    return msgspec.json.encode({"file": name_text(str(image)), **prediction_body(prediction)})
 
 
 def _text(image: Path, prediction: Prediction) -> str:
-    lines = [str(image)]
+    lines = [name_text(str(image))]
     for result in prediction.results:
         lines += [f"  {line}" for line in _result_lines(result)]
     return "\n".join(lines)

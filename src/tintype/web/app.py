@@ -58,7 +58,7 @@ def create_app(
         "/api/predict": {"POST": api.predict},
         "/api/predict/batch": {"POST": api.predict_batch},
         "/api/models": {"GET": api.models},
-        "/api/models/{name}": {"GET": api.model},
+        "/api/models/{name:path}": {"GET": api.model},
         "/live": {"GET": health.live},
         "/ready": {"GET": health.ready},
         "/docs": {"GET": documents.docs},
