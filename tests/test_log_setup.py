@@ -34,7 +34,7 @@ def test_a_traceback_shows_no_local_variables(as_json, capsys: pytest.CaptureFix
     """What a function was given never reaches the log."""
     lines = set_up_logs(as_json=as_json)
     try:
-        fail("".join(["hunt", "er2"]))
+        fail(f"hunter{1 + 1}")
     except ValueError as error:
         structlog.get_logger().error("broken", exc_info=error)
     assert lines.drain()
