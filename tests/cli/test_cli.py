@@ -207,3 +207,10 @@ def test_closed_standard_files_harm_nobody(tmp_path: Path):
     )
     assert 0 == done.returncode
     assert "colours" == json.loads((tmp_path / "out").read_text())["name"]
+
+
+def test_a_device_without_an_end_is_too_large():
+    """It tells no size, and is not read into memory whole."""
+    done = run("predict", COLOURS, "/dev/zero")
+    assert 1 == done.returncode
+    assert "error: /dev/zero: the file has more than 26214400 bytes" in done.stderr

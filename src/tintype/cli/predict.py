@@ -104,13 +104,14 @@ async def _predict_one(
 
 def _read(image: Path, *, limit: int) -> bytes:
     try:
-        size = image.stat().st_size
-        if size <= limit:
-            return image.read_bytes()
+        with image.open("rb") as file:
+            data = file.read(limit + 1)  # a pipe or a device tells no size
     except OSError as error:
-        raise MalformedRequest(f"cannot read {image}: {error.strerror}") from error
+        raise MalformedRequest(f"the file cannot be read: {error.strerror}") from error
+    if len(data) <= limit:
+        return data
     raise BodyTooLarge(
-        f"{image} has {size} bytes, more than {limit}",
+        f"the file has more than {limit} bytes",
         hint="TINTYPE_UPLOADS_MAX_BODY_BYTES moves the limit",
     )
 
