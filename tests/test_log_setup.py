@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import io
 import json
+import logging
+import threading
 from collections.abc import Iterator
 
 import pytest
 import structlog
 
-from tintype.log_setup import set_up_logs
+from tintype.log_setup import LogLines, set_up_logs
 
 
 @pytest.fixture(autouse=True)
 def untouched() -> Iterator[None]:
-    """Structlog is configured for the whole process: put it back."""
+    """Logs are configured for the whole process: put them back."""
+    loggers = [logging.getLogger(name) for name in ("uvicorn", "asyncio")]
+    before = [(logger.handlers, logger.propagate) for logger in loggers]
     yield
     structlog.reset_defaults()
+    for logger, (handlers, propagate) in zip(loggers, before, strict=True):
+        logger.handlers, logger.propagate = handlers, propagate
 
 
 SECRET = "hunter2"
@@ -28,11 +35,12 @@ def fail(secret: str) -> None:
 @pytest.mark.parametrize("as_json", [True, False])
 def test_a_traceback_shows_no_local_variables(as_json, capsys: pytest.CaptureFixture):
     """What a function was given never reaches the log."""
-    set_up_logs(as_json=as_json)
+    lines = set_up_logs(as_json=as_json)
     try:
         fail(SECRET)
     except ValueError as error:
         structlog.get_logger().error("broken", exc_info=error)
+    assert lines.drain()
     told = capsys.readouterr()
     assert "" == told.out
     assert "ValueError" in told.err
@@ -41,7 +49,70 @@ def test_a_traceback_shows_no_local_variables(as_json, capsys: pytest.CaptureFix
 
 def test_json_is_one_object_a_line(capsys: pytest.CaptureFixture):
     """Level, time and what was bound."""
-    set_up_logs(as_json=True)
+    lines = set_up_logs(as_json=True)
     structlog.get_logger().info("request", status=200)
+    assert lines.drain()
     line = json.loads(capsys.readouterr().err)
     assert ("request", "info", 200) == (line["event"], line["level"], line["status"])
+
+
+def test_what_a_library_logs_has_the_same_form(capsys: pytest.CaptureFixture):
+    """A line that is no JSON breaks whoever reads the log."""
+    lines = set_up_logs(as_json=True)
+    logging.getLogger("asyncio").warning("a socket broke")
+    assert lines.drain()
+    line = json.loads(capsys.readouterr().err)
+    assert ("a socket broke", "warning") == (line["event"], line["level"])
+
+
+def test_an_address_cannot_steer_the_terminal(capsys: pytest.CaptureFixture):
+    """Line ends and escape codes are shown as such."""
+    lines = set_up_logs(as_json=False)
+    structlog.get_logger().info("request", path="/\n\x1b]0;title\x07")
+    assert lines.drain()
+    told = capsys.readouterr().err
+    assert "\\n\\x1b]0;title\\x07" in told
+    assert 1 == told.count("\n")
+
+
+class Broken(io.StringIO):
+    """A file on a full disk."""
+
+    def write(self, _text: str) -> int:
+        """Refuse."""
+        raise OSError(28, "No space left on device")
+
+
+def test_a_log_that_cannot_be_written_stops_nobody():
+    """The line is lost, the thread lives on."""
+    lines = LogLines(Broken())
+    lines.write("lost\n")
+    assert lines.drain()
+
+
+class Stuck(io.StringIO):
+    """A pipe that nobody reads until ``release``."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.release = threading.Event()
+        self.writing = threading.Event()
+
+    def write(self, text: str) -> int:
+        """Wait to be let."""
+        self.writing.set()
+        self.release.wait(20)
+        return super().write(text)
+
+
+def test_a_pipe_that_nobody_reads_stops_nobody():
+    """What does not fit is dropped, and said once it can be."""
+    stuck = Stuck()
+    lines = LogLines(stuck, most=2)
+    lines.write("first\n")
+    stuck.writing.wait(20)
+    for number in range(5):
+        lines.write(f"{number}\n")
+    stuck.release.set()
+    assert lines.drain(20)
+    assert 'first\n{"event": "log lines dropped", "count": 3}\n0\n1\n' == stuck.getvalue()

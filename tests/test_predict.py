@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import io
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,8 @@ from tintype.errors import (
     UnknownModel,
     UnsupportedImageFormat,
 )
+from tintype.imaging.decode import decoded_bytes
+from tintype.imaging.header import Header, read_header
 from tintype.imaging.limits import DecodeLimits
 from tintype.imaging.recipe import parse_recipe
 from tintype.modelfiles.description import ModelDescription
@@ -32,7 +35,7 @@ from tintype.models.card import Card
 from tintype.models.host import ModelHost
 from tintype.models.info import Health
 from tintype.models.plan import ModelPlan
-from tintype.predict import Predictor, PredictPolicy, PredictRequest
+from tintype.predict import Lanes, Predictor, PredictPolicy, PredictRequest
 from tintype.types import (
     Activation,
     ClassOutput,
@@ -88,7 +91,11 @@ def host(made: ModelPlan | None = None, engine: FakeEngine | None = None) -> Mod
 
 @asynccontextmanager
 async def serving(
-    *hosts: ModelHost, deadline: float = 30.0, max_pixels: int = 1_000_000
+    *hosts: ModelHost,
+    deadline: float = 30.0,
+    max_pixels: int = 1_000_000,
+    lanes: Lanes | None = None,
+    gate: ByteGate | None = None,
 ) -> AsyncIterator[Predictor]:
     async with AsyncExitStack() as stack:
         pool = stack.enter_context(ThreadPoolExecutor(2))
@@ -96,8 +103,8 @@ async def serving(
             await stack.enter_async_context(each)
         yield Predictor(
             hosts,
-            pool=pool,
-            gate=ByteGate(1 << 28),
+            lanes=lanes or Lanes(quick=pool, slow=pool),
+            gate=gate or ByteGate(1 << 28),
             limits=DecodeLimits(max_pixels=max_pixels),
             policy=PredictPolicy(deadline_seconds=deadline),
         )
@@ -284,3 +291,52 @@ async def test_info_tells_no_path():
         info.recipe["preset"],
         info.health,
     )
+
+
+@contextmanager
+def busy_lane() -> Iterator[tuple[ThreadPoolExecutor, threading.Event]]:
+    """A lane whose only thread has work until the event is set."""
+    release, begun = threading.Event(), threading.Event()
+    with ThreadPoolExecutor(1) as lane:
+        lane.submit(lambda: (begun.set(), release.wait(20)))
+        begun.wait(20)
+        try:
+            yield lane, release
+        finally:
+            release.set()
+
+
+async def test_a_slow_picture_does_not_stand_before_a_quick_one():
+    """The slow lane has no thread left; an ordinary picture is answered all the same."""
+    with busy_lane() as (slow, _), ThreadPoolExecutor(1) as quick:
+        async with serving(host(), lanes=Lanes(quick=quick, slow=slow)) as predictor:
+            prediction = await predictor.predict(PredictRequest(image=png(RED)))
+    assert "red" == prediction.results[0].labels[0].label
+
+
+@pytest.mark.parametrize(
+    ("side", "scans", "lane"), [(1000, 1, "quick"), (3000, 1, "slow"), (1000, 20, "slow")]
+)
+def test_the_lane_goes_by_the_decoder_s_work(side, scans, lane):
+    """Pixels times passes over them."""
+    header = Header(format="jpeg", width=side, height=side, scans=scans)
+    with ThreadPoolExecutor(1) as quick, ThreadPoolExecutor(1) as slow:
+        assert {"quick": quick, "slow": slow}[lane] is Lanes(quick=quick, slow=slow).of(header)
+
+
+async def test_the_wait_for_a_decoder_ends_at_the_deadline():
+    """No thread is free to decode: 504 in time, and not when a thread becomes free."""
+    with busy_lane() as (lane, _):
+        async with serving(host(), deadline=0.05, lanes=Lanes(quick=lane, slow=lane)) as predictor:
+            with pytest.raises(DeadlineExceeded, match="decoded"):
+                await predictor.predict(PredictRequest(image=png(RED)))
+
+
+async def test_two_ways_of_decoding_need_the_memory_of_one():
+    """A picture that fits is not refused because two models want it decoded differently."""
+    picture = png(RED)
+    most = decoded_bytes(read_header(picture, limits=DecodeLimits()))
+    hosts = host(plan("a")), host(plan("b", orientation="ignore"))
+    async with serving(*hosts, gate=ByteGate(most)) as predictor:
+        prediction = await predictor.predict(PredictRequest(image=picture))
+    assert ["a", "b"] == [result.model for result in prediction.results]

@@ -74,3 +74,10 @@ def test_a_broken_file_is_an_error_in_words(file: Path):
     file.write_text("= 1")
     with pytest.raises(SettingsError, match="cannot read the settings file"):
         read_settings(file=file, environment={})
+
+
+@pytest.mark.parametrize("value", ["", " "])
+def test_an_empty_host_is_refused(value):
+    """A variable that was left empty must not open the server to every network."""
+    with pytest.raises(SettingsError, match=r"server\.host = .* in the environment"):
+        read_settings(environment={"TINTYPE_SERVER_HOST": value})

@@ -1,14 +1,82 @@
-"""Logs go to stderr: pretty lines on a terminal, one JSON object a line elsewhere."""
+"""Logs go to stderr: pretty lines on a terminal, one JSON object a line elsewhere.
+
+A log that cannot be written, because the disk is full or its reader has gone or is slow, never
+stops what is logged about.
+"""
 
 from __future__ import annotations
 
+import atexit
+import contextlib
+import logging
+import queue
 import sys
+import threading
+from typing import Final, TextIO
 
 import structlog
 
+_MOST_WAITING: Final = 10_000
+_LIBRARIES: Final = ("uvicorn", "asyncio")
 
-def set_up_logs(*, as_json: bool | None = None) -> None:
-    """Configure structlog once for this process. ``as_json`` None: JSON unless on a terminal."""
+
+class LogLines:
+    """A file for loggers: a thread of its own writes the lines, so that ``write`` never waits.
+
+    Lines above ``most`` that wait are dropped, and counted in the next line that is written.
+    """
+
+    def __init__(self, file: TextIO, *, most: int = _MOST_WAITING) -> None:
+        self._file = file
+        self._lines: queue.Queue[str | threading.Event] = queue.Queue(most)
+        self._dropped = 0
+        threading.Thread(target=self._work, name="log", daemon=True).start()
+
+    def write(self, text: str) -> int:
+        """Take a line. Never raises, never waits."""
+        try:
+            self._lines.put_nowait(text)
+        except queue.Full:
+            self._dropped += 1
+        return len(text)
+
+    def flush(self) -> None:
+        """Nothing: the thread flushes every line. Loggers call this."""
+
+    def drain(self, seconds: float = 1.0) -> bool:
+        """Wait until what was taken so far is written, at most so long; tell whether it is."""
+        written = threading.Event()
+        with contextlib.suppress(queue.Full):
+            self._lines.put(written, timeout=seconds)
+        return written.wait(seconds)
+
+    def _work(self) -> None:
+        while True:
+            line = self._lines.get()
+            if isinstance(line, threading.Event):
+                line.set()
+                continue
+            dropped, self._dropped = self._dropped, 0
+            with contextlib.suppress(OSError, ValueError):  # full, gone or closed
+                if dropped:
+                    self._file.write(f'{{"event": "log lines dropped", "count": {dropped}}}\n')
+                self._file.write(line)
+                self._file.flush()
+
+
+class _FromLibraries(logging.Handler):
+    """Passes on what libraries log, so that every line has one form."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one record as one of our lines."""
+        words = record.getMessage()
+        structlog.get_logger().log(
+            record.levelno, words, logger=record.name, exc_info=record.exc_info
+        )
+
+
+def set_up_logs(*, as_json: bool | None = None) -> LogLines:
+    """Configure logs once for this process. ``as_json`` None: JSON unless on a terminal."""
     if as_json is None:
         as_json = not sys.stderr.isatty()
     # no local variables in tracebacks: they hold what people sent
@@ -21,6 +89,7 @@ def set_up_logs(*, as_json: bool | None = None) -> None:
     else:
         plain = structlog.dev.plain_traceback
         rendering = [structlog.dev.ConsoleRenderer(exception_formatter=plain)]
+    lines = LogLines(sys.stderr)
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -28,6 +97,12 @@ def set_up_logs(*, as_json: bool | None = None) -> None:
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             *rendering,
         ],
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(file=lines),  # type: ignore[arg-type]  # it calls write and flush only
         cache_logger_on_first_use=True,
     )
+    for library in _LIBRARIES:
+        logger = logging.getLogger(library)
+        logger.handlers = [_FromLibraries()]
+        logger.propagate = False
+    atexit.register(lines.drain)
+    return lines

@@ -7,20 +7,21 @@ import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Final
 
 from tintype.batching.gate import ByteGate
-from tintype.errors import ModelUnavailable, ServingError, UnknownModel
+from tintype.errors import DeadlineExceeded, ModelUnavailable, ServingError, UnknownModel
 from tintype.imaging.decode import Pixels, decode, decoded_bytes
 from tintype.imaging.explain import seen
 from tintype.imaging.header import Header, read_header
 from tintype.imaging.limits import DecodeLimits
 from tintype.imaging.prepare import prepare
-from tintype.imaging.recipe import Decode
 from tintype.imaging.window import seen_window
 from tintype.models.host import Found, ModelHost
 from tintype.models.info import Health, ModelInfo
 from tintype.types import (
     Explain,
+    ImageFacts,
     Point,
     Prediction,
     Result,
@@ -30,6 +31,8 @@ from tintype.types import (
     Tensor,
     Window,
 )
+
+_QUICK_PIXELS: Final = 6_000_000  # about 50 ms of decoding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,10 +73,27 @@ class _Question:
 class _Prepared:
     """A picture made ready for every model asked, with the seconds it took."""
 
-    picture: Pixels
+    facts: ImageFacts
     questions: tuple[_Question, ...]
     decode_seconds: float
     prepare_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lanes:
+    """Threads that decode: ``quick`` for most pictures, ``slow`` for those that take long.
+
+    Each lane has as many threads as it can use, so that a few huge pictures never stand before
+    the small ones; the operating system shares the processors between the lanes.
+    """
+
+    quick: ThreadPoolExecutor
+    slow: ThreadPoolExecutor
+
+    def of(self, header: Header) -> ThreadPoolExecutor:
+        """The lane of a picture, by the pixels that its decoder must go over."""
+        work = header.width * header.height * header.scans
+        return self.slow if work > _QUICK_PIXELS else self.quick
 
 
 class Predictor:
@@ -83,13 +103,13 @@ class Predictor:
         self,
         hosts: tuple[ModelHost, ...],
         *,
-        pool: ThreadPoolExecutor,
+        lanes: Lanes,
         gate: ByteGate,
         limits: DecodeLimits,
         policy: PredictPolicy,
     ) -> None:
         self._hosts = {host.name: host for host in hosts}
-        self._pool = pool
+        self._lanes = lanes
         self._gate = gate
         self._limits = limits
         self._policy = policy
@@ -116,18 +136,14 @@ class Predictor:
         deadline = begun + self._policy.deadline_seconds
         hosts = self._asked(request.models)
         header = read_header(request.image, limits=self._limits)
-        ways = {host.recipe.decode for host in hosts}
-        async with self._gate.hold(decoded_bytes(header) * len(ways), deadline=deadline):
-            prepared = await asyncio.get_running_loop().run_in_executor(
-                self._pool, _prepare_all, request, header, hosts
-            )
+        prepared = await self._prepare(request, header, hosts, deadline=deadline)
         answers = await asyncio.gather(
             *(self._ask(question, request, deadline) for question in prepared.questions)
         )
         _raise_if_none_answered(answers)
         return Prediction(
             id=uuid.uuid4().hex,
-            image=prepared.picture.facts,
+            image=prepared.facts,
             results=tuple(answer.result for answer in answers),
             seconds=Seconds(
                 decode=prepared.decode_seconds,
@@ -153,6 +169,28 @@ class Predictor:
         if not names:
             return tuple(self._hosts.values())
         return tuple(self._host(name) for name in dict.fromkeys(names))
+
+    async def _prepare(
+        self,
+        request: PredictRequest,
+        header: Header,
+        hosts: tuple[ModelHost, ...],
+        *,
+        deadline: float,
+    ) -> _Prepared:
+        """Decode in a thread, with the memory for it held until that thread has ended."""
+        async with self._gate.hold(decoded_bytes(header), deadline=deadline) as held:
+            work = held.keep_for(
+                self._lanes.of(header).submit(_prepare_all, request, header, hosts)
+            )
+            try:
+                async with asyncio.timeout(deadline - time.monotonic()):
+                    return await asyncio.wrap_future(work)
+            except TimeoutError:
+                raise DeadlineExceeded(
+                    "the deadline passed before the picture was decoded",
+                    hint="the setting requests.deadline_seconds moves it",
+                ) from None
 
     async def _ask(
         self, question: _Question, request: PredictRequest, deadline: float
@@ -208,25 +246,33 @@ def _raise_if_none_answered(answers: list[_Answered]) -> None:
 def _prepare_all(
     request: PredictRequest, header: Header, hosts: tuple[ModelHost, ...]
 ) -> _Prepared:
-    """Decode once for every way of decoding that a model wants, then make every row."""
-    begun = time.monotonic()
-    pictures: dict[Decode, Pixels] = {}
-    for host in hosts:
-        how = host.recipe.decode
-        if how not in pictures:
-            pictures[how] = decode(request.image, header=header, how=how)
-    decoded = time.monotonic()
+    """Decode once for every way of decoding that a model wants, and make every row.
+
+    One way after the other, each with its rows: never are two decoded pictures in memory.
+    """
+    seconds = {"decode": 0.0, "prepare": 0.0}
+    facts: list[ImageFacts] = []
+    questions: dict[str, list[_Question]] = {host.name: [] for host in hosts}
     points = request.points or (None,)
-    questions = tuple(
-        _question(host, pictures[host.recipe.decode], point, explain="input" in request.explain)
-        for host in hosts
-        for point in points
-    )
+    explain = "input" in request.explain
+    for how in dict.fromkeys(host.recipe.decode for host in hosts):
+        begun = time.monotonic()
+        picture = decode(request.image, header=header, how=how)
+        decoded = time.monotonic()
+        facts.append(picture.facts)
+        for host in hosts:
+            if host.recipe.decode == how:
+                questions[host.name] += [
+                    _question(host, picture, point, explain=explain) for point in points
+                ]
+        del picture  # before the next one is made
+        seconds["decode"] += decoded - begun
+        seconds["prepare"] += time.monotonic() - decoded
     return _Prepared(
-        picture=next(iter(pictures.values())),
-        questions=questions,
-        decode_seconds=decoded - begun,
-        prepare_seconds=time.monotonic() - decoded,
+        facts=facts[0],
+        questions=tuple(question for host in hosts for question in questions[host.name]),
+        decode_seconds=seconds["decode"],
+        prepare_seconds=seconds["prepare"],
     )
 
 

@@ -143,7 +143,9 @@ def _with(settings: Settings, dotted: str, value: object, *, where: str) -> Sett
 
 def _converted(value: object, *, like: str | float, dotted: str, where: str) -> object:
     if isinstance(like, str):
-        return str(value)
+        if isinstance(value, str) and value.strip():
+            return value
+        raise SettingsError(f"{dotted} = {value!r} in {where}: expected a text, not empty")
     kind = int if isinstance(like, int) else float
     try:
         number = kind(str(value))

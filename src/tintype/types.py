@@ -289,3 +289,12 @@ class Prediction:
 
 Explain: TypeAlias = Literal["input"]
 """What a caller may ask to have explained."""
+
+
+def name_text(name: str) -> str:
+    """A file's name as text that can be printed and sent.
+
+    Names are bytes to the system. Bytes that are no UTF-8, as on an old disk, come to Python as
+    lone surrogates, which no encoder takes; here they are written out in hexadecimal.
+    """
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

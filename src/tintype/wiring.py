@@ -12,7 +12,7 @@ from tintype.batching.gate import ByteGate
 from tintype.models.card import Card
 from tintype.models.host import ModelHost
 from tintype.models.plan import ModelPlan, plan_model
-from tintype.predict import Predictor
+from tintype.predict import Lanes, Predictor
 from tintype.settings import Settings
 
 
@@ -29,14 +29,16 @@ async def running(plans: tuple[ModelPlan, ...], *, settings: Settings) -> AsyncI
     )
     del plans  # each holds its graph until its engine is loaded
     async with AsyncExitStack() as stack:
-        pool = stack.enter_context(
-            ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="pictures")
+        threads = os.cpu_count() or 1
+        lanes = Lanes(
+            quick=stack.enter_context(ThreadPoolExecutor(threads, "pictures")),
+            slow=stack.enter_context(ThreadPoolExecutor(threads, "slow-pictures")),
         )
         for host in hosts:
             await stack.enter_async_context(host)
         yield Predictor(
             hosts,
-            pool=pool,
+            lanes=lanes,
             gate=ByteGate(settings.memory.picture_bytes),
             limits=settings.images,
             policy=settings.requests,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from concurrent.futures import Future
 
 import pytest
 
@@ -157,3 +158,77 @@ def test_no_capacity_at_all_is_a_wrong_setting():
     """Zero bytes would refuse every picture."""
     with pytest.raises(SettingsError, match="0 bytes"):
         ByteGate(0)
+
+
+async def test_bytes_stay_taken_until_the_thread_that_uses_them_ends():
+    """Who waited for it was cancelled; the thread goes on, and so does its memory."""
+    gate = ByteGate(10)
+    work: Future[None] = Future()
+    work.set_running_or_notify_cancel()
+    entered = asyncio.Event()
+
+    async def use() -> None:
+        async with gate.hold(10) as held:
+            entered.set()
+            await asyncio.wrap_future(held.keep_for(work))
+
+    user = asyncio.create_task(use())
+    await entered.wait()
+    user.cancel()
+    await asyncio.gather(user, return_exceptions=True)
+    while_it_runs = gate.held
+    work.set_result(None)
+    async with gate.hold(10):  # waits until they are free
+        assert (10, 10) == (while_it_runs, gate.held)
+
+
+async def test_work_that_never_began_frees_its_bytes_at_once():
+    """Cancelled while it stood in line for a thread."""
+    gate = ByteGate(10)
+    work: Future[None] = Future()
+    entered = asyncio.Event()
+
+    async def use() -> None:
+        async with gate.hold(10) as held:
+            entered.set()
+            await asyncio.wrap_future(held.keep_for(work))
+
+    user = asyncio.create_task(use())
+    async with asyncio.timeout(20):
+        await entered.wait()
+        user.cancel()
+        async with gate.hold(10):
+            assert work.cancelled()
+
+
+async def test_a_small_one_overtakes_a_large_one_that_waits():
+    """An ordinary picture does not wait for a huge one to get its memory."""
+    gate, came = ByteGate(100), []
+    first, rest = asyncio.Event(), asyncio.Event()
+    async with asyncio.TaskGroup() as tasks:
+        for size in (60, 90, 3, 3):
+            tasks.create_task(hold(gate, size, first if size == 60 else rest, came))
+        await turns()
+        assert [60, 3] == came  # the second would be more than a twentieth
+        assert 2 == gate.waiting()
+        first.set()
+        await turns()
+        assert [60, 3, 90, 3] == came
+        rest.set()
+
+    assert 0 == gate.held
+
+
+async def test_one_that_needs_nearly_all_is_not_overtaken():
+    """Else those who overtake could keep it out for ever."""
+    gate, came = ByteGate(100), []
+    first, rest = asyncio.Event(), asyncio.Event()
+    async with asyncio.TaskGroup() as tasks:
+        for size in (60, 96, 3):
+            tasks.create_task(hold(gate, size, first if size == 60 else rest, came))
+        await turns()
+        assert [60] == came
+        first.set()
+        rest.set()
+
+    assert 0 == gate.held

@@ -391,3 +391,14 @@ def test_the_docs_lead_from_a_problem_to_its_words(open_page, site):
     page = open_page("/problems/body-too-large")
     assert site.url + "/docs#problem-body-too-large" == page.url
     assert page.is_visible("tr:target")
+
+
+def test_going_back_shows_the_answer_again(page, png, tmp_path):
+    """The browser puts the chosen file back into the form: it is asked about again."""
+    (tmp_path / "dog.png").write_bytes(png)
+    wait_for_answer(page, lambda: page.set_input_files("#image", tmp_path / "dog.png"))
+    page.get_by_role("link", name="API").click()
+    page.wait_for_url("**/docs")
+    page.go_back()
+    page.wait_for_selector(".card:first-child .label")
+    assert "dog" == page.locator(".card:first-child .label").first.inner_text()

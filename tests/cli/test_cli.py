@@ -176,3 +176,41 @@ def test_serving_a_keras_file_imports_no_tensorflow():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "[]\n" == done.stdout
+
+
+def test_a_full_disk_is_told_in_one_line():
+    """No traceback, whatever stdout is."""
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [TINTYPE, "inspect", COLOURS],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert (1, "error: [Errno 28] No space left on device\n") == (done.returncode, done.stderr)
+
+
+def test_a_path_that_no_file_can_have_is_told_in_one_line():
+    """The system's own words."""
+    done = run("inspect", "a" * 5000)
+    assert 1 == done.returncode
+    assert done.stderr.startswith("error: [Errno 36] File name too long")
+    assert "Traceback" not in done.stderr
+
+
+def test_closed_standard_files_harm_nobody(tmp_path: Path):
+    """Supervisors close them; the model's own file must not take their numbers."""
+    done = subprocess.run(
+        ["sh", "-c", '"$0" inspect "$1" --json >"$2" <&- 2>&-', TINTYPE, COLOURS, tmp_path / "out"],
+        check=False,
+    )
+    assert 0 == done.returncode
+    assert "colours" == json.loads((tmp_path / "out").read_text())["name"]
+
+
+def test_a_device_without_an_end_is_too_large():
+    """It tells no size, and is not read into memory whole."""
+    done = run("predict", COLOURS, "/dev/zero")
+    assert 1 == done.returncode
+    assert "error: /dev/zero: the file has more than 26214400 bytes" in done.stderr

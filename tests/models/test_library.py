@@ -63,3 +63,12 @@ def test_a_path_that_is_not_there_is_told(tmp_path: Path):
     """The path is named."""
     with pytest.raises(UnknownModelFormat, match="there is no file or folder"):
         names(tmp_path / "nosuch")
+
+
+def test_a_name_that_is_no_text_is_written_out(tmp_path: Path):
+    """A file from an old disk: its name can be printed and sent."""
+    try:
+        path = model(tmp_path / "caf\udce9.bin")
+    except (OSError, UnicodeError):
+        pytest.skip("this file system takes no such name")
+    assert ["caf\\xe9"] == names(path)

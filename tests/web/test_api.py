@@ -8,7 +8,10 @@ import httpx
 import pytest
 
 from tintype.errors import DeadlineExceeded, Overloaded
-from tintype.types import Point
+from tintype.types import Point, Task
+from tintype.web.app import create_app
+from tintype.web.fake import fake_info
+from tintype.web.uploads import UploadLimits
 
 GIF = "R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"
 """The smallest GIF."""
@@ -259,3 +262,24 @@ async def test_numbers_are_finite(client, png):
     """JSON has no word for not-a-number, and none is written."""
     text = (await client.post("/api/predict?explain=input", content=png)).text
     assert not re.search(r"\b(NaN|Infinity)\b", text)
+
+
+async def test_a_model_whose_name_has_a_slash_has_its_address(client, predictor):
+    """A card may name it so."""
+    predictor.infos["a/b"] = fake_info("a/b", task=Task.CLASSIFY)
+    assert "a/b" == (await client.get("/api/models/a%2Fb")).json()["name"]
+
+
+async def test_a_large_batch_leaves_room_for_others(predictor, png):
+    """Only some of its pictures are at work at a time; all are answered."""
+    predictor.hold = asyncio.Event()
+    images = [base64.b64encode(png).decode()] * 12
+    roomy = create_app(predictor, limits=UploadLimits())
+    transport = httpx.ASGITransport(app=roomy)
+    async with httpx.AsyncClient(transport=transport, base_url="http://tintype.test") as other:
+        sent = asyncio.ensure_future(other.post("/api/predict/batch", json={"images": images}))
+        await predictor.waiting.wait()
+        at_work = len(predictor.asked)
+        predictor.hold.set()
+        answer = await sent
+    assert (8, 12) == (at_work, len(answer.json()))

@@ -29,7 +29,7 @@ REFERENCE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "api.md
 def routes_of(app) -> set[tuple[str, str]]:
     """Method and path of every route, HEAD and OPTIONS left out."""
     return {
-        (method, re.sub(r"{(\w+):str}", r"{\1}", route.path))
+        (method, re.sub(r"{(\w+):path}", r"{\1}", route.path))
         for route in app.routes
         for method in route.methods - {"HEAD", "OPTIONS"}
     }
@@ -62,6 +62,7 @@ def test_every_default_limit_is_in_the_reference(limits):
     defaults = {
         "max_body_bytes": "25 MiB",
         "max_body_seconds": 120,
+        "max_bytes_in_flight": "512 MiB",
         "max_images": 32,
         "max_points": 64,
     }
@@ -70,6 +71,7 @@ def test_every_default_limit_is_in_the_reference(limits):
     assert {
         "max_body_bytes": 25 << 20,
         "max_body_seconds": 120,
+        "max_bytes_in_flight": 512 << 20,
         "max_images": 32,
         "max_points": 64,
     } == fresh

@@ -5,7 +5,8 @@ import re
 
 import pytest
 
-from tintype.types import Point, Seconds
+from tintype.types import Point, Seconds, Task
+from tintype.web.fake import fake_info
 from tintype.web.options import Options
 from tintype.web.page_view import curl_line, file_name
 from tintype.web.render import flat, milliseconds, percent, size
@@ -143,3 +144,13 @@ def test_numbers_are_told_for_people():
 def test_stages_are_told_in_milliseconds():
     """The header's unit is the millisecond."""
     assert "run;dur=1500.000" in server_timing(Seconds(run=1.5))
+
+
+async def test_a_result_is_labelled_by_its_title_whatever_the_model_is_called(
+    client, predictor, png
+):
+    """An id has no spaces: a name with one would point the screen reader at nothing."""
+    predictor.infos = {"my pets": fake_info("my pets", task=Task.CLASSIFY)}
+    text = (await client.post("/", files={"image": png})).text
+    assert 'aria-labelledby="title-my_pets-0"' in text
+    assert 'id="title-my_pets-0"' in text

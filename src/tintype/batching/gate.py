@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections import deque
+from concurrent.futures import Future
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import Any, Self, TypeVar
 
 from tintype.errors import DeadlineExceeded, ImageTooLarge, Overloaded, SettingsError
+
+T = TypeVar("T")
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -17,14 +21,16 @@ class _Waiter:
     size: int
     future: asyncio.Future[None]
     admitted: bool = False
+    overtook: bool = False
 
 
 class ByteGate:
     """Lets holders in while their bytes sum to at most ``capacity``, first come, first served.
 
     Who waits longer than ``patience_seconds`` is told Overloaded; so is, at once, who finds
-    ``max_waiting`` others waiting. A large one at the head holds smaller ones back, so it is
-    never starved. Belongs to one loop; constructing does no IO.
+    ``max_waiting`` others waiting. A large one at the head is not starved by smaller ones: only
+    a twentieth of the capacity may be held by those that overtook it, and none overtake one that
+    needs more than the rest. Belongs to one loop; constructing does no IO.
     """
 
     def __init__(
@@ -35,7 +41,9 @@ class ByteGate:
         self._capacity = capacity
         self._patience = patience_seconds
         self._max_waiting = max_waiting
+        self._share = capacity // 20
         self._held = 0
+        self._overtaking = 0
         self._waiters: deque[_Waiter] = deque()
 
     @property
@@ -61,7 +69,8 @@ class ByteGate:
         """
         return _Hold(self, size, deadline)
 
-    async def _enter(self, size: int, deadline: float | None) -> None:
+    async def _enter(self, size: int, deadline: float | None) -> bool:
+        """Come in; tell whether others were overtaken."""
         if size > self._capacity:
             raise ImageTooLarge(
                 f"the picture needs {size} bytes once decoded, {self._capacity} are set aside "
@@ -70,14 +79,17 @@ class ByteGate:
                 limit=self._capacity,
                 actual=size,
             )
-        if not self._waiters and self._held + size <= self._capacity:
-            self._held += size
-            return
+        if not self._waiters and self._fits(size):
+            self._take(size, overtook=False)
+            return False
+        if self._may_overtake(size):
+            self._take(size, overtook=True)
+            return True
         if len(self._waiters) >= self._max_waiting:
             raise self._overloaded(f"{self._max_waiting} pictures wait for memory already")
-        await self._wait(size, deadline)
+        return await self._wait(size, deadline)
 
-    async def _wait(self, size: int, deadline: float | None) -> None:
+    async def _wait(self, size: int, deadline: float | None) -> bool:
         patience = self._patience
         left = patience if deadline is None else min(patience, deadline - time.monotonic())
         waiter = _Waiter(size=size, future=asyncio.get_running_loop().create_future())
@@ -96,26 +108,49 @@ class ByteGate:
             raise self._overloaded(
                 f"no memory for the picture became free within {patience:g} s"
             ) from None
+        return waiter.overtook
 
     def _withdraw(self, waiter: _Waiter) -> None:
         """Undo a wait; the waiter may have been let in just as it was cancelled."""
         if waiter.admitted:
-            self._leave(waiter.size)
+            self._leave(waiter.size, overtook=waiter.overtook)
         else:
             self._waiters.remove(waiter)
             self._admit()  # smaller ones may stand behind it
 
-    def _leave(self, size: int) -> None:
+    def _fits(self, size: int) -> bool:
+        return self._held + size <= self._capacity
+
+    def _may_overtake(self, size: int) -> bool:
+        return (
+            self._fits(size)
+            and self._overtaking + size <= self._share
+            and bool(self._waiters)
+            and self._waiters[0].size <= self._capacity - self._share
+        )
+
+    def _take(self, size: int, *, overtook: bool) -> None:
+        self._held += size
+        self._overtaking += size if overtook else 0
+
+    def _leave(self, size: int, *, overtook: bool = False) -> None:
         self._held -= size
+        self._overtaking -= size if overtook else 0
         self._admit()
 
     def _admit(self) -> None:
-        while self._waiters and self._held + self._waiters[0].size <= self._capacity:
-            waiter = self._waiters.popleft()
-            self._held += waiter.size
-            waiter.admitted = True
-            if not waiter.future.done():  # else cancelled this very turn: it withdraws soon
-                waiter.future.set_result(None)
+        while self._waiters and self._fits(self._waiters[0].size):
+            self._let_in(self._waiters.popleft(), overtook=False)
+        for waiter in [one for one in self._waiters if one.size <= self._share]:
+            if self._may_overtake(waiter.size):
+                self._waiters.remove(waiter)
+                self._let_in(waiter, overtook=True)
+
+    def _let_in(self, waiter: _Waiter, *, overtook: bool) -> None:
+        self._take(waiter.size, overtook=overtook)
+        waiter.admitted, waiter.overtook = True, overtook
+        if not waiter.future.done():  # else cancelled this very turn: it withdraws soon
+            waiter.future.set_result(None)
 
     def _overloaded(self, words: str) -> Overloaded:
         return Overloaded(
@@ -128,15 +163,26 @@ class ByteGate:
 class _Hold:
     """What ``ByteGate.hold`` gives; to be entered once."""
 
-    __slots__ = ("_deadline", "_gate", "_size")
+    __slots__ = ("_deadline", "_gate", "_overtook", "_size", "_work")
 
     def __init__(self, gate: ByteGate, size: int, deadline: float | None) -> None:
         self._gate = gate
         self._size = size
         self._deadline = deadline
+        self._work: Future[Any] | None = None
+        self._overtook = False
+
+    def keep_for(self, work: Future[T]) -> Future[T]:
+        """Hold the bytes until ``work``, done in a thread, has ended.
+
+        Who waits for it may be cancelled long before: a thread cannot be, and its memory stays
+        taken until it ends.
+        """
+        self._work = work
+        return work
 
     async def __aenter__(self) -> Self:
-        await self._gate._enter(self._size, self._deadline)  # noqa: SLF001 - the gate's own handle
+        self._overtook = await self._gate._enter(self._size, self._deadline)  # noqa: SLF001 - the gate's own handle
         return self
 
     async def __aexit__(
@@ -145,4 +191,16 @@ class _Hold:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._gate._leave(self._size)  # noqa: SLF001 - the gate's own handle
+        if self._work is None or self._work.done():
+            self._leave()
+            return
+        loop = asyncio.get_running_loop()
+
+        def leave_soon(_: Future[Any]) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                loop.call_soon_threadsafe(self._leave)
+
+        self._work.add_done_callback(leave_soon)
+
+    def _leave(self) -> None:
+        self._gate._leave(self._size, overtook=self._overtook)  # noqa: SLF001 - the gate's own handle

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import os
 import sys
 from typing import Annotated
 
@@ -40,6 +42,7 @@ def build_app(*verbs: str) -> typer.Typer:
 
 def main() -> None:
     """Entry point: 0 fine, 1 a mendable error in words, 2 bad usage, 130 interrupted."""
+    _open_standard_files()
     called = [word for word in sys.argv[1:2] if word in VERBS]
     try:
         build_app(*called)()
@@ -48,8 +51,26 @@ def main() -> None:
         if error.hint:
             typer.echo(f"hint: {error.hint}", err=True)
         sys.exit(1)
+    except OSError as error:  # a file of the person's, or where the words go
+        with contextlib.suppress(OSError):
+            typer.echo(f"error: {error}", err=True)
+        sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _open_standard_files() -> None:
+    """Give closed standard files to the null device.
+
+    A supervisor may close them; the next file or socket that is opened would take their numbers,
+    and what a library prints would go into it.
+    """
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number: this one
+            setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115 - a number, open as long as the process
 
 
 def _absent() -> None:

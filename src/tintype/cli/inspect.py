@@ -21,6 +21,7 @@ from tintype.cli.options import (
 from tintype.cli.report import full_lines, layer_lines
 from tintype.imaging.recipe import expand
 from tintype.models.plan import ModelPlan, plan_model
+from tintype.types import name_text
 
 
 def command(  # noqa: PLR0913 - a flag each
@@ -55,7 +56,7 @@ def _as_json(plan: ModelPlan, *, ops: bool) -> dict[str, object]:
     description = plan.description
     facts: dict[str, object] = {
         "name": plan.card.name,
-        "file": plan.card.file.name,
+        "file": name_text(plan.card.file.name),
         "format": description.format,
         "writer": description.writer,
         "task": plan.task,

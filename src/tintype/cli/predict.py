@@ -25,7 +25,7 @@ from tintype.errors import BodyTooLarge, MalformedRequest, TintypeError
 from tintype.models.card import Card
 from tintype.predict import Predictor, PredictRequest
 from tintype.settings import Settings, read_settings
-from tintype.types import Point, Prediction, Result
+from tintype.types import Point, Prediction, Result, name_text
 from tintype.web.schemas import prediction_body
 from tintype.wiring import make_plans, running
 
@@ -104,13 +104,14 @@ async def _predict_one(
 
 def _read(image: Path, *, limit: int) -> bytes:
     try:
-        size = image.stat().st_size
-        if size <= limit:
-            return image.read_bytes()
+        with image.open("rb") as file:
+            data = file.read(limit + 1)  # a pipe or a device tells no size
     except OSError as error:
-        raise MalformedRequest(f"cannot read {image}: {error.strerror}") from error
+        raise MalformedRequest(f"the file cannot be read: {error.strerror}") from error
+    if len(data) <= limit:
+        return data
     raise BodyTooLarge(
-        f"{image} has {size} bytes, more than {limit}",
+        f"the file has more than {limit} bytes",
         hint="TINTYPE_UPLOADS_MAX_BODY_BYTES moves the limit",
     )
 
@@ -118,7 +119,7 @@ def _read(image: Path, *, limit: int) -> bytes:
 def _print_failure(image: Path, error: TintypeError, *, as_json: bool) -> None:
     if as_json:
         problem = {"type": error.type, "detail": error.message, "hint": error.hint}
-        typer.echo(msgspec.json.encode({"file": str(image), "error": problem}))
+        typer.echo(msgspec.json.encode({"file": name_text(str(image)), "error": problem}))
         return
     typer.echo(f"error: {image}: {error.message}", err=True)
     if error.hint:
@@ -126,11 +127,11 @@ def _print_failure(image: Path, error: TintypeError, *, as_json: bool) -> None:
 
 
 def _json(image: Path, prediction: Prediction) -> bytes:
-    return msgspec.json.encode({"file": str(image), **prediction_body(prediction)})
+    return msgspec.json.encode({"file": name_text(str(image)), **prediction_body(prediction)})
 
 
 def _text(image: Path, prediction: Prediction) -> str:
-    lines = [str(image)]
+    lines = [name_text(str(image))]
     for result in prediction.results:
         lines += [f"  {line}" for line in _result_lines(result)]
     return "\n".join(lines)

@@ -6,13 +6,15 @@ import asyncio
 import signal
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import typer
 import uvicorn
 import uvloop
 
+from tintype.cli.allocator import give_memory_back
+from tintype.cli.connection import Connection
 from tintype.cli.report import summary_lines
 from tintype.errors import SettingsError
 from tintype.log_setup import set_up_logs
@@ -32,6 +34,7 @@ def serve(cards: tuple[Card, ...], *, settings: Settings, samples: tuple[Path, .
     Raises ModelFileError and SettingsError before anything is listened to.
     """
     set_up_logs()
+    give_memory_back()
     listener = _bind(settings.server)
     with listener, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(cards, settings, samples, listener))
@@ -48,7 +51,7 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         for listener in sockets or ():
             host, port = listener.getsockname()[:2]
-            typer.echo(f"ready: http://{_shown(host)}:{port}  (Ctrl-C stops)", err=True)
+            _tell(f"ready: http://{_shown(host)}:{port}  (Ctrl-C stops)")
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -71,8 +74,9 @@ async def _serve(
         server = _Server(
             uvicorn.Config(
                 app,
-                http="httptools",
+                http=Connection,
                 lifespan="off",
+                log_config=None,
                 log_level="warning",
                 access_log=False,
                 server_header=False,
@@ -87,8 +91,14 @@ async def _planned(cards: tuple[Card, ...]) -> tuple[ModelPlan, ...]:
     """Read the model files, and say what was decided about each and why."""
     plans = await make_plans(cards)
     for plan in plans:
-        typer.echo("\n".join(summary_lines(plan)), err=True)
+        _tell("\n".join(summary_lines(plan)))
     return plans
+
+
+def _tell(words: str) -> None:
+    """Words for the person who started this, if there is one: a full disk must not stop it."""
+    with suppress(OSError):
+        typer.echo(words, err=True)
 
 
 def _bind(server: ServerSettings) -> socket.socket:

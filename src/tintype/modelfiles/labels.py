@@ -11,7 +11,7 @@ from pathlib import Path
 from tintype.errors import LabelsError, ModelFileError
 from tintype.modelfiles.label_shapes import parse_labels
 from tintype.modelfiles.safety import read_small, unreadable
-from tintype.types import ClassOutput, DetectionOutput, Output
+from tintype.types import ClassOutput, DetectionOutput, Output, name_text
 
 MAX_FILE_BYTES = 8 << 20
 """Largest labels file that is read; the 21,843 names of ImageNet-21k have 1 MB."""
@@ -135,7 +135,7 @@ def find_for(
     Raises LabelsError for a file that cannot be read.
     """
     if given is not None:
-        return LabelsFound(labels=read_labels(given), source=given.name)
+        return LabelsFound(labels=read_labels(given), source=name_text(given.name))
     if in_file is not None:
         return LabelsFound(labels=in_file, source="the model file")
     beside = find_labels(model)

@@ -14,7 +14,7 @@ from typing import Any
 
 from tintype.errors import CardError
 from tintype.modelfiles.description import ReadOptions
-from tintype.types import Task
+from tintype.types import Task, name_text
 
 CARD_NAME = "model.toml"
 _MAX_CARD_BYTES = 1 << 20
@@ -59,7 +59,7 @@ class Card:
 def bare_card(path: Path) -> Card:
     """The card of a model file (or SavedModel folder) that has none, named after the file."""
     named = path.parent if path.stem.lower() in _GENERIC_STEMS and path.parent.name else path
-    return Card(name=named.stem if named is path else named.name, file=path)
+    return Card(name=name_text(named.stem if named is path else named.name), file=path)
 
 
 def read_card(path: Path) -> Card:
@@ -87,7 +87,7 @@ class _Reader:
         folder = self._path.parent
         labels = self._text(table, "labels")
         return Card(
-            name=self._text(table, "name") or folder.name,
+            name=self._text(table, "name") or name_text(folder.name),
             file=self._beside(self._needed(table, "file")),
             version=str(table.get("version", "1")),
             title=self._text(table, "title") or "",

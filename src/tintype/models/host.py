@@ -31,6 +31,7 @@ from tintype.types import (
     Task,
     Tensor,
     Window,
+    name_text,
 )
 
 _ANY_SIZE_SIDE = 320
@@ -158,7 +159,7 @@ class ModelHost:
             title=plan.card.title or self.name,
             description=plan.card.description,
             task=plan.task,
-            file=plan.card.file.name,
+            file=name_text(plan.card.file.name),
             format=description.format.value,
             writer=description.writer,
             engine=plan.engine,

@@ -15,7 +15,7 @@ from tintype.modelfiles.labels import FittedLabels, LabelsFound, find_for, fit_l
 from tintype.modelfiles.open import describe
 from tintype.models.card import Card
 from tintype.models.recipes.choose import RecipeChoice, choose_recipe
-from tintype.types import ClassOutput, DetectionOutput, ImageInput, Task
+from tintype.types import ClassOutput, DetectionOutput, ImageInput, Task, name_text
 
 _USUAL_SIDE = 224
 _DETECT_TOP, _DETECT_THRESHOLD = 100, 0.3
@@ -135,7 +135,7 @@ def _target(
 
 def _override_line(card: Card, choice: RecipeChoice) -> str:
     other = choice.alternatives[0][0] if choice.alternatives else "keras-load-img"
-    return f"tintype serve {card.file.name} --recipe {other}"
+    return f"tintype serve {name_text(card.file.name)} --recipe {other}"
 
 
 def class_output(plan: ModelPlan) -> ClassOutput | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Final
 
 import msgspec
 import structlog
@@ -17,6 +18,10 @@ from tintype.web.options import Options
 from tintype.web.schemas import models_json, prediction_body, prediction_json, server_timing
 from tintype.web.trace import request_id
 from tintype.web.uploads import BatchUpload, UploadLimits, read_batch, read_upload
+
+_AT_ONCE: Final = 8
+"""Pictures of one batch at work together: enough to fill the models' batches, few enough that a
+batch of huge ones neither runs out of patience with itself nor stands before everybody else."""
 
 log = structlog.get_logger(__name__)
 
@@ -68,12 +73,13 @@ class Api:
         return _json(msgspec.json.encode(self._predictor.model(name)))
 
     async def _answer_all(self, upload: BatchUpload, *, name: str) -> list[dict[str, object]]:
-        return await asyncio.gather(
-            *(
-                self._item(image, upload.options, index=index, name=name)
-                for index, image in enumerate(upload.images)
-            )
-        )
+        turns = asyncio.Semaphore(_AT_ONCE)
+
+        async def answer(index: int, image: bytes | TintypeError) -> dict[str, object]:
+            async with turns:
+                return await self._item(image, upload.options, index=index, name=name)
+
+        return await asyncio.gather(*(answer(*each) for each in enumerate(upload.images)))
 
     async def _item(
         self, image: bytes | TintypeError, options: Options, *, index: int, name: str

@@ -26,6 +26,7 @@ from tintype.web.errors import (
 )
 from tintype.web.files import Files, read_files
 from tintype.web.health import Health
+from tintype.web.inflight import BodiesInFlight
 from tintype.web.pages import Pages
 from tintype.web.trace import Trace
 from tintype.web.uploads import UploadLimits
@@ -57,7 +58,7 @@ def create_app(
         "/api/predict": {"POST": api.predict},
         "/api/predict/batch": {"POST": api.predict_batch},
         "/api/models": {"GET": api.models},
-        "/api/models/{name}": {"GET": api.model},
+        "/api/models/{name:path}": {"GET": api.model},
         "/live": {"GET": health.live},
         "/ready": {"GET": health.ready},
         "/docs": {"GET": documents.docs},
@@ -73,7 +74,11 @@ def create_app(
     }
     app = Starlette(
         routes=[_route(path, handlers) for path, handlers in table.items()],
-        middleware=[Middleware(Trace), Middleware(LastHandler)],
+        middleware=[
+            Middleware(Trace),
+            Middleware(LastHandler),
+            Middleware(BodiesInFlight, most=limits.max_bytes_in_flight),
+        ],
         exception_handlers=on_error,
     )
     app.router.redirect_slashes = False  # an address is right or it is not

@@ -97,6 +97,7 @@ TABLE: Mapping[type[TintypeError], Row] = {
 HTTP_PROBLEMS: Mapping[str, Row] = {
     "not-found": Row(404, "Not found", "an address that is not here"),
     "method-not-allowed": Row(405, "Method not allowed", "a method that the address has not"),
+    "head-too-large": Row(431, "Head too large", "headers and address above 64 KiB"),
     "bad-request": Row(400, "Bad request", "a request that breaks HTTP's own rules"),
     "internal-error": Row(500, "Internal error", "a fault in the server; the log has the details"),
 }
@@ -123,7 +124,7 @@ def problem_of(error: TintypeError) -> dict[str, object]:
 
 def internal_problem(request_id: str) -> dict[str, object]:
     """What is told of an unexpected fault: nothing but where to look it up."""
-    return _http_problem(
+    return http_problem(
         "internal-error", f"something went wrong in the server; its log has request {request_id}"
     )
 
@@ -140,13 +141,13 @@ async def on_http_error(request: Request, error: HTTPException) -> Response:
     path, method = request.scope["path"], request.scope["method"]
     headers = {key.title(): value for key, value in (error.headers or {}).items()}
     if error.status_code == HTTPStatus.NOT_FOUND:
-        body = _http_problem("not-found", f"nothing is served at {path}")
+        body = http_problem("not-found", f"nothing is served at {path}")
         body["hint"] = "/docs lists every address"
     elif error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-        body = _http_problem("method-not-allowed", f"{path} does not take {method}")
+        body = http_problem("method-not-allowed", f"{path} does not take {method}")
         body["hint"] = f"it takes {headers.get('Allow', 'nothing')}"
     elif error.status_code < HTTPStatus.INTERNAL_SERVER_ERROR:
-        body = _http_problem("bad-request", error.detail) | {"status": error.status_code}
+        body = http_problem("bad-request", error.detail) | {"status": error.status_code}
     else:
         return await on_unexpected(request, error)
     return problem_response(request, body, headers=headers)
@@ -204,7 +205,8 @@ def problem_response(
     )
 
 
-def _http_problem(slug: str, detail: str) -> dict[str, object]:
+def http_problem(slug: str, detail: str) -> dict[str, object]:
+    """The problem document of a slug in HTTP_PROBLEMS."""
     row = HTTP_PROBLEMS[slug]
     return {
         "type": f"/problems/{slug}",

@@ -81,7 +81,7 @@ def answer_of(
     by_name = {info.name: info for info in infos}
     cards = tuple(
         Card(
-            key=f"{result.model}-{index}",
+            key="_".join(f"{result.model}-{index}".split()),  # an id has no spaces
             result=result,
             info=by_name[result.model],
             summary=summary_of(result),

@@ -40,10 +40,14 @@ _HOW: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UploadLimits:
-    """What one request may bring: bytes of body, seconds to arrive, pictures, points."""
+    """What one request may bring: bytes of body, seconds to arrive, pictures, points.
+
+    ``max_bytes_in_flight`` is for the bodies of all requests together.
+    """
 
     max_body_bytes: int = 25 << 20
     max_body_seconds: float = 120.0
+    max_bytes_in_flight: int = 512 << 20
     max_images: int = 32
     max_points: int = 64
 

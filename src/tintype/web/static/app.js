@@ -52,5 +52,8 @@ form.addEventListener("change", (event) => {
   }
 });
 
-// A page that was restored with a chosen file, by going back, say.
-if (image.files.length > 0) pictureChanged();
+// A page that was restored with a chosen file, by going back, say. Browsers put files back only
+// after scripts like this one have run.
+addEventListener("pageshow", () => {
+  if (image.files.length > 0 && document.getElementById("picture").hidden) pictureChanged();
+});

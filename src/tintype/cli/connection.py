@@ -1,0 +1,111 @@
+"""HTTP/1.1 on one connection, with the limits and the words that uvicorn's own lacks."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+import msgspec
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from tintype.web.errors import PROBLEM_JSON, http_problem
+from tintype.web.trace import SECURITY_HEADERS
+
+MAX_HEAD_BYTES: Final = 64 << 10
+MAX_PIPELINED: Final = 64
+IDLE_SECONDS: Final = 30.0
+UPLOAD_SECONDS: Final = 2.0
+
+
+class Connection(HttpToolsProtocol):
+    """Refuses endless headers and endless pipelines, and drops connections that ask nothing.
+
+    A connection on which no request is at work, and none has begun to be since the last look, is
+    closed: one look each ``IDLE_SECONDS``. A request's own body and work have limits elsewhere.
+    """
+
+    _head_bytes = 0
+    _in_head = False
+    _requests = 0
+    _look: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
+        """A client is there."""
+        super().connection_made(transport)
+        self._look_later()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """It has gone."""
+        if self._look is not None:
+            self._look.cancel()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Some of a request came."""
+        if self.transport.is_closing():
+            return
+        super().data_received(data)
+        if self._in_head:
+            self._head_bytes += len(data)
+            if self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
+                self._refuse("head-too-large", f"the head has more than {MAX_HEAD_BYTES} bytes")
+
+    def on_message_begin(self) -> None:
+        """A request begins."""
+        self._in_head, self._head_bytes = True, 0
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """A request's head is there."""
+        self._in_head = False
+        self._requests += 1
+        if len(self.pipeline) >= MAX_PIPELINED:
+            self.transport.close()
+        else:
+            super().on_headers_complete()
+
+    def shutdown(self) -> None:
+        """The server ends: finish what has arrived, wait a little for what has not."""
+        super().shutdown()
+        if self._uploading():
+            self.loop.call_later(UPLOAD_SECONDS, self.drop_upload)
+
+    def drop_upload(self) -> None:
+        """Close the connection if its request has not arrived whole."""
+        if self._uploading():
+            self.transport.close()
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is no HTTP."""
+        self._refuse("bad-request", msg)
+
+    def look(self) -> None:
+        """Close the connection when nothing happens on it."""
+        at_work = self.cycle is not None and not self.cycle.response_complete
+        if at_work or self._requests:
+            self._requests = 0
+            self._look_later()
+        else:
+            self.transport.close()
+
+    def _uploading(self) -> bool:
+        cycle = self.cycle
+        return cycle is not None and cycle.more_body and not cycle.response_complete
+
+    def _look_later(self) -> None:
+        self._look = self.loop.call_later(IDLE_SECONDS, self.look)
+
+    def _refuse(self, slug: str, detail: str) -> None:
+        """Write a problem document past the application, and close."""
+        problem = http_problem(slug, detail)
+        body = msgspec.json.encode(problem)
+        headers = (
+            (b"content-type", PROBLEM_JSON.encode()),
+            (b"content-length", b"%d" % len(body)),
+            (b"connection", b"close"),
+            *SECURITY_HEADERS,
+        )
+        lines = b"".join(b"%s: %s\r\n" % header for header in headers)
+        status = STATUS_LINE[int(str(problem["status"]))]
+        self.transport.write(status + lines + b"\r\n" + body)
+        self.transport.close()

@@ -1,0 +1,136 @@
+"""A connection's own limits, driven by hand: no network, no clock."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+import uvicorn
+from uvicorn.server import ServerState
+
+from tintype.cli.connection import MAX_HEAD_BYTES, MAX_PIPELINED, Connection
+
+
+class Wire(asyncio.Transport):
+    """Takes what is written; closed at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = b""
+        self.closed = False
+
+    def write(self, data: bytes) -> None:
+        """Keep it."""
+        self.written += data
+
+    def close(self) -> None:
+        """Be closed."""
+        self.closed = True
+
+    def is_closing(self) -> bool:
+        """Whether it was closed."""
+        return self.closed
+
+    def pause_reading(self) -> None:
+        """Nothing is read."""
+
+    def resume_reading(self) -> None:
+        """Nothing is read."""
+
+
+async def never(_scope, _receive, _send) -> None:
+    """An application that is at work for ever."""
+    await asyncio.Event().wait()
+
+
+@pytest.fixture
+async def connection():
+    """A connection, just made."""
+    config = uvicorn.Config(never, lifespan="off", log_config=None)
+    config.load()
+    made = Connection(config=config, server_state=ServerState(), app_state={})
+    made.connection_made(Wire())
+    yield made
+    made.connection_lost(None)
+    for task in made.tasks.copy():
+        task.cancel()
+
+
+GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+
+
+def problem(connection: Connection) -> tuple[bytes, str]:
+    """The status line and the type of the problem that was written."""
+    head, _, body = connection.transport.written.partition(b"\r\n\r\n")
+    assert b"application/problem+json" in head
+    return head.split(b"\r\n")[0], json.loads(body)["type"]
+
+
+async def test_an_endless_head_is_refused(connection):
+    """It is not held until memory ends."""
+    connection.data_received(b"GET / HTTP/1.1\r\nA: ")
+    for _ in range(5):
+        connection.data_received(bytes(b"a" * (MAX_HEAD_BYTES // 4)))
+    assert (b"HTTP/1.1 431 Request Header Fields Too Large", "/problems/head-too-large") == problem(
+        connection
+    )
+    assert connection.transport.closed
+
+
+async def test_a_large_body_is_no_large_head(connection):
+    """Only the head counts."""
+    connection.data_received(b"POST / HTTP/1.1\r\nContent-Length: 999999\r\n\r\n")
+    connection.data_received(bytes(MAX_HEAD_BYTES * 2))
+    assert not connection.transport.closed
+
+
+async def test_what_is_no_http_is_told_as_a_problem(connection):
+    """As every other error."""
+    connection.data_received(b"\x16\x03\x01\x00\xc8")
+    assert (b"HTTP/1.1 400 Bad Request", "/problems/bad-request") == problem(connection)
+
+
+async def test_an_endless_pipeline_is_cut(connection):
+    """Requests wait behind the first; not any number of them."""
+    connection.data_received(GET * (MAX_PIPELINED + 10))
+    assert MAX_PIPELINED == len(connection.pipeline)
+    assert connection.transport.closed
+
+
+async def test_a_connection_that_asks_nothing_is_closed(connection):
+    """It never began a request."""
+    connection.look()
+    assert connection.transport.closed
+
+
+async def test_half_a_head_is_no_request(connection):
+    """A head that comes a letter at a time does not keep the connection."""
+    connection.data_received(GET[:10])
+    connection.look()
+    assert connection.transport.closed
+
+
+async def test_a_request_at_work_keeps_its_connection(connection):
+    """However long it takes: its limits are elsewhere."""
+    connection.data_received(GET)
+    connection.look()
+    connection.look()
+    assert not connection.transport.closed
+
+
+async def test_an_upload_that_stalls_does_not_hold_the_end(connection):
+    """When the server ends, half a body is given up after a moment."""
+    connection.data_received(b"POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\nabc")
+    connection.shutdown()
+    assert not connection.transport.closed
+    connection.drop_upload()
+    assert connection.transport.closed
+
+
+async def test_a_request_that_has_arrived_is_finished(connection):
+    """It was accepted: the end waits for its answer."""
+    connection.data_received(b"POST / HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc")
+    connection.shutdown()
+    connection.drop_upload()
+    assert not connection.transport.closed
