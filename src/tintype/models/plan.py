@@ -12,7 +12,13 @@ from tintype.engines.catalog import check_engine, choose
 from tintype.errors import CardError
 from tintype.imaging.recipe import Recipe, decode_for, parse_recipe
 from tintype.modelfiles.description import ModelDescription
-from tintype.modelfiles.labels import FittedLabels, LabelsFound, find_for, fit_labels
+from tintype.modelfiles.labels import (
+    FittedLabels,
+    LabelsFound,
+    find_for,
+    fit_labels,
+    passed_over,
+)
 from tintype.modelfiles.open import describe
 from tintype.models.card import Card
 from tintype.models.recipes.choose import RecipeChoice, choose_recipe
@@ -90,9 +96,16 @@ def _labels(card: Card, description: ModelDescription) -> tuple[FittedLabels, st
     if card.class_names:
         found: LabelsFound | None = LabelsFound(labels=card.class_names, source="the model card")
     else:
-        found = find_for(card.file, in_file=description.labels_in_file, given=card.labels)
+        found = find_for(
+            card.file,
+            in_file=description.labels_in_file,
+            given=card.labels,
+            output=description.output,
+        )
     fitted = fit_labels(None if found is None else found.labels, output=description.output)
-    return fitted, "none" if found is None else found.source
+    if found is None:
+        return replace(fitted, remark=passed_over(card.file) or fitted.remark), "none"
+    return fitted, found.source
 
 
 def _recipe(card: Card, description: ModelDescription) -> tuple[RecipeChoice, Recipe]:
