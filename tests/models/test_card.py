@@ -135,3 +135,9 @@ def test_labels_and_names_together_are_refused(tmp_path: Path):
     """One of the two would be passed over in silence."""
     with pytest.raises(CardError, match="both say the labels"):
         card_of(tmp_path, 'file = "m"\nlabels = "l.txt"\nclass_names = ["a"]')
+
+
+def test_how_a_file_was_found_is_no_key(tmp_path: Path):
+    """A card is never found by chance, and cannot say so."""
+    with pytest.raises(CardError, match="unknown key 'found'"):
+        card_of(tmp_path, 'file = "m"\nfound = true')

@@ -5,10 +5,13 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 
+import typer
+
 from tintype.imaging.recipe import expand
 from tintype.models.card import CARD_NAME
 from tintype.models.plan import ModelPlan, class_output
 from tintype.types import ImageInput
+from tintype.wiring import LeftOut
 
 _SHOWN_LABELS = 6
 
@@ -46,6 +49,13 @@ def full_lines(plan: ModelPlan) -> Iterator[str]:
     yield "  recipe in full"
     for step, value in expand(plan.recipe).items():
         yield f"    {step}: {value}"
+
+
+def print_left_out(left: LeftOut) -> None:
+    """Say on stderr which file of a folder is not served, and why."""
+    typer.echo(f"left out: {left.error.message}", err=True)
+    if left.error.hint:
+        typer.echo(f"  hint: {left.error.hint}", err=True)
 
 
 def layer_lines(plan: ModelPlan) -> Iterator[str]:

@@ -13,7 +13,7 @@ import typer
 import uvicorn
 import uvloop
 
-from tintype.cli.report import summary_lines
+from tintype.cli.report import print_left_out, summary_lines
 from tintype.errors import SettingsError
 from tintype.log_setup import set_up_logs
 from tintype.models.card import Card
@@ -65,10 +65,10 @@ class _Server(uvicorn.Server):
 async def _serve(
     cards: tuple[Card, ...], settings: Settings, samples: tuple[Path, ...], listener: socket.socket
 ) -> None:
-    plans = await make_plans(cards)
+    plans = await make_plans(cards, left_out=print_left_out)
     for plan in plans:
         typer.echo("\n".join(summary_lines(plan)), err=True)
-    async with running(plans, settings=settings) as predictor:
+    async with running(plans, settings=settings, left_out=print_left_out) as predictor:
         app = create_app(predictor, limits=settings.uploads, samples=samples)
         server = _Server(
             uvicorn.Config(

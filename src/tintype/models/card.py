@@ -36,7 +36,8 @@ class Card:
 
     ``labels`` is a file beside the model, ``class_names`` the names themselves. ``recipe`` and
     ``view`` are tables in the language of ``imaging.recipe``. ``read`` overrides what is found
-    by structure. ``threshold`` (0..1) leaves lower scores out.
+    by structure. ``threshold`` (0..1) leaves lower scores out. ``found``: nobody named this file,
+    it lies in a folder that was named; when it cannot be served, the others are.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Card:
     view: Mapping[str, object] = field(default_factory=dict)
     size: InputSize | None = None
     read: ReadOptions = field(default_factory=ReadOptions)
+    found: bool = False
 
 
 def bare_card(path: Path) -> Card:
@@ -89,7 +91,7 @@ class _Reader:
         self._path = path
 
     def card(self, table: dict[str, Any]) -> Card:
-        known = {f.name for f in fields(Card)}
+        known = {f.name for f in fields(Card)} - {"found"}
         self._only(table, known, where="")
         folder = self._path.parent
         labels = self._text(table, "labels")

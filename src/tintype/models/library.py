@@ -11,6 +11,8 @@ from tintype.modelfiles.sniff import sniff
 from tintype.models.card import CARD_NAME, Card, bare_card, read_card
 
 _MAX_DEPTH = 3
+_TELLING_SUFFIXES = frozenset({".keras", ".h5", ".hdf5", ".tflite", ".onnx"})
+"""Endings that only models have; ``.pb`` and ``.xml`` may be anything."""
 
 
 def find_cards(paths: tuple[Path, ...]) -> tuple[Card, ...]:
@@ -51,7 +53,7 @@ def _cards_in(folder: Path, *, depth: int, seen: set[Path]) -> list[Card]:
     if card.is_file():
         return [read_card(card)]
     if (folder / "saved_model.pb").is_file():
-        return [bare_card(folder)]
+        return [replace(bare_card(folder), found=depth > 0)]
     if depth == _MAX_DEPTH:
         return []
     found: list[Card] = []
@@ -61,7 +63,7 @@ def _cards_in(folder: Path, *, depth: int, seen: set[Path]) -> list[Card]:
         if child.is_dir():
             found.extend(_cards_in(child, depth=depth + 1, seen=seen))
         elif _is_model(child):
-            found.append(bare_card(child))
+            found.append(replace(bare_card(child), found=True))
     return found
 
 
@@ -73,10 +75,11 @@ def _children(folder: Path) -> list[Path]:
 
 
 def _is_model(path: Path) -> bool:
+    """Whether the content is a model's, or the name says so: what is damaged must be told."""
     try:
         sniff(path)
     except ModelFileError:
-        return False
+        return path.suffix.lower() in _TELLING_SUFFIXES
     return True
 
 
