@@ -44,6 +44,8 @@ def load_openvino(graph: Graph, options: EngineOptions) -> PooledEngine:
     import openvino  # noqa: PLC0415 - takes long to import, and other engines do without
 
     core = openvino.Core()
+    # A mapped file that someone writes over while it is served ends the process (SIGBUS).
+    core.set_property({"ENABLE_MMAP": False})
     with _reading(graph):
         model = _cut(core, openvino, graph)
         single = _reshaped(model, batch=1)
