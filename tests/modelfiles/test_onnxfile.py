@@ -456,3 +456,10 @@ def test_a_function_that_calls_itself_is_refused(described):
     start = onnx.helper.make_node("F0", ["x"], ["o"], domain="own")
     with pytest.raises(ModelFileDamaged, match="calls itself"):
         described(classifier_around(start, functions=(doubling(0, "F0"),)))
+
+
+def test_an_operation_without_a_name_is_told_by_what_it_makes(described):
+    """PyTorch names its operations, other writers do not."""
+    start = onnx.helper.make_node("PyOp", ["x"], ["o"])
+    with pytest.raises(UnsafeModel, match=r"operation 'o' \(PyOp\)"):
+        described(classifier_around(start))

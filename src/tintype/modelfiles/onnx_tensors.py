@@ -292,6 +292,11 @@ def _check_outside(path: Path, tensor: Any, size: int, sizes: dict[Path, int]) -
         )
 
 
+def _called(node: Any) -> str:
+    """The operation's name, or that of what it makes: names may be left out."""
+    return str(node.name or next(iter(node.output), ""))[:200]
+
+
 def _check_nodes(graph: Any, max_bytes: int) -> None:
     """Refuse operations that are programs, and constants blown up to more than the limit.
 
@@ -302,8 +307,7 @@ def _check_nodes(graph: Any, max_bytes: int) -> None:
     for node in graph.node:
         if node.op_type in _PROGRAMS:
             raise UnsafeModel(
-                f"operation {node.name[:200]!r} ({node.op_type}) runs Python code, which is never "
-                "run"
+                f"operation {_called(node)!r} ({node.op_type}) runs Python code, which is never run"
             )
         at = {"ConstantOfShape": 0, "Expand": 1, "Tile": 1}.get(node.op_type)
         tensor = constants.get(node.input[at]) if at is not None and len(node.input) > at else None
@@ -313,7 +317,7 @@ def _check_nodes(graph: Any, max_bytes: int) -> None:
         declared = math.prod(max(1, int(value)) for value in numbers.tolist())
         if declared > max_bytes:
             raise ModelFileTooLarge(
-                f"operation {node.name[:200]!r} ({node.op_type}) makes a tensor of {declared:,} "
+                f"operation {_called(node)!r} ({node.op_type}) makes a tensor of {declared:,} "
                 f"numbers, above the limit of {max_bytes:,} bytes",
                 limit=max_bytes,
                 actual=declared,
