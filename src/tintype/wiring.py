@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 
 from tintype.batching.gate import ByteGate
+from tintype.errors import EngineFailed, ModelFileError, TintypeError
 from tintype.models.card import Card
 from tintype.models.host import ModelHost
 from tintype.models.plan import ModelPlan, plan_model
@@ -16,17 +18,60 @@ from tintype.predict import Lanes, Predictor
 from tintype.settings import Settings
 
 
-async def make_plans(cards: tuple[Card, ...]) -> tuple[ModelPlan, ...]:
-    """Read every model file, side by side. Raises ModelFileError of the first that fails."""
-    return tuple(await asyncio.gather(*(asyncio.to_thread(plan_model, card) for card in cards)))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeftOut:
+    """A model that was found in a folder and cannot be served, and why."""
+
+    card: Card
+    error: TintypeError
+
+
+async def make_plans(
+    cards: tuple[Card, ...], *, left_out: Callable[[LeftOut], None]
+) -> tuple[ModelPlan, ...]:
+    """Read every model file, side by side.
+
+    A file that was only found in a folder is told to ``left_out`` when it cannot be served, unless
+    it is the last. Raises ModelFileError of the first that was named and fails; the message tells
+    which.
+    """
+    plans = await asyncio.gather(*(asyncio.to_thread(_plan, card) for card in cards))
+    made = tuple(plan for plan in plans if isinstance(plan, ModelPlan))
+    for failed in plans:
+        if isinstance(failed, LeftOut):
+            if not made:
+                raise failed.error
+            left_out(failed)
+    return made
+
+
+def _plan(card: Card) -> ModelPlan | LeftOut:
+    try:
+        return plan_model(card)
+    except ModelFileError as error:
+        named = _named(error, card)
+        if not card.found:
+            raise named from error
+        return LeftOut(card=card, error=named)
+
+
+def _named(error: TintypeError, card: Card) -> TintypeError:
+    """The error with the file in its message."""
+    if card.file.name in error.message:
+        return error
+    return type(error)(f"{card.file}: {error.message}", hint=error.hint, **error.facts)
 
 
 @asynccontextmanager
-async def running(plans: tuple[ModelPlan, ...], *, settings: Settings) -> AsyncIterator[Predictor]:
-    """A predictor with every model loaded and warm; drained and closed on the way out."""
-    hosts = tuple(
-        ModelHost(plan, policy=settings.batching, options=settings.engine) for plan in plans
-    )
+async def running(
+    plans: tuple[ModelPlan, ...], *, settings: Settings, left_out: Callable[[LeftOut], None]
+) -> AsyncIterator[Predictor]:
+    """A predictor with every model loaded and warm; drained and closed on the way out.
+
+    A model that was only found in a folder and cannot be loaded is told to ``left_out``, unless no
+    other is ready. Raises ModelFileError, SettingsError, ServingError, naming the file.
+    """
+    hosts = [ModelHost(plan, policy=settings.batching, options=settings.engine) for plan in plans]
     del plans  # each holds its graph until its engine is loaded
     async with AsyncExitStack() as stack:
         threads = os.cpu_count() or 1
@@ -34,10 +79,22 @@ async def running(plans: tuple[ModelPlan, ...], *, settings: Settings) -> AsyncI
             quick=stack.enter_context(ThreadPoolExecutor(threads, "pictures")),
             slow=stack.enter_context(ThreadPoolExecutor(threads, "slow-pictures")),
         )
+        ready: list[ModelHost] = []
+        failed: list[LeftOut] = []
         for host in hosts:
-            await stack.enter_async_context(host)
+            card = host.plan.card
+            try:
+                ready.append(await stack.enter_async_context(host))
+            except (ModelFileError, EngineFailed) as error:
+                failed.append(LeftOut(card=card, error=_named(error, card)))
+                if not card.found:
+                    raise failed[-1].error from error
+        for one in failed:
+            if not ready:
+                raise one.error
+            left_out(one)
         yield Predictor(
-            hosts,
+            tuple(ready),
             lanes=lanes,
             gate=ByteGate(settings.memory.picture_bytes),
             limits=settings.images,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -15,6 +17,7 @@ from tintype.engines.engine import EngineOptions
 from tintype.errors import EngineFailed, ModelFileDamaged, ModelFileTooLarge, UnsupportedModel
 from tintype.types import Format, Quantisation, TensorSpec
 
+MAPS = Path("/proc/self/maps")
 KERNEL = np.random.default_rng(3).normal(size=(4, 3, 3, 3)).astype(np.float32)
 
 
@@ -276,3 +279,18 @@ def test_openvino_reads_its_own_files(convolution, tmp_path):
     expected = load(convolution, engine="openvino").run(noise())
 
     np.testing.assert_array_equal(expected[0], load(graph).run(noise())[0])
+
+
+@pytest.mark.skipif(not MAPS.exists(), reason="only Linux tells what a process has mapped")
+def test_no_file_of_weights_stays_mapped(convolution, tmp_path):
+    """A mapped file that is written over while it is served would end the process."""
+    openvino = pytest.importorskip("openvino")
+    path = tmp_path / "weights.xml"
+    model = openvino.convert_model(io.BytesIO(convolution.source))
+    openvino.save_model(model, path, compress_to_fp16=False)
+    graph = replace(convolution, format=Format.OPENVINO_IR, source=path)
+
+    engine = load(graph)
+
+    assert str(path.with_suffix(".bin")) not in MAPS.read_text()
+    engine.close()

@@ -141,3 +141,10 @@ def test_presets_of_note():
     assert (Geometry(mode="cover_crop"), Resize(engine="pillow", kind="lanczos")) == (
         machine.geometry, machine.resize
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("text", ["raw,mean=1,std=2", "keras-tf,values.mean=127.5"])
+def test_statistics_that_nothing_uses_are_refused(text: str):
+    """A person who gives a mean wants it taken away; in silence it would not be."""
+    with pytest.raises(SettingsError, match="would do nothing"):
+        parse_recipe_text(text)

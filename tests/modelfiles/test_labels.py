@@ -9,6 +9,7 @@ from tintype.modelfiles.labels import (
     fit_labels,
     label_of,
     labels_beside,
+    passed_over,
     read_labels,
 )
 from tintype.types import Activation, ClassOutput, DetectionOutput, TensorSpec
@@ -236,3 +237,43 @@ def test_real_labels_are_read(data_folder, folder, expected):
     if expected is not None:
         assert set(expected) & set(found.labels)
     assert all(label and not label[0].isdigit() for label in found.labels)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("pets.txt", "Trained on a Monday\nAccuracy 93 %\n"),
+        ("pets_classification_report.txt", "precision recall\n"),
+        ("class_weights.txt", "0.1\n0.2\n0.3\n0.2\n0.2\n"),
+        ("pets.txt", "[broken"),
+    ],
+)
+def test_notes_beside_the_model_are_not_its_labels(tmp_path, name, text):
+    """A name that may mean anything counts only with names for about as many classes."""
+    (tmp_path / name).write_text(text)
+    model = tmp_path / "pets.h5"
+    assert find_for(model, output=classes(5)) is None
+    assert f"{name} beside the model does not fit" in passed_over(model)
+
+
+def test_a_loose_name_counts_where_the_labels_fit(tmp_path):
+    """pets.txt with one name for each class."""
+    (tmp_path / "pets.txt").write_text("cat\ndog\nowl\n")
+    found = find_for(tmp_path / "pets.h5", output=classes(3))
+    assert ("cat", "dog", "owl") == found.labels
+
+
+def test_files_that_differ_are_named(tmp_path):
+    """Neither is taken, and the one who starts the server must know which two."""
+    (tmp_path / "labels.txt").write_text("cat\ndog\n")
+    (tmp_path / "classes.txt").write_text("dog\ncat\n")
+    said = passed_over(tmp_path / "pets.h5")
+    assert "labels.txt and classes.txt beside the model hold different labels" in said
+
+
+def test_blank_lines_between_labels_are_left_out_where_they_fit(tmp_path):
+    """Every second line empty: else each label but the first would move to another class."""
+    (tmp_path / "labels.txt").write_text("cat\n\ndog\n\nowl\n")
+    fitted = fit_labels(read_labels(tmp_path / "labels.txt"), output=classes(3))
+    assert ("cat", "dog", "owl") == fitted.labels
+    assert "blank" in fitted.remark

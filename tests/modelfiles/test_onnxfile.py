@@ -391,3 +391,75 @@ def test_layers_and_first_numbers_agree_with_the_runtime(small_onnx, described):
     expected = np.einsum("hwc,hwco->o", patch, first.kernel) + first.bias
 
     np.testing.assert_allclose(expected, made[0, :, 3, 4], rtol=1e-3, atol=1e-4)
+
+
+def nested(levels: int) -> bytes:
+    """A graph of operations ``If`` inside each other, in about 100 bytes a level."""
+    helper = onnx.helper
+    made = [helper.make_tensor_value_info("o", 1, None)]
+    inner = helper.make_graph([helper.make_node("Identity", ["x"], ["o"])], "leaf", [], made)
+    leaf = inner
+    for _ in range(levels):
+        branch = helper.make_node("If", ["c"], ["o"], then_branch=inner, else_branch=leaf)
+        inner = helper.make_graph([branch], "level", [], made)
+    return classifier_around(inner.node[0])
+
+
+def classifier_around(*nodes: object, functions: tuple[object, ...] = ()) -> bytes:
+    helper = onnx.helper
+    end = [
+        helper.make_node("GlobalAveragePool", ["o"], ["p"]),
+        helper.make_node("Flatten", ["p"], ["scores"]),
+    ]
+    graph = helper.make_graph(
+        [*nodes, *end],
+        "g",
+        [helper.make_tensor_value_info("x", 1, ["n", 3, 32, 32])],
+        [helper.make_tensor_value_info("scores", 1, ["n", 3])],
+        [onnx.numpy_helper.from_array(np.ones((), bool), "c")],
+    )
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("own", 1)]
+    return helper.make_model(
+        graph, opset_imports=opsets, functions=list(functions)
+    ).SerializeToString()
+
+
+def test_graphs_nested_many_levels_deep_are_refused(described):
+    """Engines read each level twice as often as the one above: twenty took OpenVINO a minute."""
+    with pytest.raises(ModelFileTooLarge, match="deeper than 8"):
+        described(nested(9))
+
+
+def test_graphs_nested_a_few_levels_deep_are_read(described):
+    """As loops within conditions are."""
+    assert 3 == described(nested(2)).output.classes
+
+
+def doubling(number: int, called: str) -> object:
+    helper = onnx.helper
+    nodes = [helper.make_node(called, [a], [b], domain="own") for a, b in ("am", "mz")]
+    return helper.make_function(
+        "own", f"F{number}", ["a"], ["z"], nodes, [helper.make_opsetid("own", 1)]
+    )
+
+
+def test_functions_that_double_at_each_call_are_refused(described):
+    """Thirty functions of two calls are a thousand million operations when inlined."""
+    functions = tuple(doubling(number, f"F{number + 1}") for number in range(30))
+    start = onnx.helper.make_node("F0", ["x"], ["o"], domain="own")
+    with pytest.raises(ModelFileTooLarge, match="functions come to more than"):
+        described(classifier_around(start, functions=functions))
+
+
+def test_a_function_that_calls_itself_is_refused(described):
+    """It could never be inlined."""
+    start = onnx.helper.make_node("F0", ["x"], ["o"], domain="own")
+    with pytest.raises(ModelFileDamaged, match="calls itself"):
+        described(classifier_around(start, functions=(doubling(0, "F0"),)))
+
+
+def test_an_operation_without_a_name_is_told_by_what_it_makes(described):
+    """PyTorch names its operations, other writers do not."""
+    start = onnx.helper.make_node("PyOp", ["x"], ["o"])
+    with pytest.raises(UnsafeModel, match=r"operation 'o' \(PyOp\)"):
+        described(classifier_around(start))

@@ -108,3 +108,36 @@ def test_a_card_that_is_not_there_is_told(tmp_path: Path):
 def test_a_bare_file_is_named_after_itself_or_its_folder(path: str, name: str):
     """A file name that says nothing gives way to the folder's."""
     assert name == bare_card(Path(path)).name
+
+
+def test_a_byte_order_mark_before_a_card_is_passed(tmp_path: Path):
+    """Editors of Windows put one in front of UTF-8."""
+    assert tmp_path / "m.keras" == card_of(tmp_path, '\ufefffile = "m.keras"').file
+
+
+@pytest.mark.parametrize(
+    "text", ['file = "m"\nclass_names = ' + "[" * 3000 + "]" * 3000, "file = model.keras"]
+)
+def test_what_is_no_card_is_refused_in_words(tmp_path: Path, text: str):
+    """Brackets without end and values without quotes."""
+    with pytest.raises(CardError, match=r"model\.toml"):
+        card_of(tmp_path, text)
+
+
+def test_a_card_in_another_encoding_is_refused(tmp_path: Path):
+    """UTF-16, as some editors call Unicode."""
+    (tmp_path / "model.toml").write_bytes('file = "m.keras"'.encode("utf-16"))
+    with pytest.raises(CardError, match="not UTF-8"):
+        read_card(tmp_path / "model.toml")
+
+
+def test_labels_and_names_together_are_refused(tmp_path: Path):
+    """One of the two would be passed over in silence."""
+    with pytest.raises(CardError, match="both say the labels"):
+        card_of(tmp_path, 'file = "m"\nlabels = "l.txt"\nclass_names = ["a"]')
+
+
+def test_how_a_file_was_found_is_no_key(tmp_path: Path):
+    """A card is never found by chance, and cannot say so."""
+    with pytest.raises(CardError, match="unknown key 'found'"):
+        card_of(tmp_path, 'file = "m"\nfound = true')

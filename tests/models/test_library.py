@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -72,3 +73,16 @@ def test_a_name_that_is_no_text_is_written_out(tmp_path: Path):
     except (OSError, UnicodeError):
         pytest.skip("this file system takes no such name")
     assert ["caf\\xe9"] == names(path)
+
+
+def test_what_is_neither_file_nor_folder_is_left_to_the_reader(tmp_path: Path):
+    """A pipe is no folder: it becomes a card, and reading it says what is wrong."""
+    os.mkfifo(tmp_path / "pipe")
+    assert ["pipe"] == names(tmp_path / "pipe")
+
+
+def test_a_link_back_into_the_folder_adds_nothing(tmp_path: Path):
+    """A link to the folder above does not show its models again."""
+    model(tmp_path / "models/pets.tflite")
+    (tmp_path / "models/up").symlink_to(tmp_path / "models")
+    assert ["pets"] == names(tmp_path / "models")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +11,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from tintype.errors import CardError, SettingsError
+from tintype.errors import CardError, SettingsError, UnsupportedModel
+from tintype.imaging.recipe import parse_recipe_text
 from tintype.models.card import Card, InputSize
 from tintype.models.plan import plan_model
 from tintype.types import Task
@@ -82,7 +84,32 @@ def test_a_guess_is_called_a_guess_with_the_line_that_overrides_it(card: MakeCar
     """An untrained graph tells nothing: what is chosen is a guess."""
     plan = plan_model(card())
     assert plan.recipe_is_guess
-    assert plan.recipe_override.startswith("tintype serve small.onnx --recipe ")
+    assert plan.recipe_override.startswith("--recipe ")
+
+
+def test_the_flag_that_overrides_a_guess_holds_a_recipe(card: MakeCard):
+    """Typed into a shell, it arrives as one word that names a recipe."""
+    flag, text = shlex.split(plan_model(card()).recipe_override)
+    assert "--recipe" == flag
+    assert "torchvision" == parse_recipe_text(text).preset
+
+
+def test_an_engine_that_cannot_read_the_file_is_refused_before_loading(card: MakeCard):
+    """No engine is promised by inspect that serve refuses."""
+    with pytest.raises(UnsupportedModel, match="cannot read onnx"):
+        plan_model(card(engine="litert"))
+
+
+def test_an_engine_that_is_not_known_is_refused_before_loading(card: MakeCard):
+    """The known ones are named."""
+    with pytest.raises(SettingsError, match="no engine 'tensorflow'"):
+        plan_model(card(engine="tensorflow"))
+
+
+def test_a_size_that_the_file_does_not_take_is_refused(card: MakeCard):
+    """A file of 32 x 32 cannot be fed 64 x 96, and leaving the card's word aside would hide it."""
+    with pytest.raises(CardError, match="takes 32 x 32 only"):
+        plan_model(card(size=InputSize(height=64, width=96)))
 
 
 def test_a_preset_in_the_card_is_the_recipe(card: MakeCard):

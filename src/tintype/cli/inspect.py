@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Annotated
 
@@ -18,10 +19,11 @@ from tintype.cli.options import (
     Signature,
     cards_for,
 )
-from tintype.cli.report import full_lines, layer_lines
+from tintype.cli.report import full_lines, layer_lines, print_left_out
 from tintype.imaging.recipe import expand
-from tintype.models.plan import ModelPlan, plan_model
+from tintype.models.plan import ModelPlan
 from tintype.types import name_text
+from tintype.wiring import make_plans
 
 
 def command(  # noqa: PLR0913 - a flag each
@@ -41,8 +43,8 @@ def command(  # noqa: PLR0913 - a flag each
     overrides = Overrides(
         labels=labels, recipe=recipe, input=input, output=output, signature=signature, engine=engine
     )
-    for card in cards_for((model,), overrides):
-        plan = plan_model(card)
+    cards = cards_for((model,), overrides)
+    for plan in asyncio.run(make_plans(cards, left_out=print_left_out)):
         if as_json:
             typer.echo(msgspec.json.encode(_as_json(plan, ops=ops)))
             continue

@@ -20,7 +20,7 @@ from tintype.cli.options import (
     Signature,
     cards_for,
 )
-from tintype.cli.report import summary_lines
+from tintype.cli.report import print_left_out, summary_lines
 from tintype.errors import BodyTooLarge, MalformedRequest, TintypeError
 from tintype.models.card import Card
 from tintype.predict import Predictor, PredictRequest
@@ -78,12 +78,12 @@ async def _predict_all(
     as_json: bool,
 ) -> int:
     """Answer every picture; one that fails stops no other. Returns how many failed."""
-    plans = await make_plans(cards)
+    plans = await make_plans(cards, left_out=print_left_out)
     if not as_json:
         for plan in plans:
             typer.echo("\n".join(summary_lines(plan)), err=True)
     failed = 0
-    async with running(plans, settings=settings) as predictor:
+    async with running(plans, settings=settings, left_out=print_left_out) as predictor:
         for image in images:
             try:
                 prediction = await _predict_one(predictor, image, asked, settings)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 
+import typer
+
 from tintype.imaging.recipe import expand
+from tintype.models.card import CARD_NAME
 from tintype.models.plan import ModelPlan, class_output
 from tintype.types import ImageInput
+from tintype.wiring import LeftOut
 
 _SHOWN_LABELS = 6
 
@@ -26,7 +31,8 @@ def full_lines(plan: ModelPlan) -> Iterator[str]:
     yield from summary_lines(plan)
     output = class_output(plan)
     if output is not None:
-        yield f"  output  {output.tensor.name}: {output.classes} numbers, {output.activation.value}"
+        what = f"{_numbers(output.classes)}, {output.activation.value}"
+        yield f"  output  {output.tensor.name}: {what}"
         if output.reason:
             yield f"          {output.reason}"
     else:
@@ -38,9 +44,18 @@ def full_lines(plan: ModelPlan) -> Iterator[str]:
         yield "  safety  nothing found: no code in the file"
     for finding in plan.description.findings:
         yield f"  safety  {finding.severity}: {finding.what} ({finding.where})"
+    if not plan.recipe_is_guess:
+        yield f"  change  {override_line(plan)}"
     yield "  recipe in full"
     for step, value in expand(plan.recipe).items():
         yield f"    {step}: {value}"
+
+
+def print_left_out(left: LeftOut) -> None:
+    """Say on stderr which file of a folder is not served, and why."""
+    typer.echo(f"left out: {left.error.message}", err=True)
+    if left.error.hint:
+        typer.echo(f"  hint: {left.error.hint}", err=True)
 
 
 def layer_lines(plan: ModelPlan) -> Iterator[str]:
@@ -51,6 +66,10 @@ def layer_lines(plan: ModelPlan) -> Iterator[str]:
         shape = "" if layer.shape is None else _shape(layer.shape)
         yield f"{f'{layer.name} ({layer.kind})':{width}}  {shape:24} {layer.parameters:>12,}"
     yield f"total parameters: {sum(layer.parameters for layer in layers):,}"
+
+
+def _numbers(count: int) -> str:
+    return "1 number" if count == 1 else f"{count} numbers"
 
 
 def _writer(plan: ModelPlan) -> str:
@@ -77,8 +96,15 @@ def _labels(plan: ModelPlan) -> str:
 
 
 def _recipe(plan: ModelPlan) -> Iterator[str]:
-    guess = "guess: " if plan.recipe_is_guess else ""
     for number, reason in enumerate(plan.recipe_reasons):
-        yield f"  {'recipe' if number == 0 else '      '}  {guess if number == 0 else ''}{reason}"
+        yield f"  {'recipe' if number == 0 else '      '}  {reason}"
     if plan.recipe_is_guess:
-        yield f"          to change it: {plan.recipe_override}"
+        yield f"          to change it: {override_line(plan)}"
+
+
+def override_line(plan: ModelPlan) -> str:
+    """The command that serves this model with the next likely recipe, as it can be typed here."""
+    folder = plan.card.file.parent
+    path = str(folder if (folder / CARD_NAME).is_file() else plan.card.file)
+    safe = f"./{path}" if path.startswith("-") else path
+    return f"tintype serve {shlex.quote(safe)} {plan.recipe_override}"

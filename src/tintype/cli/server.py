@@ -15,7 +15,7 @@ import uvloop
 
 from tintype.cli.allocator import give_memory_back
 from tintype.cli.connection import Connection
-from tintype.cli.report import summary_lines
+from tintype.cli.report import print_left_out, summary_lines
 from tintype.errors import SettingsError
 from tintype.log_setup import set_up_logs
 from tintype.models.card import Card
@@ -69,7 +69,9 @@ class _Server(uvicorn.Server):
 async def _serve(
     cards: tuple[Card, ...], settings: Settings, samples: tuple[Path, ...], listener: socket.socket
 ) -> None:
-    async with running(await _planned(cards), settings=settings) as predictor:
+    async with running(
+        await _planned(cards), settings=settings, left_out=print_left_out
+    ) as predictor:
         app = create_app(predictor, limits=settings.uploads, samples=samples)
         server = _Server(
             uvicorn.Config(
@@ -89,7 +91,7 @@ async def _serve(
 
 async def _planned(cards: tuple[Card, ...]) -> tuple[ModelPlan, ...]:
     """Read the model files, and say what was decided about each and why."""
-    plans = await make_plans(cards)
+    plans = await make_plans(cards, left_out=print_left_out)
     for plan in plans:
         _tell("\n".join(summary_lines(plan)))
     return plans

@@ -41,6 +41,20 @@ def load(graph: Graph, *, engine: str | None = None, options: EngineOptions = _D
     tensors pass ``options.max_activation_bytes``.
     """
     name = engine or choose(graph)[0]
+    check_engine(name, graph)
+    try:
+        return _LOADERS[name](graph, options)
+    except ImportError as error:
+        raise SettingsError(
+            f"the engine {name} is not installed ({error})", hint=f"pip install {_PACKAGES[name]}"
+        ) from error
+
+
+def check_engine(name: str, graph: Graph) -> None:
+    """Refuse an engine that is not known or cannot read the format of ``graph``.
+
+    Raises SettingsError, UnsupportedModel. Nothing is imported or loaded.
+    """
     if name not in _LOADERS:
         known = ", ".join(sorted(_LOADERS))
         raise SettingsError(f"there is no engine {name!r}; known are: {known}", hint="--engine")
@@ -51,12 +65,6 @@ def load(graph: Graph, *, engine: str | None = None, options: EngineOptions = _D
             f"the engine {name} cannot read {kind} graphs; it reads: {takes}",
             hint="leave --engine out and the right one is taken",
         )
-    try:
-        return _LOADERS[name](graph, options)
-    except ImportError as error:
-        raise SettingsError(
-            f"the engine {name} is not installed ({error})", hint=f"pip install {_PACKAGES[name]}"
-        ) from error
 
 
 def choose(graph: Graph) -> tuple[str, str]:

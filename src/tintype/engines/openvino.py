@@ -44,6 +44,8 @@ def load_openvino(graph: Graph, options: EngineOptions) -> PooledEngine:
     import openvino  # noqa: PLC0415 - takes long to import, and other engines do without
 
     core = openvino.Core()
+    # A mapped file that someone writes over while it is served ends the process (SIGBUS).
+    core.set_property({"ENABLE_MMAP": False})
     with _reading(graph):
         model = _cut(core, openvino, graph)
         single = _reshaped(model, batch=1)
@@ -163,10 +165,7 @@ def _compiled(core: Any, model: Any, options: EngineOptions) -> Any:
     try:
         return core.compile_model(model, "CPU", properties)
     except (RuntimeError, MemoryError) as error:
-        raise UnsupportedModel(
-            f"OpenVINO cannot compile the graph: {_gist(error)}",
-            hint="another engine may run it: --engine onnxruntime or --engine litert",
-        ) from error
+        raise UnsupportedModel(f"OpenVINO cannot compile the graph: {_gist(error)}") from error
 
 
 def _length(end: Any, *, default: int | None) -> int | None:
@@ -195,11 +194,17 @@ def _reading(graph: Graph) -> Iterator[None]:
     try:
         yield
     except (RuntimeError, ValueError, TypeError, MemoryError) as error:
-        hint = "another engine may read it: --engine litert or --engine onnxruntime"
         raise UnsupportedModel(
             f"OpenVINO cannot read this {graph.format} graph: {_gist(error)}",
-            hint=hint if graph.format in {Format.TFLITE, Format.ONNX} else None,
+            hint=_OTHER_ENGINES.get(graph.format),
         ) from error
+
+
+_OTHER_ENGINES = {
+    Format.TFLITE: "another engine may read it: --engine litert",
+    Format.ONNX: "another engine may read it: pip install 'tintype[onnxruntime]', then "
+    "--engine onnxruntime",
+}
 
 
 _FRAME = (

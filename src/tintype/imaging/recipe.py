@@ -57,6 +57,7 @@ _FLAT: Final = {
     "fraction": "view",
     "size": "view",
 }
+_STATISTICS: Final = frozenset({"mean", "std", "values.mean", "values.std"})
 _SPELLINGS: Final = {"jpeg_dct": "dct"}
 _OPS: Final = {
     "tf": "x/127.5-1",
@@ -143,7 +144,14 @@ def parse_recipe(mapping: Mapping[str, object]) -> Recipe:
     steps: dict[str, Any] = {
         step: _changed(step, getattr(recipe, step), fields) for step, fields in changes.items()
     }
-    return _checked(replace(recipe, **steps))
+    made = _checked(replace(recipe, **steps))
+    idle = sorted(_STATISTICS & set(options)) if made.values.op != "mean-std" else []
+    if idle:
+        raise SettingsError(
+            f"{' and '.join(idle)} would do nothing: the values are {made.values.op}",
+            hint="add values=mean-std",
+        )
+    return made
 
 
 def _place(changes: dict[str, dict[str, object]], name: str, value: object) -> None:

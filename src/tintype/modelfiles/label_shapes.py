@@ -28,6 +28,7 @@ _ITEM_ID = re.compile(r"\bid\s*:\s*(\d{1,6})\b")
 _ITEM_NAME = re.compile(rf"\bname\s*:\s*(?:{_TEXT})")
 _ITEM_DISPLAY = re.compile(rf"\bdisplay_name\s*:\s*(?:{_TEXT})")
 _PAIR = re.compile(rf"\s*(?:(\d{{1,6}})|{_TEXT})\s*:\s*(?:(\d{{1,6}})|{_TEXT})\s*(?:,|$)")
+_ENTRY = re.compile(rf"\s*(?:{_TEXT})\s*(?:,|$)")
 _YAML_HEAD = re.compile(r"^(?:names|labels|classes|class_names)\s*:[ \t]*(\S.*)?$", re.MULTILINE)
 _YAML_ITEM = re.compile(r"\s*(?:-\s+|(\d{1,6})\s*:\s+)(\S.*)")
 _NESTED_KEYS = ("labels", "class_names", "classes", "names", "id2label", "categories", "label")
@@ -111,7 +112,15 @@ def _by_shape(text: str) -> tuple[str, ...]:
     lines = [line.strip() for line in text.splitlines()]
     while lines and not lines[-1]:
         lines.pop()
-    return _from_table(lines) or _from_lines(lines)
+    return _from_table(lines) or _in_one_line(lines) or _from_lines(lines)
+
+
+def _in_one_line(lines: list[str]) -> tuple[str, ...] | None:
+    """Read ``cat, dog, owl``: a file of one line, with no number and no WordNet id before it."""
+    if len(lines) != 1 or _NUMBERED.fullmatch(lines[0]) or _SYNSET.fullmatch(lines[0]):
+        return None
+    cells = [cell.strip() for cell in _rows(lines, ",")[0]]
+    return tuple(cells) if len(cells) > 1 and all(cells) else None
 
 
 def _decode(data: bytes) -> str:
@@ -180,7 +189,7 @@ def _from_json(text: str) -> tuple[str, ...]:
     try:
         value = json.loads(text)
     except (ValueError, RecursionError) as error:
-        if (names := parse_python_names(text)) is not None:
+        if (names := parse_python_names(text) or _python_list(text)) is not None:
             return names
         # Plain lines may begin with a bracket too: `[background]`.
         lines = [line.strip() for line in text.strip().splitlines()]
@@ -306,6 +315,22 @@ def _inline_list(text: str) -> tuple[str, ...]:
     inner = text.removeprefix("[").removesuffix("]").replace("\n", " ")
     row = _rows([inner], ",", _quote_of(inner))[0] if inner.strip() else []
     return tuple(cell.strip().strip("'\"") for cell in row if cell.strip())
+
+
+def _python_list(text: str) -> tuple[str, ...] | None:
+    """Read ``['cat', 'dog']``, as Python prints a list of texts; else None."""
+    body = text.strip().removesuffix(",")
+    if not (body.startswith("[") and body.endswith("]")):
+        return None
+    names: list[str] = []
+    rest, place = body[1:-1].strip(), 0
+    while place < len(rest):
+        match = _ENTRY.match(rest, place)
+        if match is None or len(names) > MAX_LABELS:
+            return None
+        names.append(_unquote(match[1], match[2]).strip())
+        place = match.end()
+    return tuple(names) or None
 
 
 def _bad_yaml(line: int) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ The shapes are listed in ``docs/reference/labels.md``. ``label_shapes`` holds th
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,6 +62,7 @@ _STEM_PATTERNS = (
     "{}.txt",
 )
 _MOST_ENTRIES = 10_000
+_DECIMAL = re.compile(r"[-+]?\d*\.\d+(?:[eE][-+]?\d+)?")
 _NOTHING_NAMES = frozenset({"background", "???", "__background__", "none of the above", "n/a"})
 
 
@@ -127,21 +129,37 @@ def find_labels(model: Path) -> Path | None:
 
 
 def find_for(
-    model: Path, *, in_file: tuple[str, ...] | None = None, given: Path | None = None
+    model: Path,
+    *,
+    in_file: tuple[str, ...] | None = None,
+    given: Path | None = None,
+    output: Output | None = None,
 ) -> LabelsFound | None:
     """Find a model's labels: in the file a person gave, inside the model, beside it; else None.
 
     Labels inside the file surely belong to it; a ``labels.txt`` beside it may be another model's.
-    Raises LabelsError for a file that cannot be read.
+    A file whose name only resembles that of labels must also fit ``output``, where given. Raises
+    LabelsError for a file that cannot be read.
     """
     if given is not None:
         return LabelsFound(labels=read_labels(given), source=name_text(given.name))
     if in_file is not None:
         return LabelsFound(labels=in_file, source="the model file")
     beside = find_labels(model)
-    if beside is None:
+    if beside is None or (_by_chance(beside, model) and not _fits(beside, output)):
         return None
     return LabelsFound(labels=read_labels(beside), source=f"{beside.name} beside the model")
+
+
+def passed_over(model: Path) -> str | None:
+    """Say which files beside ``model`` could be its labels and why none was taken; else None."""
+    for tier in _tiers(model):
+        if len(tier) > 1 and not _same_labels(tier):
+            names = " and ".join(path.name for path in tier[:4])
+            return f"{names} beside the model hold different labels: none was taken"
+        if tier:
+            return f"{tier[0].name} beside the model does not fit its output: it was not taken"
+    return None
 
 
 def fit_labels(labels: tuple[str, ...] | None, *, output: Output) -> FittedLabels:
@@ -188,6 +206,14 @@ def _fit_detection(labels: tuple[str, ...] | None) -> FittedLabels:
 
 def _misfit(labels: tuple[str, ...], wanted: int, output: ClassOutput) -> FittedLabels:
     count, hint = len(labels), "give the right list: --labels FILE"
+    named = tuple(label for number, label in enumerate(labels) if label != f"class {number}")
+    if len(named) == wanted:
+        return FittedLabels(
+            labels=named,
+            remark=f"{count} labels for {_classes(output)}, of which {count - wanted} are blank: "
+            "the blank ones were left out",
+            hint=hint,
+        )
     if output.classes == 1 and count == 1:
         return FittedLabels(
             labels=(f"not {labels[0]}", labels[0]),
@@ -220,6 +246,26 @@ def _misfit(labels: tuple[str, ...], wanted: int, output: ClassOutput) -> Fitted
         remark=f"{count} labels for {_classes(output)}: {_unused(count - wanted)}",
         hint=hint,
     )
+
+
+def _by_chance(path: Path, model: Path) -> bool:
+    """Whether the name hardly tells labels from notes: ``pets.txt``, ``class_weights.txt``."""
+    stem = model.name if model.is_dir() else model.stem
+    return path.name == f"{stem}.txt" or path in _tiers(model)[2]
+
+
+def _fits(path: Path, output: Output | None) -> bool:
+    """Whether a file holds names, and about as many as there are classes."""
+    try:
+        labels = read_labels(path)
+    except LabelsError:
+        return False
+    if all(_DECIMAL.fullmatch(label) for label in labels):
+        return False  # weights or scores of classes
+    if not isinstance(output, ClassOutput):
+        return True
+    wanted = 2 if output.classes == 1 else output.classes
+    return abs(len(labels) - wanted) <= 1
 
 
 def _unused(count: int) -> str:

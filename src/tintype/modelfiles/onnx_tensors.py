@@ -24,6 +24,9 @@ from tintype.modelfiles.safety import DeclaredBytes, beside, check_size, damaged
 
 _PROTOBUF_LIMIT = (1 << 31) - 1
 _MOST_GRAPHS = 10_000
+# Engines read a nested graph again for each level above it: 20 levels took OpenVINO a minute.
+_MOST_NESTED = 8
+_MOST_CALLS = 64
 _MOST_NODES = 500_000
 _MOST_NUMBERS = 1 << 22
 
@@ -125,6 +128,7 @@ def outside_files(model: Any) -> tuple[str, ...]:
 
 def _check(path: Path, model: Any, max_bytes: int) -> None:
     _check_texts(path, model)
+    _check_calls(path, model)
     budget = DeclaredBytes(max_bytes)
     nodes = 0
     sizes: dict[Path, int] = {}
@@ -156,6 +160,37 @@ def _check_texts(path: Path, model: Any) -> None:
         raise damaged(path, "it holds a name that is no text")
 
 
+def _check_calls(path: Path, model: Any) -> None:
+    """Refuse functions that call themselves, or that grow beyond all bounds when inlined.
+
+    Engines inline functions before they run a graph: thirty of them, each calling the next twice,
+    are a thousand million operations.
+    """
+    bodies = {(function.domain, function.name): function for function in model.functions}
+    sizes: dict[tuple[str, str], int] = {}
+
+    def size(graph: Any, above: tuple[tuple[str, str], ...]) -> int:
+        total = 0
+        for inner in _nested(graph):
+            for node in inner.node:
+                key = (node.domain, node.op_type)
+                if key in above:
+                    raise damaged(path, f"its function {node.op_type[:80]!r} calls itself")
+                if len(above) > _MOST_CALLS:
+                    raise damaged(path, f"its functions call each other {_MOST_CALLS} deep")
+                if key in bodies and key not in sizes:
+                    sizes[key] = size(bodies[key], (*above, key))
+                total += sizes.get(key, 1)
+                if total > _MOST_NODES:
+                    raise ModelFileTooLarge(
+                        f"its functions come to more than {_MOST_NODES:,} operations",
+                        limit=_MOST_NODES,
+                    )
+        return total
+
+    size(model.graph, ())
+
+
 def _outside(model: Any) -> Iterator[Any]:
     for graph in _graphs(model):
         for tensor in _tensors(graph):
@@ -164,11 +199,20 @@ def _outside(model: Any) -> Iterator[Any]:
 
 def _graphs(model: Any) -> Iterator[Any]:
     """The main graph, every graph nested in its operations, and the model's own functions."""
-    waiting = [model.graph, *model.functions]
+    return _nested(model.graph, *model.functions)
+
+
+def _nested(*graphs: Any) -> Iterator[Any]:
+    """``graphs`` and every graph nested in their operations. Raises ModelFileTooLarge."""
+    waiting = [(graph, 0) for graph in graphs]
     seen = 0
     while waiting:
-        graph = waiting.pop()
+        graph, depth = waiting.pop()
         seen += 1
+        if depth > _MOST_NESTED:
+            raise ModelFileTooLarge(
+                f"its operations nest graphs deeper than {_MOST_NESTED} levels", limit=_MOST_NESTED
+            )
         if seen > _MOST_GRAPHS:
             raise ModelFileTooLarge(
                 f"the file nests more than {_MOST_GRAPHS:,} graphs", limit=_MOST_GRAPHS
@@ -177,8 +221,8 @@ def _graphs(model: Any) -> Iterator[Any]:
         for node in graph.node:
             for attribute in node.attribute:
                 if attribute.HasField("g"):
-                    waiting.append(attribute.g)
-                waiting.extend(attribute.graphs)
+                    waiting.append((attribute.g, depth + 1))
+                waiting.extend((inner, depth + 1) for inner in attribute.graphs)
 
 
 def _tensors(graph: Any) -> Iterator[Any]:
@@ -248,6 +292,11 @@ def _check_outside(path: Path, tensor: Any, size: int, sizes: dict[Path, int]) -
         )
 
 
+def _called(node: Any) -> str:
+    """The operation's name, or that of what it makes: names may be left out."""
+    return str(node.name or next(iter(node.output), ""))[:200]
+
+
 def _check_nodes(graph: Any, max_bytes: int) -> None:
     """Refuse operations that are programs, and constants blown up to more than the limit.
 
@@ -258,8 +307,7 @@ def _check_nodes(graph: Any, max_bytes: int) -> None:
     for node in graph.node:
         if node.op_type in _PROGRAMS:
             raise UnsafeModel(
-                f"operation {node.name[:200]!r} ({node.op_type}) runs Python code, which is never "
-                "run"
+                f"operation {_called(node)!r} ({node.op_type}) runs Python code, which is never run"
             )
         at = {"ConstantOfShape": 0, "Expand": 1, "Tile": 1}.get(node.op_type)
         tensor = constants.get(node.input[at]) if at is not None and len(node.input) > at else None
@@ -269,7 +317,7 @@ def _check_nodes(graph: Any, max_bytes: int) -> None:
         declared = math.prod(max(1, int(value)) for value in numbers.tolist())
         if declared > max_bytes:
             raise ModelFileTooLarge(
-                f"operation {node.name[:200]!r} ({node.op_type}) makes a tensor of {declared:,} "
+                f"operation {_called(node)!r} ({node.op_type}) makes a tensor of {declared:,} "
                 f"numbers, above the limit of {max_bytes:,} bytes",
                 limit=max_bytes,
                 actual=declared,

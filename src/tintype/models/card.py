@@ -36,7 +36,8 @@ class Card:
 
     ``labels`` is a file beside the model, ``class_names`` the names themselves. ``recipe`` and
     ``view`` are tables in the language of ``imaging.recipe``. ``read`` overrides what is found
-    by structure. ``threshold`` (0..1) leaves lower scores out.
+    by structure. ``threshold`` (0..1) leaves lower scores out. ``found``: nobody named this file,
+    it lies in a folder that was named; when it cannot be served, the others are.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Card:
     view: Mapping[str, object] = field(default_factory=dict)
     size: InputSize | None = None
     read: ReadOptions = field(default_factory=ReadOptions)
+    found: bool = False
 
 
 def bare_card(path: Path) -> Card:
@@ -67,11 +69,18 @@ def read_card(path: Path) -> Card:
     try:
         if path.stat().st_size > _MAX_CARD_BYTES:
             raise CardError(f"{path} is larger than 1 MiB, which no model card is")
-        table = tomllib.loads(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise CardError(f"cannot read {path}: {error}") from error
+        table = tomllib.loads(path.read_text("utf-8-sig"))
+    except OSError as error:
+        raise CardError(f"cannot read {path}: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise CardError(
+            f"{path} is not UTF-8 text, which a model card is", hint="save it again as UTF-8"
+        ) from error
     except tomllib.TOMLDecodeError as error:
-        raise CardError(f"{path} is no TOML: {error}") from error
+        hint = 'a text stands in quotes: file = "model.keras"'
+        raise CardError(f"{path} is no TOML: {error}", hint=hint) from error
+    except RecursionError as error:
+        raise CardError(f"{path} nests its values deeper than any model card") from error
     return _Reader(path).card(table)
 
 
@@ -82,10 +91,12 @@ class _Reader:
         self._path = path
 
     def card(self, table: dict[str, Any]) -> Card:
-        known = {f.name for f in fields(Card)}
+        known = {f.name for f in fields(Card)} - {"found"}
         self._only(table, known, where="")
         folder = self._path.parent
         labels = self._text(table, "labels")
+        if labels is not None and table.get("class_names"):
+            raise self._fail("'labels' and 'class_names' both say the labels; expected one of them")
         return Card(
             name=self._text(table, "name") or name_text(folder.name),
             file=self._beside(self._needed(table, "file")),

@@ -6,10 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from tintype.errors import ModelFileError, UnknownModelFormat
+from tintype.modelfiles.safety import unreadable
 from tintype.modelfiles.sniff import sniff
 from tintype.models.card import CARD_NAME, Card, bare_card, read_card
 
 _MAX_DEPTH = 3
+_TELLING_SUFFIXES = frozenset({".keras", ".h5", ".hdf5", ".tflite", ".onnx"})
+"""Endings that only models have; ``.pb`` and ``.xml`` may be anything."""
 
 
 def find_cards(paths: tuple[Path, ...]) -> tuple[Card, ...]:
@@ -35,35 +38,48 @@ def _cards_at(path: Path) -> list[Card]:
         raise UnknownModelFormat(f"there is no file or folder {path}")
     if path.name == CARD_NAME:
         return [read_card(path)]
-    if path.is_file():
+    if not path.is_dir():
         return [bare_card(path)]
-    return _cards_in(path, depth=0)
+    return _cards_in(path, depth=0, seen=set())
 
 
-def _cards_in(folder: Path, *, depth: int) -> list[Card]:
+def _cards_in(folder: Path, *, depth: int, seen: set[Path]) -> list[Card]:
+    """The models in ``folder``; ``seen`` are the folders looked into, links to them left out."""
+    real = folder.resolve()
+    if real in seen:
+        return []
+    seen.add(real)
     card = folder / CARD_NAME
     if card.is_file():
         return [read_card(card)]
     if (folder / "saved_model.pb").is_file():
-        return [bare_card(folder)]
+        return [replace(bare_card(folder), found=depth > 0)]
     if depth == _MAX_DEPTH:
         return []
     found: list[Card] = []
-    for child in sorted(folder.iterdir()):
+    for child in _children(folder):
         if child.name.startswith("."):
             continue
         if child.is_dir():
-            found.extend(_cards_in(child, depth=depth + 1))
+            found.extend(_cards_in(child, depth=depth + 1, seen=seen))
         elif _is_model(child):
-            found.append(bare_card(child))
+            found.append(replace(bare_card(child), found=True))
     return found
 
 
+def _children(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except OSError as error:
+        raise unreadable(folder, error) from error
+
+
 def _is_model(path: Path) -> bool:
+    """Whether the content is a model's, or the name says so: what is damaged must be told."""
     try:
         sniff(path)
     except ModelFileError:
-        return False
+        return path.suffix.lower() in _TELLING_SUFFIXES
     return True
 
 

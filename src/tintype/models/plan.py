@@ -5,17 +5,24 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass, replace
 
-from tintype.engines.catalog import choose
+from tintype.engines.catalog import check_engine, choose
 from tintype.errors import CardError
 from tintype.imaging.recipe import Recipe, decode_for, parse_recipe
 from tintype.modelfiles.description import ModelDescription
-from tintype.modelfiles.labels import FittedLabels, LabelsFound, find_for, fit_labels
+from tintype.modelfiles.labels import (
+    FittedLabels,
+    LabelsFound,
+    find_for,
+    fit_labels,
+    passed_over,
+)
 from tintype.modelfiles.open import describe
 from tintype.models.card import Card
 from tintype.models.recipes.choose import RecipeChoice, choose_recipe
-from tintype.types import ClassOutput, DetectionOutput, ImageInput, Task, name_text
+from tintype.types import ClassOutput, DetectionOutput, ImageInput, Task
 
 _USUAL_SIDE = 224
 _DETECT_TOP, _DETECT_THRESHOLD = 100, 0.3
@@ -24,7 +31,11 @@ _CLASSIFY_TOP = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelPlan:
-    """One model, ready to be loaded. ``warnings`` are sentences for the one who starts it."""
+    """One model, ready to be loaded.
+
+    ``recipe_override`` is the flag that changes the recipe, quoted for a shell. ``warnings`` are
+    sentences for the one who starts it.
+    """
 
     card: Card
     description: ModelDescription
@@ -54,9 +65,7 @@ def plan_model(card: Card) -> ModelPlan:
     labels, source = _labels(card, description)
     choice, recipe = _recipe(card, description)
     target, size_warning = _target(card, description, recipe)
-    engine, engine_reason = (
-        (card.engine, "set by the card or a flag") if card.engine else choose(description.graph)
-    )
+    engine, engine_reason = _engine(card, description)
     detects = isinstance(description.output, DetectionOutput)
     plan = ModelPlan(
         card=card,
@@ -67,7 +76,7 @@ def plan_model(card: Card) -> ModelPlan:
         recipe=replace(recipe, decode=decode_for(recipe, target=target)),
         recipe_is_guess=choice.is_guess,
         recipe_reasons=choice.reasons,
-        recipe_override=_override_line(card, choice),
+        recipe_override=_override(choice),
         engine=engine,
         engine_reason=engine_reason,
         top=card.top or (_DETECT_TOP if detects else _CLASSIFY_TOP),
@@ -87,9 +96,16 @@ def _labels(card: Card, description: ModelDescription) -> tuple[FittedLabels, st
     if card.class_names:
         found: LabelsFound | None = LabelsFound(labels=card.class_names, source="the model card")
     else:
-        found = find_for(card.file, in_file=description.labels_in_file, given=card.labels)
+        found = find_for(
+            card.file,
+            in_file=description.labels_in_file,
+            given=card.labels,
+            output=description.output,
+        )
     fitted = fit_labels(None if found is None else found.labels, output=description.output)
-    return fitted, "none" if found is None else found.source
+    if found is None:
+        return replace(fitted, remark=passed_over(card.file) or fitted.remark), "none"
+    return fitted, found.source
 
 
 def _recipe(card: Card, description: ModelDescription) -> tuple[RecipeChoice, Recipe]:
@@ -114,12 +130,29 @@ def _recipe(card: Card, description: ModelDescription) -> tuple[RecipeChoice, Re
     return choice, parse_recipe({**choice.settings, **view})
 
 
+def _engine(card: Card, description: ModelDescription) -> tuple[str, str]:
+    """The engine and why. Raises SettingsError, UnsupportedModel for one that cannot be."""
+    if card.engine is None:
+        return choose(description.graph)
+    check_engine(card.engine, description.graph)
+    return card.engine, "set by the card or a flag"
+
+
 def _target(
     card: Card, description: ModelDescription, recipe: Recipe
 ) -> tuple[ImageInput, str | None]:
     """The input with a size to feed, where the file takes any and the recipe resizes."""
     image = description.image
     if image.height is not None and image.width is not None:
+        if card.size is not None and (card.size.height, card.size.width) != (
+            image.height,
+            image.width,
+        ):
+            raise CardError(
+                f"the card of {card.name!r} says [size] {card.size.width} x {card.size.height}, "
+                f"but the file takes {image.width} x {image.height} only",
+                hint="leave [size] out: pictures are resized to what the file takes",
+            )
         return image, None
     if card.size is not None:
         return replace(image, height=card.size.height, width=card.size.width), None
@@ -133,9 +166,10 @@ def _target(
     return replace(image, height=height, width=width), warning
 
 
-def _override_line(card: Card, choice: RecipeChoice) -> str:
+def _override(choice: RecipeChoice) -> str:
+    """The flag that changes the recipe, ready for a shell: values hold ``*`` and brackets."""
     other = choice.alternatives[0][0] if choice.alternatives else "keras-load-img"
-    return f"tintype serve {name_text(card.file.name)} --recipe {other}"
+    return f"--recipe {shlex.quote(other)}"
 
 
 def class_output(plan: ModelPlan) -> ClassOutput | None:

@@ -107,6 +107,22 @@ def test_activation_is_seen_through_reshape(build, saved):
     assert output.classes == 5
 
 
+@pytest.mark.parametrize("name", ["loss", "Mean_1"])
+def test_the_softmax_is_the_answer_where_a_loss_is_the_only_end(build, saved, name):
+    """A graph frozen with its loss, whatever that is called: what the loss takes is the answer."""
+    path = saved(
+        build.placeholder(),
+        *build.network(),
+        build.placeholder("truth", (-1, 5)),
+        build.node("product", "Mul", "final_result", "truth"),
+        build.const("all", np.array([0, 1], np.int32)),
+        build.node(name, "Mean", "product", "all", keep_dims=False),
+    )
+    found = describe(path)
+    assert ("final_result:0", 5) == (found.output.tensor.name, found.output.classes)
+    assert "input:0" == found.image.tensor.name
+
+
 def test_written_out_softmax_is_recognised(build, saved):
     """``exp(x) / sum(exp(x))`` is a softmax."""
     path = saved(

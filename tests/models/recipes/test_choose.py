@@ -267,6 +267,50 @@ def test_folded_fit_is_called_weak(description, folded):
     assert "weak witness" in choice.reasons[0]
 
 
+def plain(kernel: np.ndarray) -> FirstLayers:
+    return FirstLayers(
+        kernel=kernel.astype(np.float32),
+        bias=np.full(kernel.shape[3], 0.01, np.float32),
+        mean=None,
+        variance=None,
+        rectified=True,
+    )
+
+
+def glorot(outputs: int = 16) -> np.ndarray:
+    """A 3x3 kernel on three channels as Keras initialises it."""
+    limit = np.sqrt(6 / (27 + 9 * outputs))
+    return np.random.default_rng(0).uniform(-limit, limit, (3, 3, 3, outputs))
+
+
+def test_a_division_folded_into_the_kernel_is_seen(description):
+    """Keras' Rescaling(1/255), converted to TFLite, leaves a kernel that is 255 times too small."""
+    choice = choose_recipe(description(kind=Format.TFLITE, first_layers=plain(glorot() / 255)))
+
+    assert "none" == recipe_of(choice).values.op
+    assert not choice.is_guess
+    assert "folded into it" in choice.reasons[0]
+
+
+@pytest.mark.parametrize("shrunk", [1.0, 0.2])
+def test_an_ordinary_kernel_says_nothing_of_levels(description, shrunk: float):
+    """Weights as initialised, or shrunk by weight decay, are fed as is usual."""
+    choice = choose_recipe(description(kind=Format.TFLITE, first_layers=plain(shrunk * glorot())))
+
+    assert "x/255" == recipe_of(choice).values.op
+    assert choice.is_guess
+
+
+def test_a_division_in_the_graph_is_not_taken_for_a_folded_one(description):
+    """ONNX with x/255 before an ordinary kernel: the arithmetic is what says levels."""
+    affine = InGraphAffine(scale=(1 / 255,), offset=(0.0,), where="div")
+    choice = choose_recipe(
+        description(kind=Format.ONNX, first_layers=plain(glorot()), affine=affine)
+    )
+
+    assert "scales them itself" in choice.reasons[0]
+
+
 def test_keras_files_hold_no_folded_normalisation(description, folded):
     """In a Keras file a convolution with a bias is just that."""
     choice = choose_recipe(description(first_layers=folded("rgb3-raw"), source="keras"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from tintype.modelfiles.tensorflow.mapped import map_file
 from tintype.modelfiles.tensorflow.names import source_of
 from tintype.modelfiles.tensorflow.outputs import (
     Answer,
+    activated,
     best_answer,
     describe_classes,
     describe_detection,
@@ -26,6 +28,8 @@ from tintype.modelfiles.tensorflow.outputs import (
 from tintype.modelfiles.tensorflow.reading import Reading, look
 from tintype.modelfiles.tensorflow.safety import check_constants, refuse_code
 from tintype.types import Format, Output
+
+_MOST_TRIED = 20
 
 
 def describe_frozen_graph(path: Path, *, options: ReadOptions) -> ModelDescription:
@@ -80,7 +84,24 @@ def _output(
         note += f": the likeliest of {len(answers)} results that nothing else uses"
     else:
         note += ": the only result that nothing else uses"
-    return describe_classes(reading, answer), reading, note
+    try:
+        return describe_classes(reading, answer), reading, note
+    except NotAnImageModel:
+        inner = None if given else _inner_output(constants)
+        if inner is None:
+            raise
+        return inner
+
+
+def _inner_output(constants: Constants) -> tuple[Output, Reading, str] | None:
+    """The last softmax or sigmoid over classes, where only a loss and the like are loose ends."""
+    for answer in activated(constants.flow)[:_MOST_TRIED]:
+        reading = look(constants, [answer.ref])
+        with contextlib.suppress(NotAnImageModel):
+            output = describe_classes(reading, answer)
+            note = f"the output is {answer.label!r}: the last {output.activation} over classes"
+            return output, reading, note
+    return None
 
 
 def _feed(reading: Reading, graph: GraphDef, options: ReadOptions) -> Feed:

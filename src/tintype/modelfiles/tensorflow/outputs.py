@@ -134,6 +134,21 @@ def best_answer(
     return max(seen.values(), key=lambda answer: _rank(flow, answer))
 
 
+def activated(flow: Flow) -> list[Answer]:
+    """Every softmax and sigmoid that depends on an input, the last of the file first.
+
+    Where a graph was frozen with its loss and its accuracy, the answer is no loose end: only they
+    are, and they take it.
+    """
+    fed = _fed(flow)
+    found = [
+        Answer((node.name, 0), node.name)
+        for node in flow.nodes.values()
+        if node.op in _ACTIVATIONS and node.name in fed and not _LEFTOVER_NAMES.search(node.name)
+    ]
+    return found[::-1]
+
+
 def describe_classes(reading: Reading, answer: Answer) -> ClassOutput:
     """The classifier's output: how many classes, and what its numbers are.
 

@@ -33,7 +33,14 @@ from tintype.models.recipes.patch_statistics import (
     patch_statistics,
 )
 from tintype.models.recipes.response import Affine, response
-from tintype.models.recipes.scales import BY_NAME, SCALES, Scale, base_name
+from tintype.models.recipes.scales import (
+    BY_NAME,
+    PLUS_MINUS_ONE,
+    RAW,
+    SCALES,
+    Scale,
+    base_name,
+)
 
 CONFIDENT_GAP: Final = 3.0
 """Log odds of the best scale against the next from which the verdict is believed (1 in 20)."""
@@ -46,6 +53,9 @@ QUIET_BIAS: Final = 0.25
 
 ORDER_GAP: Final = 2.0
 """Log odds from which RGB or BGR is said."""
+
+FAINT: Final = 0.05
+"""Standard deviation of every output below which a scale does not move a first kernel."""
 
 _MOST_CHANNELS: Final = 32
 
@@ -175,6 +185,38 @@ def _verdict(scales: Sequence[Scale], costs: Float64Array, *, counted: int, weak
         counted=counted,
         weak=weak,
     )
+
+
+def moved_by_levels_only(first: FirstLayers, *, affine: InGraphAffine | None = None) -> bool:
+    """Whether the kernel is so faint that no scale but levels 0..255 makes anything of pictures.
+
+    Converters fold a division by 255 (Keras' ``Rescaling``) into the kernel behind it and leave no
+    other trace. Weights as initialised by Glorot or He make outputs vary by 0.1 and more under
+    ``x/127.5-1``; divided by 255 they vary by less than a tenth of ``FAINT``. False where a batch
+    normalisation follows (any size of weights is as good then) and for what cannot be read.
+    """
+    kernel = np.asarray(first.kernel, np.float64)
+    if first.mean is not None or kernel.ndim != 4 or kernel.shape[2] not in {1, 3}:
+        return False
+    graph = _graph(affine, kernel.shape[2])
+    if not kernel.size or max(kernel.shape[:2]) > LAGS or graph is None:
+        return False
+    if not np.isfinite(kernel).all() or not kernel.any():
+        return False
+    small, levels = (
+        float(np.sqrt(made.variance[0].max(axis=-1).min()))
+        for made in (
+            response(
+                kernel,
+                bias=np.zeros(kernel.shape[3]),
+                statistics=patch_statistics(kernel.shape[2]),
+                scales=[scale],
+                graph=graph,
+            )
+            for scale in (PLUS_MINUS_ONE, RAW)
+        )
+    )
+    return small < FAINT <= levels
 
 
 def never_trained(first: FirstLayers) -> bool:

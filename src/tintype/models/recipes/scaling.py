@@ -10,7 +10,12 @@ import numpy as np
 
 from tintype.modelfiles.description import InGraphAffine, ModelDescription, Normalisation
 from tintype.models.recipes.customs import Custom, custom
-from tintype.models.recipes.first_norm import NormFit, fit_first_norm, never_trained
+from tintype.models.recipes.first_norm import (
+    NormFit,
+    fit_first_norm,
+    moved_by_levels_only,
+    never_trained,
+)
 from tintype.models.recipes.scales import (
     BY_NAME,
     PLUS_MINUS_ONE,
@@ -51,6 +56,11 @@ def decide_scaling(description: ModelDescription) -> Scaling:
     if told is not None:
         return _checked(told, fit)
     usual = custom(description)
+    if fit is None and (where := _folded_division(description)) is not None:
+        return _levels(
+            "the first kernel is so faint that nothing smaller moves it: a division by 255 seems "
+            f"to be folded into it ({where})"
+        )
     if fit is None:
         return _unwitnessed(usual, description)
     if fit.confident:
@@ -67,6 +77,14 @@ def _fit(description: ModelDescription) -> NormFit | None:
     if folded and description.format in _KERAS_FILES:
         return None
     return fit_first_norm(first, affine=description.evidence.affine)
+
+
+def _folded_division(description: ModelDescription) -> str | None:
+    """Where a division by 255 was folded into the first kernel. Keras itself never folds."""
+    first = description.evidence.first_layers
+    if first is None or description.format in _KERAS_FILES:
+        return None
+    return first.where if moved_by_levels_only(first, affine=description.evidence.affine) else None
 
 
 def _told(description: ModelDescription) -> Scaling | None:

@@ -1,0 +1,71 @@
+"""Which models are served when some of them cannot be."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import tintype
+from tintype.errors import ModelFileDamaged, ModelFileError
+from tintype.models.library import find_cards
+from tintype.settings import Settings
+from tintype.wiring import LeftOut, make_plans, running
+
+COLOURS = Path(tintype.__file__).parent / "demo/models/colours/model.keras"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A sound model and one that is cut short."""
+    whole = COLOURS.read_bytes()
+    (tmp_path / "good.keras").write_bytes(whole)
+    (tmp_path / "half.keras").write_bytes(whole[: len(whole) // 2])
+    return tmp_path
+
+
+async def test_a_damaged_file_in_a_folder_stops_no_other(folder: Path):
+    """The sound one is planned, the other told with its path."""
+    told: list[LeftOut] = []
+    plans = await make_plans(find_cards((folder,)), left_out=told.append)
+    assert ["good"] == [plan.card.name for plan in plans]
+    assert ["half.keras"] == [left.card.file.name for left in told]
+    assert "half.keras" in told[0].error.message
+
+
+async def test_a_damaged_file_that_is_named_stops_the_start(folder: Path):
+    """Who names a file wants it served."""
+    cards = find_cards((folder / "good.keras", folder / "half.keras"))
+    with pytest.raises(ModelFileDamaged, match=r"half\.keras"):
+        await make_plans(cards, left_out=pytest.fail)
+
+
+async def test_a_damaged_file_that_a_card_names_stops_the_start(folder: Path):
+    """A card is a promise."""
+    (folder / "pets").mkdir()
+    (folder / "half.keras").rename(folder / "pets/half.keras")
+    (folder / "pets/model.toml").write_text('file = "half.keras"')
+    with pytest.raises(ModelFileDamaged):
+        await make_plans(find_cards((folder,)), left_out=pytest.fail)
+
+
+async def test_a_folder_with_nothing_to_serve_is_an_error(folder: Path):
+    """The reason is that of the file that was left."""
+    (folder / "good.keras").unlink()
+    with pytest.raises(ModelFileError, match=r"half\.keras"):
+        await make_plans(find_cards((folder,)), left_out=pytest.fail)
+
+
+async def test_a_found_model_that_does_not_load_stops_no_other(folder: Path):
+    """What only the engine refuses is left out too."""
+    (folder / "half.keras").unlink()
+    (good,) = await make_plans(find_cards((folder,)), left_out=pytest.fail)
+    graph = replace(good.description.graph, source=b"no graph")
+    card = replace(good.card, name="bad", file=folder / "bad.keras")
+    bad = replace(good, card=card, description=replace(good.description, graph=graph))
+    told: list[LeftOut] = []
+    async with running((bad, good), settings=Settings(), left_out=told.append) as predictor:
+        names = [info.name for info in predictor.models()]
+    assert ["good"] == names
+    assert "bad.keras" in told[0].error.message
