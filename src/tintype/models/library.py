@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tintype.errors import ModelFileError, UnknownModelFormat
-from tintype.modelfiles.sniff import sniff
+from tintype.modelfiles.sniff import is_unpacked_keras, sniff
 from tintype.models.card import CARD_NAME, Card, bare_card, read_card
 
 _MAX_DEPTH = 3
@@ -44,7 +44,7 @@ def _cards_in(folder: Path, *, depth: int) -> list[Card]:
     card = folder / CARD_NAME
     if card.is_file():
         return [read_card(card)]
-    if (folder / "saved_model.pb").is_file():
+    if (folder / "saved_model.pb").is_file() or is_unpacked_keras(folder):
         return [bare_card(folder)]
     if depth == _MAX_DEPTH:
         return []
@@ -60,6 +60,8 @@ def _cards_in(folder: Path, *, depth: int) -> list[Card]:
 
 
 def _is_model(path: Path) -> bool:
+    if path.suffix.lower() == ".json":
+        return False  # an architecture: the weights beside it are the model
     try:
         sniff(path)
     except ModelFileError:

@@ -109,7 +109,7 @@ def _dtype(layer: LayerConfig) -> str:
     dtype = layer.settings.raw("dtype")
     if isinstance(dtype, dict):
         inner = dtype.get("config")
-        dtype = inner.get("name") if isinstance(inner, dict) else None
+        dtype = inner.get("name", inner.get("dtype")) if isinstance(inner, dict) else None
     if dtype is None or (isinstance(dtype, str) and dtype.startswith("mixed_")):
         return "float32"
     return str(dtype)
