@@ -19,7 +19,7 @@ from tintype.types import Task
 CARD_NAME = "model.toml"
 _MAX_CARD_BYTES = 1 << 20
 _GENERIC_STEMS = frozenset(
-    {"model", "saved_model", "graph", "frozen_graph", "weights", "model.weights"}
+    {"model", "model.weights", "saved_model", "graph", "frozen_graph", "weights"}
 )
 """File names that say nothing: the folder's name says more."""
 

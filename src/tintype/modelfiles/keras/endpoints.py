@@ -13,7 +13,7 @@ def cut_to_one_input(
     model: ModelConfig,
     *,
     input: str | None,
-    output: str | None,  # noqa: A002 - the flags' names
+    output: str | None,
 ) -> tuple[ModelConfig, tuple[str, ...]]:
     """``model`` with the outputs that follow from one input alone, and a note on what was cut.
 

@@ -168,7 +168,7 @@ def _node(value: Any, name: Any) -> tuple[str, dict[str, Any]]:
 
 
 def _node_of_bytes(data: bytes) -> tuple[str, dict[str, Any]]:
-    """NodeDef: 2 op, 5 attr, a map of text to AttrValue (5 b, 6 type) (tensorflow node_def.proto)."""
+    """NodeDef: 2 op, 5 attr, a map of text to AttrValue, 5 b, 6 type (node_def.proto)."""
     op, attributes = "", {}
     for field in fields_in(data):
         if (field.number, field.wire) == (2, 2):

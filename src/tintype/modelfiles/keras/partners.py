@@ -39,7 +39,7 @@ _MAX_BYTES = 8 << 30
 
 
 def architecture_beside(weights: Path) -> Path:
-    """The JSON file that belongs to a file of weights. Raises UnsupportedModel naming what to do."""
+    """The JSON file that belongs to a file of weights. Raises UnsupportedModel."""
     return _partner(weights, _architectures, _no_architecture)
 
 

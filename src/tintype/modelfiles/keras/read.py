@@ -23,6 +23,7 @@ from tintype.modelfiles.keras.build import (
 from tintype.modelfiles.keras.config import ModelConfig, parse_model
 from tintype.modelfiles.keras.container import KerasFile, open_keras
 from tintype.modelfiles.keras.dialect import check_declared_shapes, dialect_of, refuse_adapters
+from tintype.modelfiles.keras.endpoints import cut_to_one_input
 from tintype.modelfiles.keras.evidence import gather_evidence
 from tintype.modelfiles.keras.image import ChosenInput, choose_input
 from tintype.modelfiles.keras.old_weights import turn_weights
@@ -62,7 +63,8 @@ def describe_keras(path: Path, *, format: Format, options: ReadOptions) -> Model
 
 def _describe(path: Path, file: KerasFile, options: ReadOptions) -> ModelDescription:
     dialect = dialect_of(file)
-    model = parse_model(dialect.config)
+    whole = parse_model(dialect.config)
+    model, cut = cut_to_one_input(whole, input=options.input, output=options.output)
     chosen = choose_input(model, options.input)
     check_kinds(model)
     refuse_adapters(file, model)
@@ -96,6 +98,7 @@ def _describe(path: Path, file: KerasFile, options: ReadOptions) -> ModelDescrip
         findings=answer.findings,
         notes=(
             chosen.note,
+            *cut,
             *file.notes,
             *dialect.notes,
             *answer.notes,
