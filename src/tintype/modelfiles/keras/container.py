@@ -267,7 +267,10 @@ def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, max_bytes: int
 def _holds_weights(reader: Hdf5Reader) -> bool:
     names = set(reader.children(""))
     groups = {"layers", "_layer_checkpoint_dependencies", "model_weights"}
-    return bool(names & groups or reader.names("", "layer_names"))
+    if names & groups or reader.names("", "layer_names"):
+        return True
+    # Keras 3 writes a subclassed model by the names of its attributes, each with its variables.
+    return any("vars" in reader.children(name) for name in sorted(names)[:100])
 
 
 def _no_config() -> UnsupportedModel:

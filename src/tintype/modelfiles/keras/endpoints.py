@@ -12,7 +12,7 @@ from tintype.modelfiles.keras.connections import Ref
 def cut_to_one_input(
     model: ModelConfig,
     *,
-    input: str | None,
+    input: str | None,  # noqa: A002 - the name of the flag
     output: str | None,
 ) -> tuple[ModelConfig, tuple[str, ...]]:
     """``model`` with the outputs that follow from one input alone, and a note on what was cut.
