@@ -38,7 +38,8 @@ class Card:
 
     ``labels`` is a file beside the model, ``class_names`` the names themselves. ``recipe`` and
     ``view`` are tables in the language of ``imaging.recipe``. ``read`` overrides what is found
-    by structure. ``threshold`` (0..1) leaves lower scores out.
+    by structure. ``threshold`` (0..1) leaves lower scores out. ``allow_code``: a Keras file
+    with code may be converted by the framework itself, which runs it.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Card:
     top: int | None = None
     threshold: float | None = None
     engine: str | None = None
+    allow_code: bool = False
     recipe: Mapping[str, object] = field(default_factory=dict)
     view: Mapping[str, object] = field(default_factory=dict)
     size: InputSize | None = None
@@ -100,6 +102,7 @@ class _Reader:
             top=self._number(table, "top", low=1, whole=True),
             threshold=self._number(table, "threshold", low=0, high=1),
             engine=self._text(table, "engine"),
+            allow_code=self._flag(table, "allow_code"),
             recipe=self._table(table, "recipe"),
             view=self._table(table, "view"),
             size=self._size(self._table(table, "size")),
@@ -129,6 +132,12 @@ class _Reader:
         value = table.get(key)
         if value is not None and not isinstance(value, str):
             raise self._fail(f"{key!r} must be a text, not {value!r}")
+        return value
+
+    def _flag(self, table: Mapping[str, Any], key: str) -> bool:
+        value = table.get(key, False)
+        if not isinstance(value, bool):
+            raise self._fail(f"{key!r} must be true or false, not {value!r}")
         return value
 
     def _number(

@@ -14,6 +14,7 @@ from tintype.modelfiles.keras.graph import GraphBuilder, Value, keras_order
 from tintype.modelfiles.keras.layers.call import LayerCall, LayerKind
 from tintype.modelfiles.keras.layers.table import LAYER_KINDS
 from tintype.modelfiles.keras.onnx_wire import Port
+from tintype.modelfiles.keras.safety import ALLOW_CODE, WAY_OUT_HINT
 from tintype.modelfiles.keras.weights import LayerPath, Slot, WeightMap
 from tintype.types import Shape
 
@@ -65,7 +66,8 @@ def check_kinds(model: ModelConfig) -> None:
         raise UnsupportedModel(
             f"the model uses layers that are not known here: {', '.join(unknown[:5])}{more}",
             hint="a class of the model's own author lies in code, not in the file; export the "
-            "model as ONNX or as a SavedModel instead",
+            "model as ONNX or as a SavedModel instead" + WAY_OUT_HINT,
+            way_out=ALLOW_CODE,
         )
     for layer in _leaves(model):
         policy = layer.settings.raw("dtype")
