@@ -6,6 +6,9 @@ Formats: keras 1.2 ``engine/topology.py`` (save_weights_to_hdf5_group) and ``mod
 
 from __future__ import annotations
 
+import contextlib
+import copy
+import functools
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -15,8 +18,9 @@ import h5py
 import numpy as np
 import pytest
 
-from tintype.errors import UnsafeModel, UnsupportedModel
-from tintype.modelfiles.keras.keras1 import named, translate
+from tintype.errors import ModelFileError, UnsafeModel, UnsupportedModel
+from tintype.modelfiles.keras.config import parse_model
+from tintype.modelfiles.keras.keras1 import is_keras1, named, translate
 from tintype.modelfiles.keras.layers.table import LAYER_KINDS
 
 Weights = Mapping[str, Mapping[str, np.ndarray]]
@@ -435,3 +439,33 @@ def test_new_configurations_stay_as_they_are() -> None:
     """Translating twice changes nothing more."""
     once = translate(small("th"))
     assert once == translate(once)
+
+
+JUNK = [None, [], {}, -1, 1e99, "x", True, [[1]], {"a": 1}, ["a", 0, 0], 0, "th"]
+
+
+def _places(value: Any, place: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    keys = value if isinstance(value, dict) else range(len(value) if isinstance(value, list) else 0)
+    return [place, *(found for key in keys for found in _places(value[key], (*place, key)))]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_nonsense_is_an_error_of_the_file(seed) -> None:
+    """Whatever stands where, translating and parsing raise a ModelFileError or nothing."""
+    random = np.random.default_rng(seed)
+    bases = [
+        small("th"),
+        graph(node(merge("cos"), "in", "in"), output="merge_1"),
+        graph(node(merge("concat"), "in", "in"), output="merge_1"),
+        *(sequential(layer) for layer, _, _ in ONE_LAYER.values()),
+    ]
+    for _ in range(300):
+        config = copy.deepcopy(bases[random.integers(len(bases))])
+        places = _places(config)[1:]
+        *way, last = places[random.integers(len(places))]
+        functools.reduce(lambda held, key: held[key], way, config)[last] = copy.deepcopy(
+            JUNK[random.integers(len(JUNK))]
+        )
+        is_keras1(config, None)
+        with contextlib.suppress(ModelFileError):
+            parse_model(translate(named(config, ["a"])))

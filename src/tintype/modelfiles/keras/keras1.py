@@ -73,7 +73,7 @@ def is_keras1(config: Mapping[str, Any], version: str | None) -> bool:
     if version is not None:
         return version.startswith("1.")
     return any(
-        entry.get("class_name") in _OWN_CLASSES
+        str(entry.get("class_name")) in _OWN_CLASSES
         or (isinstance(entry.get("config"), dict) and _OWN_SETTINGS & entry["config"].keys())
         for entry in layer_entries(config)
     )
@@ -145,7 +145,7 @@ def _entry(entry: Any, depth: int) -> dict[str, Any]:
 
 
 def _layer(entry: Mapping[str, Any], body: dict[str, Any], depth: int) -> dict[str, Any]:
-    kind = entry.get("class_name")
+    kind = str(entry.get("class_name"))
     name = body.get("name")
     if kind in _REGROUPED:
         raise UnsupportedModel(
@@ -153,8 +153,8 @@ def _layer(entry: Mapping[str, Any], body: dict[str, Any], depth: int) -> dict[s
             "not read here",
             hint="load and save it once with Keras 2.2, or export it as ONNX",
         )
-    kind = _CLASSES.get(str(kind), kind)
-    more = _RENAMED_IN.get(str(kind), {})
+    kind = _CLASSES.get(kind, kind)
+    more = _RENAMED_IN.get(kind, {})
     settings = {more.get(key) or _RENAMED.get(key, key): body[key] for key in body}
     settings |= _kernel_size(body)
     if isinstance(body.get("bias"), bool):
@@ -188,11 +188,11 @@ def _data_format(ordering: Any, name: Any) -> str:
 
 def _check_mode(settings: Mapping[str, Any]) -> None:
     mode = settings.get("mode", 0)
-    if mode not in {0, None}:
-        what = {1: "each picture by its own statistics", 2: "by the statistics of the batch"}
+    if mode not in (0, None):
+        what = {"1": "each picture by its own statistics", "2": "by the statistics of the batch"}
         raise UnsupportedModel(
             f"layer {settings.get('name')!r} is a BatchNormalization of mode {str(mode)[:20]} "
-            f"(Keras 1), which normalises {what.get(mode, 'in another way')}; only mode 0 is read",
+            f"(Keras 1), which normalises {what.get(str(mode), 'in another way')}; only mode 0 is read",
             hint="export the model as ONNX from the Keras that wrote it",
         )
 

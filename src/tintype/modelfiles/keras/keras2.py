@@ -87,6 +87,8 @@ def _function(entry: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(nodes, list) or not all(isinstance(node, list) and node for node in nodes):
         raise ModelFileDamaged(f"layer {name!r} ({_KIND}) takes no tensor")
     constants = _constants(body.get("constants"), name)
+    if not nodes:
+        raise ModelFileDamaged(f"layer {name!r} ({_KIND}) is never called")
     written = [_call(name, op, [*node], constants, attributes) for node in nodes]
     return {
         "class_name": "TFOpLambda",
