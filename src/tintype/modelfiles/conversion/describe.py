@@ -32,7 +32,7 @@ def describe_converted(
         description,
         path=path,
         format=format,
-        writer=f"converted by {converted.framework}",
+        writer=f"{converted.framework} (converted)",
         findings=(finding, *description.findings),
         notes=(f"read by itself it is refused: {refused.message}", said, *description.notes),
         ran_code=said,

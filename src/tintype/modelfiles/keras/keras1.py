@@ -192,7 +192,8 @@ def _check_mode(settings: Mapping[str, Any]) -> None:
         what = {"1": "each picture by its own statistics", "2": "by the statistics of the batch"}
         raise UnsupportedModel(
             f"layer {settings.get('name')!r} is a BatchNormalization of mode {str(mode)[:20]} "
-            f"(Keras 1), which normalises {what.get(str(mode), 'in another way')}; only mode 0 is read",
+            f"(Keras 1), which normalises {what.get(str(mode), 'in another way')}; only mode 0 "
+            "is read",
             hint="export the model as ONNX from the Keras that wrote it",
         )
 
