@@ -16,7 +16,7 @@ import pytest
 
 from tintype.errors import ModelFileDamaged, NotAnImageModel, UnsupportedModel
 from tintype.modelfiles.description import ReadOptions
-from tintype.modelfiles.keras.keras2 import translate_graph_nodes
+from tintype.modelfiles.keras.keras2 import nodes_as_json
 from tintype.modelfiles.keras.read import describe_keras
 from tintype.modelfiles.open import describe as open_any
 from tintype.types import Format
@@ -279,11 +279,12 @@ def test_graph_nodes_as_bytes():
 
     node = NodeDef(name="Mean", op="Mean", input=["x", "axes"])
     node.attr["keep_dims"].b = True
+    node.attr["T"].type = 1
     layer = node_layer("Mean", "Mean", [["in", 0, 0, {}]], {"1": [1, 2]})
     layer["config"]["node_def"] = node.SerializeToString().decode("utf-8")
-    written = translate_graph_nodes(graph_of(layer))["config"]["layers"][1]
-    assert "math.reduce_mean" == written["config"]["function"]
-    assert [["in", 0, 0, {"axis": [1, 2], "keepdims": True}]] == written["inbound_nodes"]
+    written = nodes_as_json(graph_of(layer))["config"]["layers"][1]
+    expected = {"op": "Mean", "attr": {"T": {"type": "DT_FLOAT"}, "keep_dims": {"b": True}}}
+    assert expected == written["config"]["node_def"]
 
 
 def test_unknown_graph_nodes(write_config, describe):

@@ -1,55 +1,25 @@
 """Oddities of Keras 2 put into its usual words: dictionaries in and out.
 
-TensorFlow 2.0 to 2.3 wrote ``x / 255`` in a functional model as a TensorFlowOpLayer: a node of a
-TensorFlow graph and its constants (tf_keras ``engine/base_layer.py``). From 2.4 on the same is a
-TFOpLambda, which the layer table knows.
+TensorFlow 2.0 and 2.1 wrote the node of a TensorFlowOpLayer as the bytes of a NodeDef, taken for
+text; from 2.2 on it is JSON (tf_keras ``engine/base_layer.py``, ``TensorFlowOpLayer``).
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
-from tintype.errors import ModelFileDamaged, UnsupportedModel
+from tintype.errors import ModelFileDamaged
 from tintype.modelfiles.keras.keras1 import layer_entries
-from tintype.modelfiles.keras.settings import plain
-from tintype.modelfiles.protobuf_fields import fields_in
+from tintype.modelfiles.protobuf_fields import Field, fields_in
 
 _KIND = "TensorFlowOpLayer"
-_PREFIX = "tf_op_layer_"
 _MAX_DEPTH = 64
-
-_OF_TWO = {
-    "Add": "math.add",
-    "AddV2": "math.add",
-    "BiasAdd": "math.add",
-    "Maximum": "math.maximum",
-    "Minimum": "math.minimum",
-    "Mul": "math.multiply",
-    "Pow": "math.pow",
-    "RealDiv": "math.truediv",
-    "Sub": "math.subtract",
+_TYPES = {1: "DT_FLOAT", 2: "DT_DOUBLE", 3: "DT_INT32", 9: "DT_INT64", 14: "DT_BFLOAT16"} | {
+    4: "DT_UINT8",
+    10: "DT_BOOL",
+    19: "DT_HALF",
 }
-_OF_ONE = {
-    "Abs": "math.abs",
-    "Elu": "nn.elu",
-    "Exp": "math.exp",
-    "Identity": "identity",
-    "Log": "math.log",
-    "Neg": "math.negative",
-    "Relu": "nn.relu",
-    "Relu6": "nn.relu6",
-    "Selu": "nn.selu",
-    "Sigmoid": "nn.sigmoid",
-    "Softmax": "nn.softmax",
-    "Softplus": "nn.softplus",
-    "Sqrt": "math.sqrt",
-    "Square": "math.square",
-    "Tanh": "nn.tanh",
-}
-_OVER_AXES = {"Max": "math.reduce_max", "Mean": "math.reduce_mean"}
-_FLOATS = {1: "float32", "DT_FLOAT": "float32", "DT_HALF": "float16", "DT_DOUBLE": "float64"}
 
 
 def has_graph_nodes(config: Mapping[str, Any]) -> bool:
@@ -57,128 +27,45 @@ def has_graph_nodes(config: Mapping[str, Any]) -> bool:
     return any(entry.get("class_name") == _KIND for entry in layer_entries(config))
 
 
-def translate_graph_nodes(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The configuration with every TensorFlowOpLayer written as TFOpLambda.
-
-    Raises UnsupportedModel naming the layer and its operation where there is no such function.
-    """
-    return _entry(config, 0)
-
-
-def _entry(entry: Any, depth: int) -> dict[str, Any]:
+def nodes_as_json(entry: Any, depth: int = 0) -> dict[str, Any]:
+    """The configuration of a model or layer with every node of a graph in the form of JSON."""
     if depth > _MAX_DEPTH or not isinstance(entry, Mapping):
         raise ModelFileDamaged(f"a layer without a class: {str(entry)[:80]}")
-    if entry.get("class_name") == _KIND:
-        return _function(entry)
     body = entry.get("config")
-    if isinstance(body, dict) and isinstance(body.get("layers"), list):
-        layers = [_entry(item, depth + 1) for item in body["layers"]]
+    if not isinstance(body, dict):
+        return dict(entry)
+    node = body.get("node_def")
+    if entry.get("class_name") == _KIND and isinstance(node, str) and node[:1] != "{":
+        data = node.encode("utf-8", errors="replace")
+        return {**entry, "config": {**body, "node_def": _node_of_bytes(data)}}
+    if isinstance(body.get("layers"), list):
+        layers = [nodes_as_json(item, depth + 1) for item in body["layers"]]
         return {**entry, "config": {**body, "layers": layers}}
     return dict(entry)
 
 
-def _function(entry: Mapping[str, Any]) -> dict[str, Any]:
-    body = entry.get("config")
-    if not isinstance(body, dict):
-        raise ModelFileDamaged(f"a layer {_KIND} has no settings")
-    name = entry.get("name") or f"{_PREFIX}{body.get('name')}"
-    op, attributes = _node(body.get("node_def"), name)
-    nodes = entry.get("inbound_nodes")
-    if not isinstance(nodes, list) or not all(isinstance(node, list) and node for node in nodes):
-        raise ModelFileDamaged(f"layer {name!r} ({_KIND}) takes no tensor")
-    constants = _constants(body.get("constants"), name)
-    if not nodes:
-        raise ModelFileDamaged(f"layer {name!r} ({_KIND}) is never called")
-    written = [_call(name, op, [*node], constants, attributes) for node in nodes]
-    return {
-        "class_name": "TFOpLambda",
-        "name": name,
-        "config": {"name": name, "trainable": True, "function": written[0][0]},
-        "inbound_nodes": [call for _, call in written],
-    }
-
-
-def _constants(value: Any, name: Any) -> dict[int, Any]:
-    if value is None:
-        return {}
-    if not isinstance(value, dict) or not all(str(key).isdecimal() for key in value):
-        raise ModelFileDamaged(f"layer {name!r} ({_KIND}) has constants that make no sense")
-    return {int(key): plain(value[key]) for key in value}
-
-
-def _call(
-    name: Any,
-    op: str,
-    tensors: list[Any],
-    constants: Mapping[int, Any],
-    attributes: Mapping[str, Any],
-) -> tuple[str, list[Any]]:
-    """The function's name and the call as Keras 2.4 would have written it."""
-    operands: list[Any] = [_tensor(item, name) for item in tensors]
-    for index in sorted(constants):
-        operands.insert(index, ["_CONSTANT_VALUE", -1, constants[index]])
-    first = operands[0]
-    if op in _OF_TWO and len(operands) == 2:
-        other = operands[1]
-        second = other[2] if other[0] == "_CONSTANT_VALUE" else other
-        return _OF_TWO[op], [*first, {"y": second}]
-    if op in _OF_ONE and len(operands) == 1:
-        return _OF_ONE[op], [*first, {}]
-    if op == "Cast" and len(operands) == 1 and attributes.get("DstT") in _FLOATS:
-        return "cast", [*first, {"dtype": _FLOATS[attributes["DstT"]]}]
-    if len(operands) == 2 and 1 in constants:
-        if op in _OVER_AXES:
-            kept = bool(attributes.get("keep_dims"))
-            return _OVER_AXES[op], [*first, {"axis": constants[1], "keepdims": kept}]
-        if op == "Reshape":
-            return "reshape", [*first, {"shape": constants[1]}]
-    last = len(operands) - 1
-    if op == "ConcatV2" and last > 0 and last in constants:
-        axis = {"axis": constants[last]}
-        return "concat", [[*item, axis if item is first else {}] for item in operands[:-1]]
-    raise UnsupportedModel(
-        f"layer {name!r} is the TensorFlow operation {op[:60]!r} with {len(operands)} operands, "
-        "which is not known here",
-        hint="export the model as ONNX or as a SavedModel instead",
-    )
-
-
-def _tensor(item: Any, name: Any) -> list[Any]:
-    if not isinstance(item, list) or len(item) < 3:
-        raise ModelFileDamaged(f"layer {name!r} ({_KIND}) is connected in a way without sense")
-    return item[:3]
-
-
-def _node(value: Any, name: Any) -> tuple[str, dict[str, Any]]:
-    """Operation and attributes of a NodeDef: JSON (TensorFlow 2.2 on), or its bytes as text."""
-    if isinstance(value, str) and value.lstrip().startswith("{"):
-        try:
-            value = json.loads(value)
-        except ValueError as error:
-            raise ModelFileDamaged(f"layer {name!r} ({_KIND}) holds no valid JSON") from error
-    if isinstance(value, dict):
-        given = value.get("attr")
-        attributes = given if isinstance(given, dict) else {}
-        return str(value.get("op")), {
-            str(key): next(iter(held.values()), None)
-            for key, held in attributes.items()
-            if isinstance(held, dict)
-        }
-    if isinstance(value, str):
-        return _node_of_bytes(value.encode("utf-8", errors="replace"))
-    raise ModelFileDamaged(f"layer {name!r} ({_KIND}) has no node_def")
-
-
-def _node_of_bytes(data: bytes) -> tuple[str, dict[str, Any]]:
-    """NodeDef: 2 op, 5 attr, a map of text to AttrValue, 5 b, 6 type (node_def.proto)."""
+def _node_of_bytes(data: bytes) -> dict[str, Any]:
+    """NodeDef: 2 op, 5 attr, a map of text to AttrValue (tensorflow ``node_def.proto``)."""
     op, attributes = "", {}
     for field in fields_in(data):
         if (field.number, field.wire) == (2, 2):
-            op = field.head[: field.value].decode("utf-8", errors="replace")
+            op = _text(field)
         elif (field.number, field.wire) == (5, 2):
             pair = {part.number: part for part in fields_in(field.head)}
             if 1 in pair and 2 in pair:
-                key = pair[1].head[: pair[1].value].decode("utf-8", errors="replace")
-                held = next(fields_in(pair[2].head[: pair[2].value]), None)
-                attributes[key] = held.value if held is not None else None
-    return op, attributes
+                attributes[_text(pair[1])] = _attribute(pair[2].head[: pair[2].value])
+    return {"op": op, "attr": attributes}
+
+
+def _attribute(data: bytes) -> dict[str, Any]:
+    """AttrValue (``attr_value.proto``) as JSON has it: 3 i, 5 b, 6 type; others are left out."""
+    held = next(fields_in(data), None)
+    if held is None or held.wire != 0:
+        return {}
+    if held.number == 6:
+        return {"type": _TYPES.get(held.value, str(held.value))}
+    return {"i": str(held.value)} if held.number == 3 else {"b": bool(held.value)}
+
+
+def _text(field: Field) -> str:
+    return field.head[: field.value].decode("utf-8", errors="replace")
