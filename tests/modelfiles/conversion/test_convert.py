@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from tintype.errors import ModelFileError, UnsafeModel, UnsupportedModel
+from tintype.modelfiles.conversion import convert
 from tintype.modelfiles.conversion.convert import ConversionLimits, cache_folder, convert_keras
 from tintype.modelfiles.description import ModelDescription, ReadOptions
 from tintype.modelfiles.open import describe
@@ -193,6 +194,14 @@ def test_code_that_tries_to_get_out(saved, tmp_path):
     with pytest.raises(UnsupportedModel, match="PermissionError PermissionError PermissionError"):
         convert_keras(path, limits=LIMITS)
     assert not target.exists()
+
+
+def test_the_environment_stays_with_the_person(monkeypatch, tmp_path):
+    """No token of a variable, and no home folder, reach the child."""
+    monkeypatch.setenv("MY_TOKEN", "secret")
+    environment = convert._environment(tmp_path)
+    assert "secret" not in environment.values()
+    assert str(tmp_path) == environment["HOME"]
 
 
 def test_answers_that_change(saved):
