@@ -65,7 +65,6 @@ STRANGERS = [
     pytest.param(b"\xff\xd8\xff\xe0" + bytes(50), "JPEG", id="a picture"),
     pytest.param(b"\x1f\x8b\x08" + bytes(50), "gzip", id="gzip"),
     pytest.param(b'{"format": "layers-model", "modelTopology": {}}', "TensorFlow.js", id="tfjs"),
-    pytest.param(b'{"class_name": "Sequential", "config": {}}', "without weights", id="to_json"),
     pytest.param(b'{"a": 1}', "JSON", id="JSON"),
     pytest.param(b'["cat", "dog"]', "JSON", id="labels in JSON"),
     pytest.param(b"[net]\nbatch=1\n", "Darknet", id="Darknet"),
@@ -202,7 +201,6 @@ def test_a_saved_model_folder_is_known(tmp_path):
 FOLDERS = [
     pytest.param({"1/saved_model.pb": b"x"}, "its folder 1 has", id="versions"),
     pytest.param({"saved_model.pbtxt": b"x"}, "as text", id="text"),
-    pytest.param({"config.json": b"", "metadata.json": b""}, "unpacked .keras", id="keras"),
     pytest.param({"m.index": b"", "m.data-00000-of-00001": b""}, "checkpoints", id="checkpoint"),
     pytest.param({"a.h5": b"", "labels.txt": b""}, "it holds a.h5", id="a file inside"),
     pytest.param({}, "without a model", id="nothing"),
@@ -254,3 +252,19 @@ def test_no_bytes_raise_anything_else(tmp_path_factory, content, start):
     except ModelFileError:
         return
     assert found in set(Format)
+
+
+def test_an_architecture_is_half_a_keras_model(write):
+    """The JSON of model.to_json(), also written as the text of a text; its weights lie beside."""
+    for text in (
+        b'{"class_name": "Model", "config": {}}',
+        b'"{\\"class_name\\": 1, \\"config\\": 2}"',
+    ):
+        assert Format.KERAS_HDF5 == sniff(write("net.json", text))
+
+
+def test_an_unpacked_keras_file(tmp_path):
+    """The folder of model.save(path, zipped=False)."""
+    for name in ("config.json", "metadata.json", "model.weights.h5"):
+        (tmp_path / name).write_bytes(b"{}")
+    assert Format.KERAS_ZIP == sniff(tmp_path)

@@ -21,6 +21,7 @@ task = "classify"
 top = 2
 threshold = 0.1
 engine = "openvino"
+allow_code = true
 
 [recipe]
 preset = "keras-load-img"
@@ -70,6 +71,7 @@ def test_a_card_without_a_name_is_named_after_its_folder(tmp_path: Path):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
+        ('file = "m"\nallow_code = "yes"', "'allow_code' must be true or false"),
         ("", "'file' is missing"),
         ('file = "m"\nlabel = "x"', "unknown key 'label'; did you mean 'labels'"),
         ('file = "m"\ntop = 0', "'top' must be a whole number from 1"),

@@ -10,6 +10,7 @@ import msgspec
 import typer
 
 from tintype.cli.options import (
+    AllowCode,
     EngineName,
     InputName,
     Labels,
@@ -35,13 +36,20 @@ def command(  # noqa: PLR0913 - a flag each
     output: OutputName = None,
     signature: Signature = None,
     engine: EngineName = None,
+    allow_code: AllowCode = False,
     ops: Annotated[bool, typer.Option("--ops", help="Name every operation.")] = False,
     layers: Annotated[bool, typer.Option("--layers", help="Print the model summary.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Tell what a model file is, and how it would be served and why."""
     overrides = Overrides(
-        labels=labels, recipe=recipe, input=input, output=output, signature=signature, engine=engine
+        labels=labels,
+        recipe=recipe,
+        input=input,
+        output=output,
+        signature=signature,
+        engine=engine,
+        allow_code=allow_code,
     )
     cards = cards_for((model,), overrides)
     for plan in asyncio.run(make_plans(cards, left_out=print_left_out)):

@@ -37,6 +37,13 @@ Signature: TypeAlias = Annotated[
 EngineName: TypeAlias = Annotated[
     str | None, typer.Option("--engine", help="openvino, litert or onnxruntime.")
 ]
+AllowCode: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--allow-code",
+        help="Trust a Keras file with code: convert it through Keras itself, shut in. Runs it.",
+    ),
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,10 +56,16 @@ class Overrides:
     output: str | None = None
     signature: str | None = None
     engine: str | None = None
+    allow_code: bool = False
 
     def given(self) -> list[str]:
         """The flags that were given."""
-        return [f"--{name}" for name in self.__slots__ if getattr(self, name) is not None]
+        values = {name: getattr(self, name) for name in self.__slots__}
+        return [
+            f"--{name.replace('_', '-')}"
+            for name, value in values.items()
+            if value is not None and value is not False
+        ]
 
 
 def cards_for(paths: tuple[Path, ...], overrides: Overrides) -> tuple[Card, ...]:
@@ -83,4 +96,10 @@ def _overridden(card: Card, overrides: Overrides) -> Card:
         output=overrides.output or card.read.output,
         signature=overrides.signature or card.read.signature,
     )
-    return replace(card, recipe=recipe, read=read, engine=overrides.engine or card.engine)
+    return replace(
+        card,
+        recipe=recipe,
+        read=read,
+        engine=overrides.engine or card.engine,
+        allow_code=overrides.allow_code or card.allow_code,
+    )

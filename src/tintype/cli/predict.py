@@ -11,6 +11,7 @@ import msgspec
 import typer
 
 from tintype.cli.options import (
+    AllowCode,
     EngineName,
     InputName,
     Labels,
@@ -40,6 +41,7 @@ def command(  # noqa: PLR0913 - a flag each
     output: OutputName = None,
     signature: Signature = None,
     engine: EngineName = None,
+    allow_code: AllowCode = False,
     top: Annotated[int | None, typer.Option("--top", min=1, help="How many labels.")] = None,
     threshold: Annotated[
         float | None, typer.Option("--threshold", min=0, max=1, help="Leave out lower scores.")
@@ -51,7 +53,13 @@ def command(  # noqa: PLR0913 - a flag each
 ) -> None:
     """Ask a model about pictures, without a server."""
     overrides = Overrides(
-        labels=labels, recipe=recipe, input=input, output=output, signature=signature, engine=engine
+        labels=labels,
+        recipe=recipe,
+        input=input,
+        output=output,
+        signature=signature,
+        engine=engine,
+        allow_code=allow_code,
     )
     cards = cards_for((model,), overrides)
     asked = PredictRequest(image=b"", points=_points(x, y), top=top, threshold=threshold)

@@ -8,6 +8,7 @@ from typing import Annotated, TypeAlias
 import typer
 
 from tintype.cli.options import (
+    AllowCode,
     EngineName,
     InputName,
     Labels,
@@ -46,10 +47,17 @@ def command(  # noqa: PLR0913 - a flag each
     output: OutputName = None,
     signature: Signature = None,
     engine: EngineName = None,
+    allow_code: AllowCode = False,
 ) -> None:
     """Put model files on the web: a page, an API, docs."""
     settings = read_settings(file=config, flags={"server.host": host, "server.port": port})
     overrides = Overrides(
-        labels=labels, recipe=recipe, input=input, output=output, signature=signature, engine=engine
+        labels=labels,
+        recipe=recipe,
+        input=input,
+        output=output,
+        signature=signature,
+        engine=engine,
+        allow_code=allow_code,
     )
     serve(cards_for(tuple(paths), overrides), settings=settings)

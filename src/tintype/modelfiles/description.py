@@ -128,6 +128,8 @@ class ModelDescription:
     operations: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     """Choices made while reading, in words: which signature, which input and output, and why."""
+    ran_code: str | None = None
+    """What was run of the file's own code, in words; None where nothing was, as usual."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,5 +139,7 @@ class ReadOptions:
     input: str | None = None
     output: str | None = None
     signature: str | None = None
+    allow_code: bool = False
+    """Whether a Keras file with code may be converted by the framework itself, which runs it."""
     max_bytes: int = 8 << 30
     """Largest file, and largest sum of declared tensors, that is read at all."""

@@ -6,7 +6,12 @@ import importlib
 from pathlib import Path
 from typing import Protocol, cast
 
-from tintype.errors import ModelFileTooLarge, UnknownModelFormat
+from tintype.errors import (
+    ModelFileTooLarge,
+    UnknownModelFormat,
+    UnsafeModel,
+    UnsupportedModel,
+)
 from tintype.modelfiles.description import ModelDescription, ReadOptions
 from tintype.modelfiles.safety import check_size, unreadable
 from tintype.modelfiles.sniff import sniff
@@ -55,6 +60,19 @@ def describe(path: Path, *, options: ReadOptions = _NO_OPTIONS) -> ModelDescript
     UnsupportedModel, or their base ModelFileError when the path cannot be read.
     """
     found = sniff(path)
+    try:
+        return _read(path, found, options)
+    except (UnsafeModel, UnsupportedModel) as error:
+        if not options.allow_code or error.facts.get("way_out") != "allow-code":
+            raise
+        module = importlib.import_module("tintype.modelfiles.conversion.describe")
+        described: ModelDescription = module.describe_converted(
+            path, format=found, options=options, refused=error
+        )
+        return described
+
+
+def _read(path: Path, found: Format, options: ReadOptions) -> ModelDescription:
     place = _saved_model_folder(path) if found is Format.TF_SAVED_MODEL else path
     try:
         _check_size(place, options.max_bytes)

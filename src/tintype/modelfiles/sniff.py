@@ -46,7 +46,25 @@ def sniff(path: Path) -> Format:
 def _sniff_folder(path: Path) -> Format:
     if (path / "saved_model.pb").is_file():
         return Format.TF_SAVED_MODEL
+    if is_unpacked_keras(path):
+        return Format.KERAS_ZIP
     raise refuse_folder(path)
+
+
+def is_unpacked_keras(path: Path) -> bool:
+    """Whether a folder holds what a .keras file holds: ``model.save(path, zipped=False)``."""
+    return all((path / name).is_file() for name in ("config.json", "metadata.json"))
+
+
+def is_architecture(head: bytes) -> bool:
+    """Whether the first bytes of a file are those of a Keras architecture in JSON.
+
+    Also where the JSON text was written as a JSON text once more, as ``json.dump`` does.
+    """
+    start = head[:4096].removeprefix(b"\xef\xbb\xbf").lstrip()
+    begins = start.startswith((b"{", b'"{'))
+    named = b'"class_name"' in start or b'\\"class_name\\"' in start
+    return begins and named and b"config" in start and b"modelTopology" not in start
 
 
 def _sniff_file(path: Path) -> Format:
@@ -66,6 +84,8 @@ def _sniff_file(path: Path) -> Format:
 
 
 def _by_magic(head: bytes) -> Format | None:
+    if is_architecture(head):
+        return Format.KERAS_HDF5  # its weights lie in an HDF5 file beside it
     if head[4:8] == b"TFL3":  # the FlatBuffers file identifier in schema.fbs
         return Format.TFLITE
     start = head[:4096].removeprefix(b"\xef\xbb\xbf").lstrip()

@@ -126,8 +126,6 @@ def refuse_folder(path: Path) -> UnknownModelFormat:
 def _folder_kind(names: set[str]) -> tuple[str, str] | None:
     if "saved_model.pbtxt" in names:
         return "a SavedModel written as text", "export it again in binary form"
-    if {"config.json", "metadata.json"} <= names:
-        return "an unpacked .keras file", "zip its files again, or give the .keras file"
     if any(".data-0000" in name or name.endswith(".index") for name in names):
         return (
             "a folder of TensorFlow checkpoints, which have weights but no graph",
@@ -172,6 +170,11 @@ def _json_kind(start: bytes) -> tuple[str, str | None]:
         return (
             "a TensorFlow.js model",
             "export it for Keras or TFLite; Teachable Machine offers both beside TensorFlow.js",
+        )
+    if b'"weight_map"' in start:
+        return (
+            "the index of weights in pieces",
+            "load them in their framework and save the model whole, without sharding",
         )
     if b'"class_name"' in start or b"keras_version" in start:
         return "a Keras architecture without weights", "save it whole: model.save('model.keras')"

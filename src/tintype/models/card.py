@@ -18,7 +18,9 @@ from tintype.types import Task, name_text
 
 CARD_NAME = "model.toml"
 _MAX_CARD_BYTES = 1 << 20
-_GENERIC_STEMS = frozenset({"model", "saved_model", "graph", "frozen_graph", "weights"})
+_GENERIC_STEMS = frozenset(
+    {"model", "model.weights", "saved_model", "graph", "frozen_graph", "weights"}
+)
 """File names that say nothing: the folder's name says more."""
 
 
@@ -38,6 +40,7 @@ class Card:
     ``view`` are tables in the language of ``imaging.recipe``. ``read`` overrides what is found
     by structure. ``threshold`` (0..1) leaves lower scores out. ``found``: nobody named this file,
     it lies in a folder that was named; when it cannot be served, the others are.
+    ``allow_code``: a Keras file with code may be converted by the framework itself, which runs it.
     """
 
     name: str
@@ -51,6 +54,7 @@ class Card:
     top: int | None = None
     threshold: float | None = None
     engine: str | None = None
+    allow_code: bool = False
     recipe: Mapping[str, object] = field(default_factory=dict)
     view: Mapping[str, object] = field(default_factory=dict)
     size: InputSize | None = None
@@ -109,6 +113,7 @@ class _Reader:
             top=self._number(table, "top", low=1, whole=True),
             threshold=self._number(table, "threshold", low=0, high=1),
             engine=self._text(table, "engine"),
+            allow_code=self._flag(table, "allow_code"),
             recipe=self._table(table, "recipe"),
             view=self._table(table, "view"),
             size=self._size(self._table(table, "size")),
@@ -138,6 +143,12 @@ class _Reader:
         value = table.get(key)
         if value is not None and not isinstance(value, str):
             raise self._fail(f"{key!r} must be a text, not {value!r}")
+        return value
+
+    def _flag(self, table: Mapping[str, Any], key: str) -> bool:
+        value = table.get(key, False)
+        if not isinstance(value, bool):
+            raise self._fail(f"{key!r} must be true or false, not {value!r}")
         return value
 
     def _number(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tintype.errors import ModelFileError, UnknownModelFormat
 from tintype.modelfiles.safety import unreadable
-from tintype.modelfiles.sniff import sniff
+from tintype.modelfiles.sniff import is_unpacked_keras, sniff
 from tintype.models.card import CARD_NAME, Card, bare_card, read_card
 
 _MAX_DEPTH = 3
@@ -52,7 +52,7 @@ def _cards_in(folder: Path, *, depth: int, seen: set[Path]) -> list[Card]:
     card = folder / CARD_NAME
     if card.is_file():
         return [read_card(card)]
-    if (folder / "saved_model.pb").is_file():
+    if (folder / "saved_model.pb").is_file() or is_unpacked_keras(folder):
         return [replace(bare_card(folder), found=depth > 0)]
     if depth == _MAX_DEPTH:
         return []
@@ -76,6 +76,8 @@ def _children(folder: Path) -> list[Path]:
 
 def _is_model(path: Path) -> bool:
     """Whether the content is a model's, or the name says so: what is damaged must be told."""
+    if path.suffix.lower() == ".json":
+        return False  # an architecture: the weights beside it are the model
     try:
         sniff(path)
     except ModelFileError:

@@ -61,7 +61,8 @@ class ModelPlan:
 
 def plan_model(card: Card) -> ModelPlan:
     """Read the model file and decide how to serve it. Raises ModelFileError, SettingsError."""
-    description = describe(card.file, options=card.read)
+    allowed = card.allow_code or card.read.allow_code
+    description = describe(card.file, options=replace(card.read, allow_code=allowed))
     labels, source = _labels(card, description)
     choice, recipe = _recipe(card, description)
     target, size_warning = _target(card, description, recipe)
@@ -81,7 +82,11 @@ def plan_model(card: Card) -> ModelPlan:
         engine_reason=engine_reason,
         top=card.top or (_DETECT_TOP if detects else _CLASSIFY_TOP),
         threshold=_DETECT_THRESHOLD if card.threshold is None and detects else card.threshold,
-        warnings=tuple(text for text in (labels.remark, labels.hint, size_warning) if text),
+        warnings=tuple(
+            text
+            for text in (description.ran_code, labels.remark, labels.hint, size_warning)
+            if text
+        ),
     )
     if card.task is not None and card.task is not plan.task:
         raise CardError(

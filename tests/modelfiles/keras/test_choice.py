@@ -129,16 +129,16 @@ def two_heads(keras3, tmp_path: Path, save) -> Path:
     return save(keras3.Model(picture, [mask, age, kind]), tmp_path / "model.keras")
 
 
-def test_the_first_row_of_several_outputs(two_heads, describe) -> None:
-    """Of several outputs the first that is a row is taken, and the notes say so."""
+def test_the_first_row_of_scores_of_several_outputs(two_heads, describe) -> None:
+    """Of several outputs the first row of scores is taken, and the notes say so."""
     description = describe(two_heads)
-    assert 1 == description.output.classes
-    assert any("'age' was taken; the others are mask, kind" in note for note in description.notes)
+    assert 3 == description.output.classes
+    assert any("'kind' was taken; the others are mask, age" in note for note in description.notes)
 
 
 def test_an_output_asked_for(two_heads, describe) -> None:
     """--output chooses by the layer's name."""
-    assert 3 == describe(two_heads, output="kind").output.classes
+    assert 1 == describe(two_heads, output="age").output.classes
     with pytest.raises(UnsupportedModel, match="'colour'; it has mask, age, kind"):
         describe(two_heads, output="colour")
 

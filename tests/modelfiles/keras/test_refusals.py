@@ -310,22 +310,6 @@ def test_layers_in_a_circle(write, describe) -> None:
         describe(write({"class_name": "Functional", "config": body}))
 
 
-def test_keras_1(write, describe) -> None:
-    """Settings of Keras 1 have other names; the version is told."""
-    layer = {"class_name": "Convolution2D", "config": {"name": "c", "nb_filter": 3}}
-    with pytest.raises(UnsupportedModel, match="Keras 1"):
-        describe(write(model_config(INPUT, layer, FLATTEN, DENSE)))
-
-
-def test_theano(write, describe) -> None:
-    """Keras on Theano kept its kernels mirrored."""
-    path = write(GOOD)
-    with h5py.File(path, "a") as root:
-        root.attrs["backend"] = "theano"
-    with pytest.raises(UnsupportedModel, match="Theano"):
-        describe(path)
-
-
 def test_quantised_layers(write, describe) -> None:
     """Keras 3 can store int8 kernels with scales of their own: not read yet."""
     policy = {"class_name": "QuantizedDTypePolicy", "config": {"mode": "int8"}}

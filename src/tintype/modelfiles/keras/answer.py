@@ -60,7 +60,7 @@ def choose_output(
 
     Raises NotAnImageModel where no output is a row of classes.
     """
-    number, notes = _pick(names, values, wanted)
+    number, notes = _pick(names, values, wanted, building.steps)
     value = values[number]
     classes = _classes(value.shape)
     if classes is None:
@@ -89,7 +89,7 @@ def _doubts(output: ClassOutput, name: str) -> tuple[Finding, ...]:
 
 
 def _pick(
-    names: Sequence[str], values: Sequence[Value], wanted: str | None
+    names: Sequence[str], values: Sequence[Value], wanted: str | None, steps: Sequence[Step]
 ) -> tuple[int, tuple[str, ...]]:
     if wanted is not None:
         name = wanted.removesuffix(":0")
@@ -101,8 +101,11 @@ def _pick(
     rows = [number for number, value in enumerate(values) if _classes(value.shape) is not None]
     if not rows:
         raise _no_classes(names, values)
-    others = ", ".join(names[number] for number in range(len(names)) if number != rows[0])
-    return rows[0], (f"output {names[rows[0]]!r} was taken; the others are {others}",)
+    # Scores are an answer sooner than measures are; of several the first.
+    scores = [row for row in rows if _activation_of(steps, values[row])[0] is not Activation.LOGITS]
+    taken = (scores or rows)[0]
+    others = ", ".join(names[number] for number in range(len(names)) if number != taken)
+    return taken, (f"output {names[taken]!r} was taken; the others are {others}",)
 
 
 def _classes(shape: Shape) -> int | None:

@@ -10,11 +10,11 @@ from typing import Any, TypeAlias
 from tintype.errors import ModelFileDamaged, ModelFileTooLarge, UnsupportedModel
 from tintype.modelfiles.keras.config import LayerConfig, ModelConfig
 from tintype.modelfiles.keras.connections import CallConfig, Ref
-from tintype.modelfiles.keras.container import KerasFile
 from tintype.modelfiles.keras.graph import GraphBuilder, Value, keras_order
 from tintype.modelfiles.keras.layers.call import LayerCall, LayerKind
 from tintype.modelfiles.keras.layers.table import LAYER_KINDS
 from tintype.modelfiles.keras.onnx_wire import Port
+from tintype.modelfiles.keras.safety import ALLOW_CODE, WAY_OUT_HINT
 from tintype.modelfiles.keras.weights import LayerPath, Slot, WeightMap
 from tintype.types import Shape
 
@@ -54,25 +54,6 @@ def slots_of(layer: LayerConfig) -> tuple[Slot, ...]:
     return () if kind is None else kind.slots(layer.settings)
 
 
-_KERAS_1_SETTINGS = frozenset({"nb_filter", "border_mode", "subsample", "init"})
-
-
-def check_writer(file: KerasFile, model: ModelConfig) -> None:
-    """Raise UnsupportedModel for files whose settings or weights mean something else."""
-    old = any(_KERAS_1_SETTINGS & layer.settings.values.keys() for layer in _leaves(model))
-    if old or (file.version or "").startswith("1."):
-        raise UnsupportedModel(
-            f"the file was written by Keras 1 (version {file.version or 'not told'}), which is not "
-            "read yet",
-            hint="load and save it once with Keras 2.2, or export it as ONNX",
-        )
-    if file.backend == "theano":
-        raise UnsupportedModel(
-            "the file was written by Keras on Theano, which keeps its kernels mirrored",
-            hint="load and save it once with Keras 2 on TensorFlow",
-        )
-
-
 def check_kinds(model: ModelConfig) -> None:
     """Raise UnsupportedModel naming every layer of a kind that is not in the layer table."""
     unknown = [
@@ -85,12 +66,17 @@ def check_kinds(model: ModelConfig) -> None:
         raise UnsupportedModel(
             f"the model uses layers that are not known here: {', '.join(unknown[:5])}{more}",
             hint="a class of the model's own author lies in code, not in the file; export the "
-            "model as ONNX or as a SavedModel instead",
+            "model as ONNX or as a SavedModel instead" + WAY_OUT_HINT,
+            way_out=ALLOW_CODE,
         )
     for layer in _leaves(model):
         policy = layer.settings.raw("dtype")
-        if isinstance(policy, dict) and str(policy.get("class_name", "")).startswith("Quant"):
-            raise UnsupportedModel(f"layer {layer.name!r} is quantised, which is not supported yet")
+        named = policy.get("class_name") if isinstance(policy, dict) else policy
+        if str(named).startswith(("Quant", "int8_from", "int4_from", "float8_from")):
+            raise UnsupportedModel(
+                f"layer {layer.name!r} is quantised ({named}), which is not supported yet",
+                hint="save the model as it was before model.quantize(...)",
+            )
 
 
 def build_model(

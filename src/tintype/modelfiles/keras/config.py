@@ -85,6 +85,9 @@ def _model(entry: Mapping[str, Any], depth: _Depth) -> ModelConfig:
         raise ModelFileDamaged("the configuration names no class")
     if isinstance(body, list):
         body = {"name": "sequential", "layers": body}
+    built = entry.get("build_config")
+    if isinstance(body, dict) and isinstance(built, dict) and "build_input_shape" not in body:
+        body = {**body, "build_input_shape": built.get("input_shape")}
     if not isinstance(body, dict) or not isinstance(body.get("layers"), list):
         raise UnsupportedModel(
             f"the model is of class {kind!r} and lists no layers: its connections are in Python "
@@ -166,6 +169,8 @@ def _layer(entry: Any, depth: _Depth) -> LayerConfig:
         raise ModelFileDamaged(f"a layer without a class: {str(entry)[:80]}")
     depth.count()
     kind = entry["class_name"]
+    if kind.startswith(("keras.", "tf_keras.", "tensorflow.")):
+        kind = kind.rpartition(".")[2]
     body = entry.get("config")
     name = entry.get("name") or _name(body if isinstance(body, dict) else {}, kind.lower())
     if not isinstance(name, str):
@@ -280,6 +285,18 @@ def _check_names(layers: list[LayerConfig], model: str) -> None:
         if layer.name in seen:
             raise ModelFileDamaged(f"the model {model!r} has two layers named {layer.name!r}")
         seen.add(layer.name)
+
+
+def layers_by_path(
+    model: ModelConfig, path: tuple[str, ...] = ()
+) -> list[tuple[tuple[str, ...], LayerConfig]]:
+    """Every layer that is no model, with the names of the models around it and its own."""
+    found: list[tuple[tuple[str, ...], LayerConfig]] = []
+    for layer in model.layers:
+        here = (*path, layer.name)
+        inner = layer.inner
+        found.extend([(here, layer)] if inner is None else layers_by_path(inner, here))
+    return found
 
 
 def _name(body: Mapping[str, Any], default: str) -> str:

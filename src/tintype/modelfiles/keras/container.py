@@ -1,17 +1,16 @@
-"""The two containers of a Keras model: one HDF5 file, or a zip of JSON and HDF5.
+"""The containers of a Keras model: one HDF5 file, a zip of JSON and HDF5, or these two apart.
 
 HDF5: attributes ``model_config``, ``keras_version``, ``backend``, group ``model_weights``
 (keras ``legacy/saving/legacy_h5_format.py``). Zip: ``config.json``, ``metadata.json``,
-``model.weights.h5`` (keras ``saving/saving_lib.py``).
+``model.weights.h5`` (keras ``saving/saving_lib.py``); a folder of these three is the same unpacked.
+Apart: ``model.to_json()`` beside ``model.save_weights()`` (see ``partners``).
 """
 
 from __future__ import annotations
 
 import json
-import zipfile
-import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,12 +20,11 @@ from tintype.errors import (
     ModelFileTooLarge,
     UnsupportedModel,
 )
+from tintype.modelfiles.keras.archive import read_members
 from tintype.modelfiles.keras.hdf5 import MAX_TEXT_BYTES, Hdf5Reader, open_hdf5
+from tintype.modelfiles.keras.partners import architecture_beside, weights_beside
+from tintype.modelfiles.sniff import is_architecture
 from tintype.types import Format
-
-_MAX_MEMBERS = 10_000
-_MAX_EXPANSION = 100
-_FREE_BYTES = 64 << 20
 
 _LABEL_KEYS = ("class_names", "labels", "classes")
 
@@ -44,21 +42,44 @@ class KerasFile:
     backend: str | None
     labels: tuple[str, ...] | None
     weights: Hdf5Reader
+    by_class: bool = False
+    """Whether weights lie by class and count, as Keras 3 writes them, or by the layer's name."""
+    notes: tuple[str, ...] = ()
 
     @property
     def generation(self) -> int:
         """2 or 3: the Keras whose meaning of settings holds."""
         if self.version is None:
-            return 3 if self.format is Format.KERAS_ZIP else 2
-        return 2 if self.version.startswith("2.") else 3
+            return 3 if self.format is Format.KERAS_ZIP or "module" in self.config else 2
+        return 2 if self.version.startswith(("1.", "2.")) else 3
 
 
 @contextmanager
 def open_keras(path: Path, *, format: Format, max_bytes: int) -> Iterator[KerasFile]:  # noqa: A002 - the field's own name
     """Open ``path`` and read its configuration; weights are read later, one by one.
 
+    ``path`` is a file, an unpacked zip, or either half of a model in two files.
     Raises ModelFileDamaged, ModelFileTooLarge, UnsupportedModel or UnsafeModel.
     """
+    opener = _opener(path, format, max_bytes)
+    with opener(path, max_bytes) as opened:
+        yield opened
+
+
+def _opener(
+    path: Path,
+    format: Format,  # noqa: A002 - the field's own name
+    max_bytes: int,
+) -> Callable[[Path, int], AbstractContextManager[KerasFile]]:
+    if path.is_dir():
+        return _open_folder
+    _check_size(path, max_bytes)
+    if format is Format.KERAS_ZIP:
+        return _open_zip
+    return _open_architecture if is_architecture(_read(path, 4096)) else _open_hdf5
+
+
+def _check_size(path: Path, max_bytes: int) -> None:
     try:
         size = path.stat().st_size
     except OSError as error:
@@ -69,9 +90,21 @@ def open_keras(path: Path, *, format: Format, max_bytes: int) -> Iterator[KerasF
             limit=max_bytes,
             actual=size,
         )
-    opener = _open_zip if format is Format.KERAS_ZIP else _open_hdf5
-    with opener(path, max_bytes) as opened:
-        yield opened
+
+
+def _read(path: Path, limit: int) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(limit)
+    except OSError as error:
+        raise ModelFileDamaged(f"{path.name} cannot be read: {error.strerror}") from error
+
+
+def _read_text(path: Path) -> str:
+    content = _read(path, MAX_TEXT_BYTES + 1)
+    if len(content) > MAX_TEXT_BYTES:
+        raise ModelFileTooLarge(f"{path.name} has more than {MAX_TEXT_BYTES} bytes")
+    return _text(content.removeprefix(b"\xef\xbb\xbf"))
 
 
 @contextmanager
@@ -79,7 +112,10 @@ def _open_hdf5(path: Path, max_bytes: int) -> Iterator[KerasFile]:
     with open_hdf5(path, max_bytes=max_bytes) as reader:
         text = reader.text("", "model_config")
         if text is None:
-            raise _no_config(reader)
+            if not _holds_weights(reader):
+                raise _no_config()
+            yield _apart(architecture_beside(path), path, reader, given=path)
+            return
         where = "model_weights" if reader.group("model_weights") is not None else ""
         yield KerasFile(
             format=Format.KERAS_HDF5,
@@ -92,8 +128,73 @@ def _open_hdf5(path: Path, max_bytes: int) -> Iterator[KerasFile]:
 
 
 @contextmanager
+def _open_architecture(path: Path, max_bytes: int) -> Iterator[KerasFile]:
+    weights = weights_beside(path)
+    _check_size(weights, max_bytes)
+    with open_hdf5(weights, max_bytes=max_bytes) as reader:
+        yield _apart(path, weights, reader, given=path)
+
+
+def _apart(architecture: Path, weights: Path, reader: Hdf5Reader, *, given: Path) -> KerasFile:
+    """A model in two files. Weights of Keras 3 lie by class and count in either container."""
+    text = _read_text(architecture)
+    config = _json_object(_once_unquoted(text), architecture.name)
+    if not isinstance(config.get("class_name"), str):
+        raise ModelFileDamaged(f"{architecture.name} names no class of a model")
+    version, backend = config.get("keras_version"), config.get("backend")
+    other = weights if given == architecture else architecture
+    half = "the weights" if other is weights else "the architecture"
+    return KerasFile(
+        format=Format.KERAS_HDF5,
+        config=config,
+        version=version if isinstance(version, str) else reader.text("", "keras_version"),
+        backend=backend if isinstance(backend, str) else reader.text("", "backend"),
+        labels=_labels_in_attributes(reader),
+        weights=reader,
+        by_class=reader.names("", "layer_names") is None,
+        notes=(f"{half} come from {other.name} beside {given.name}",),
+    )
+
+
+def _once_unquoted(text: str) -> str:
+    """``json.dump(model.to_json(), file)`` writes the text of a text."""
+    inner = _json_list(text) if text.lstrip().startswith('"') else None
+    return inner if isinstance(inner, str) else text
+
+
+@contextmanager
+def _open_folder(path: Path, max_bytes: int) -> Iterator[KerasFile]:
+    """An unpacked zip, as ``model.save('model', zipped=False)`` writes it too."""
+    weights = path / "model.weights.h5"
+    try:
+        names = {entry.name: b"" for entry in path.iterdir()}
+    except OSError as error:
+        raise ModelFileDamaged(f"the folder cannot be read: {error.strerror}") from error
+    if not weights.is_file():
+        raise _no_weights(names)
+    _check_size(weights, max_bytes)
+    metadata = _json_object(_read_text(path / "metadata.json"), "metadata.json")
+    parsed = _json_object(_read_text(path / "config.json"), "config.json")
+    with open_hdf5(weights, max_bytes=max_bytes) as reader:
+        yield _of_three(parsed, metadata, reader)
+
+
+def _of_three(config: dict[str, Any], metadata: dict[str, Any], reader: Hdf5Reader) -> KerasFile:
+    version = metadata.get("keras_version")
+    return KerasFile(
+        format=Format.KERAS_ZIP,
+        config=config,
+        version=version if isinstance(version, str) else None,
+        backend=None,
+        labels=_labels_in(metadata) or _labels_in(config) or _labels_in_attributes(reader),
+        weights=reader,
+        by_class=True,
+    )
+
+
+@contextmanager
 def _open_zip(path: Path, max_bytes: int) -> Iterator[KerasFile]:
-    members = _read_members(path, max_bytes)
+    members = read_members(path, max_bytes)
     config = members.get("config.json")
     if config is None:
         raise UnsupportedModel(
@@ -105,75 +206,20 @@ def _open_zip(path: Path, max_bytes: int) -> Iterator[KerasFile]:
         raise _no_weights(members)
     metadata = _json_object(_text(members.get("metadata.json", b"{}")), "metadata.json")
     parsed = _json_object(_text(config), "config.json")
-    version = metadata.get("keras_version")
     with open_hdf5(weights, max_bytes=max_bytes) as reader:
-        yield KerasFile(
-            format=Format.KERAS_ZIP,
-            config=parsed,
-            version=version if isinstance(version, str) else None,
-            backend=None,
-            labels=_labels_in(metadata) or _labels_in(parsed) or _labels_in_attributes(reader),
-            weights=reader,
-        )
+        yield _of_three(parsed, metadata, reader)
 
 
-def _read_members(path: Path, max_bytes: int) -> dict[str, bytes]:
-    wanted = ("config.json", "metadata.json", "model.weights.h5")
-    try:
-        with zipfile.ZipFile(path) as archive:
-            found = archive.infolist()
-            if len(found) > _MAX_MEMBERS:
-                raise ModelFileTooLarge(f"the zip file has more than {_MAX_MEMBERS} entries")
-            members = {}
-            for info in found:
-                if info.filename in wanted:
-                    members[info.filename] = _read_member(archive, info, max_bytes)
-                elif info.filename.startswith("model.weights"):
-                    members[info.filename] = b""
-            return members
-    except (
-        zipfile.BadZipFile,
-        zlib.error,
-        OSError,
-        EOFError,
-        NotImplementedError,  # packed by a method, or in a version, that zipfile does not know
-        RuntimeError,  # a password is asked for
-        ValueError,
-        OverflowError,
-        MemoryError,
-    ) as error:
-        raise ModelFileDamaged(
-            f"the zip file is damaged ({str(error)[:200]})",
-            hint="copy or download the file again, or save the model once more",
-        ) from error
+def _holds_weights(reader: Hdf5Reader) -> bool:
+    names = set(reader.children(""))
+    groups = {"layers", "_layer_checkpoint_dependencies", "model_weights"}
+    if names & groups or reader.names("", "layer_names"):
+        return True
+    # Keras 3 writes a subclassed model by the names of its attributes, each with its variables.
+    return any("vars" in reader.children(name) for name in sorted(names)[:100])
 
 
-def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, max_bytes: int) -> bytes:
-    limit = max_bytes if info.filename.endswith(".h5") else MAX_TEXT_BYTES
-    limit = min(limit, max(_FREE_BYTES, _MAX_EXPANSION * info.compress_size))
-    if info.file_size > limit:
-        raise ModelFileTooLarge(
-            f"{info.filename} in the zip file declares {info.file_size} bytes, "
-            f"stored in {info.compress_size}",
-            limit=limit,
-            actual=info.file_size,
-        )
-    with archive.open(info) as member:
-        # The declared size is a claim too: never take more than it.
-        content = member.read(info.file_size + 1)
-    if len(content) != info.file_size:
-        raise ModelFileDamaged(f"{info.filename} in the zip file is not as long as it declares")
-    return content
-
-
-def _no_config(reader: Hdf5Reader) -> UnsupportedModel:
-    names = reader.children("")
-    if "layers" in names or "model_weights" in names or reader.names("", "layer_names"):
-        return UnsupportedModel(
-            "the file holds weights only: no model_config says how the layers are connected",
-            hint="load the weights into the model in Python and save the whole of it with "
-            "model.save('model.keras')",
-        )
+def _no_config() -> UnsupportedModel:
     return UnsupportedModel(
         "the HDF5 file is no Keras model: it has no model_config",
         hint="a Keras file is written by model.save('model.h5')",

@@ -45,11 +45,13 @@ class Stored:
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     dataset: Any = field(repr=False)
+    bfloat16: bool = False
 
     def read(self) -> npt.NDArray[Any]:
         """The values. Raises ModelFileDamaged where the file cannot give them."""
         with hdf5_errors(f"weight {self.name!r}"):
-            return np.asarray(self.dataset[()])
+            values = np.asarray(self.dataset[()])
+            return _from_bfloat16(values) if self.bfloat16 else values
 
 
 @contextmanager
@@ -175,14 +177,17 @@ class Hdf5Reader:
             raise ModelFileDamaged(f"{path!r} should be a weight, but it is a group")
         if dataset.is_virtual or dataset.external:
             raise UnsafeModel(f"the weight {path!r} takes its numbers from another file")
-        if dataset.dtype.kind not in "fiub":
+        bfloat16 = _is_bfloat16(dataset)
+        if dataset.dtype.kind not in "fiub" and not bfloat16:
             raise UnsafeModel(
                 f"the weight {path!r} holds {dataset.dtype}, not numbers: it may be a pickle"
             )
         _check_filters(dataset, path)
         shape = tuple(int(length) for length in dataset.shape or ())
         self._spend(shape, dataset, path)
-        return Stored(name=path, shape=shape, dtype=dataset.dtype, dataset=dataset)
+        return Stored(
+            name=path, shape=shape, dtype=dataset.dtype, dataset=dataset, bfloat16=bfloat16
+        )
 
     def _spend(self, shape: tuple[int, ...], dataset: Any, path: str) -> None:
         size = math.prod(shape) * dataset.dtype.itemsize
@@ -219,6 +224,27 @@ def open_hdf5(source: Path | bytes, *, max_bytes: int) -> Iterator[Hdf5Reader]:
         yield Hdf5Reader(file, budget=budget)
     finally:
         file.close()
+
+
+def _is_bfloat16(dataset: Any) -> bool:
+    """HDF5 has no bfloat16: Keras 3 stores two opaque bytes, and tells so in an attribute.
+
+    In its ``.h5`` form the attribute is missing (keras ``saving/saving_lib.py``, H5IOStore).
+    """
+    if dataset.dtype.itemsize != 2 or dataset.dtype.kind not in "Vu":
+        return False
+    opaque = dataset.dtype.kind == "V" and dataset.dtype.names is None
+    if "dtype" not in dataset.attrs:
+        return opaque
+    attribute = dataset.attrs.get_id("dtype")
+    told = dataset.attrs["dtype"] if attribute.shape == () else None
+    return told in {"bfloat16", b"bfloat16"}
+
+
+def _from_bfloat16(values: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    """The upper half of a float32, given the lower one in zeros."""
+    halves = np.frombuffer(values.tobytes(), "<u2").astype(np.uint32) << 16
+    return halves.view(np.float32).reshape(values.shape)
 
 
 def _child(group: Any, name: str, path: str) -> Any | None:

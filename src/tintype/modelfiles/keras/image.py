@@ -71,10 +71,17 @@ def choose_input(model: ModelConfig, wanted: str | None) -> ChosenInput:
         listed = ", ".join(f"{layer.name} {show_shape(_shape(layer))}" for layer in inputs)
         raise NotAnImageModel(
             f"the model needs {len(inputs)} inputs at once ({listed}); only models of one picture "
-            "can be served"
+            f"can be served{_besides(inputs)}",
+            hint="export a model that takes the picture alone: keras.Model(picture, answer)",
         )
     number = 0 if wanted is None else names.index(wanted.removesuffix(":0"))
     return _as_picture(model, inputs[number], number)
+
+
+def _besides(inputs: list[LayerConfig]) -> str:
+    """Which of several inputs are no pictures, for the message."""
+    others = [layer.name for layer in inputs if _read_shape(_shape(layer)) is None]
+    return f", and {', '.join(map(repr, others))} is no picture" if others else ""
 
 
 def _input_layer(model: ModelConfig, ref: Ref) -> LayerConfig:
@@ -109,7 +116,7 @@ def _dtype(layer: LayerConfig) -> str:
     dtype = layer.settings.raw("dtype")
     if isinstance(dtype, dict):
         inner = dtype.get("config")
-        dtype = inner.get("name") if isinstance(inner, dict) else None
+        dtype = inner.get("name", inner.get("dtype")) if isinstance(inner, dict) else None
     if dtype is None or (isinstance(dtype, str) and dtype.startswith("mixed_")):
         return "float32"
     return str(dtype)
@@ -141,7 +148,7 @@ def _as_picture(model: ModelConfig, layer: LayerConfig, number: int) -> ChosenIn
 
 
 def _read_shape(
-    shape: Shape, *, channels_first: bool
+    shape: Shape, *, channels_first: bool = False
 ) -> tuple[Layout, tuple[int | None, int | None, int], str] | None:
     if len(shape) == 4:
         return _four_axes(shape, channels_first=channels_first)

@@ -17,14 +17,16 @@ from tintype.modelfiles.keras.build import (
     Building,
     build_model,
     check_kinds,
-    check_writer,
     picture_port,
     slots_of,
 )
 from tintype.modelfiles.keras.config import ModelConfig, parse_model
 from tintype.modelfiles.keras.container import KerasFile, open_keras
+from tintype.modelfiles.keras.dialect import check_declared_shapes, dialect_of, refuse_adapters
+from tintype.modelfiles.keras.endpoints import cut_to_one_input
 from tintype.modelfiles.keras.evidence import gather_evidence
 from tintype.modelfiles.keras.image import ChosenInput, choose_input
+from tintype.modelfiles.keras.old_weights import turn_weights
 from tintype.modelfiles.keras.onnx_wire import Port
 from tintype.modelfiles.keras.summary import summarise
 from tintype.modelfiles.keras.weights import find_weights
@@ -60,14 +62,23 @@ def describe_keras(path: Path, *, format: Format, options: ReadOptions) -> Model
 
 
 def _describe(path: Path, file: KerasFile, options: ReadOptions) -> ModelDescription:
-    model = parse_model(file.config)
-    check_writer(file, model)
+    dialect = dialect_of(file)
+    whole = parse_model(dialect.config)
+    model, cut = cut_to_one_input(whole, input=options.input, output=options.output)
     chosen = choose_input(model, options.input)
     check_kinds(model)
-    building = Building(weights=find_weights(file, model, slots_of), generation=file.generation)
+    refuse_adapters(file, model)
+    weights = turn_weights(
+        model,
+        find_weights(file, model, slots_of),
+        keras1=dialect.keras1,
+        mirrored=dialect.mirrored,
+    )
+    building = Building(weights=weights, generation=file.generation)
     tensor = chosen.image.tensor
     port, value = picture_port(building, name=tensor.name, shape=tensor.shape, dtype=tensor.dtype)
     values = build_model(model, building, [value])
+    check_declared_shapes(model, building.shapes)
     answer = choose_output(building, names=model.output_names, values=values, wanted=options.output)
     evidence, remarks = gather_evidence(
         model, building, image=chosen.image, value=value, generation=file.generation
@@ -85,7 +96,15 @@ def _describe(path: Path, file: KerasFile, options: ReadOptions) -> ModelDescrip
         layers=summarise(model, building, tensor.shape),
         operations=tuple(f"{node.name} ({node.op})" for node in nodes),
         findings=answer.findings,
-        notes=(chosen.note, *answer.notes, *remarks, *dict.fromkeys(building.remarks)),
+        notes=(
+            chosen.note,
+            *cut,
+            *file.notes,
+            *dialect.notes,
+            *answer.notes,
+            *remarks,
+            *dict.fromkeys(building.remarks),
+        ),
     )
 
 

@@ -11,6 +11,12 @@ _HINT = (
     "rewrite the layer with Keras' own layers (Rescaling, Resizing, Reshape, ...) or export the "
     "model as ONNX, then try again"
 )
+ALLOW_CODE = "allow-code"
+"""The fact ``way_out`` of an error: the framework itself could convert the file."""
+
+WAY_OUT_HINT = (
+    "; or, if you trust whoever made the file, --allow-code converts it through Keras itself"
+)
 _CODE_CLASSES = frozenset({"Lambda", "__lambda__", "PyFunc", "EagerPyFunc"})
 
 
@@ -22,12 +28,16 @@ def refuse_code(*, kind: str, name: str, entry: Mapping[str, Any]) -> None:
     """
     if kind in _CODE_CLASSES:
         raise UnsafeModel(
-            f"layer {name!r} is a {kind}: it holds Python code, which is never run", hint=_HINT
+            f"layer {name!r} is a {kind}: it holds Python code, which is never run",
+            hint=_HINT + WAY_OUT_HINT,
+            way_out=ALLOW_CODE,
         )
     place = _code_in(entry)
     if place is not None:
         raise UnsafeModel(
-            f"layer {name!r} holds Python code in {place!r}, which is never run", hint=_HINT
+            f"layer {name!r} holds Python code in {place!r}, which is never run",
+            hint=_HINT + WAY_OUT_HINT,
+            way_out=ALLOW_CODE,
         )
 
 

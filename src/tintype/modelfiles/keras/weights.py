@@ -18,7 +18,6 @@ from tintype.errors import ModelFileDamaged
 from tintype.modelfiles.keras.config import LayerConfig, ModelConfig
 from tintype.modelfiles.keras.container import KerasFile
 from tintype.modelfiles.keras.hdf5 import Hdf5Reader, Stored
-from tintype.types import Format
 
 LayerPath: TypeAlias = tuple[str, ...]
 """The names of the nested models down to a layer, and the layer's own."""
@@ -44,6 +43,22 @@ _NEEDLESS = frozenset({"count", "StateVar", "seed_generator_state", "rng_state"}
 _NAMELESS = "Variable"
 """What TensorFlow calls a weight that its author gave no name."""
 
+_SLOTS_OF_KERAS_1 = {
+    "W": "kernel",
+    "U": "recurrent_kernel",
+    "b": "bias",
+    "W_carry": "carry_kernel",
+    "b_carry": "carry_bias",
+    "running_mean": "moving_mean",
+    "running_std": "moving_variance",  # a variance in truth
+    "alphas": "alpha",
+}
+_OF_KERAS_1 = re.compile(
+    r".+?_(W|U|b|W_carry|b_carry|gamma|beta|running_mean|running_std|alphas|depthwise_kernel"
+    r"|pointwise_kernel)"
+)
+"""Keras 1 named weights after their layer, without a slash: ``convolution2d_1_W``."""
+
 _CONTAINERS = ("layers", "_layer_checkpoint_dependencies", "_layers")
 """What the group of a model's layers is called: today, and in the first months of the format."""
 
@@ -53,7 +68,7 @@ def find_weights(file: KerasFile, model: ModelConfig, slots_of: SlotsOf) -> Weig
 
     Raises ModelFileDamaged where the weights of a nested model do not fit its layers.
     """
-    if file.format is Format.KERAS_ZIP:
+    if file.by_class:
         found: dict[LayerPath, Mapping[str, Stored]] = {}
         _collect_by_class(file.weights, model, _Place((), ""), slots_of, found)
         return found
@@ -200,6 +215,9 @@ def _by_layer_name(names: tuple[str, ...]) -> dict[tuple[str, str], list[str]]:
 def base_name(name: str) -> str:
     """``conv/kernel_1:0`` is ``kernel``: TensorFlow adds numbers to names that are taken."""
     last = name.rpartition("/")[2].partition(":")[0]
+    old = _OF_KERAS_1.fullmatch(last) if "/" not in name else None
+    if old is not None:
+        return _SLOTS_OF_KERAS_1.get(old[1], old[1])
     return re.sub(r"_\d+$", "", last)
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from tintype.errors import UnsupportedModel
 from tintype.modelfiles.keras.graph import Value
 from tintype.modelfiles.keras.layers.call import LayerCall, LayerKind
+from tintype.modelfiles.keras.safety import ALLOW_CODE, WAY_OUT_HINT
 from tintype.modelfiles.keras.settings import Settings
 from tintype.modelfiles.keras.weights import Slot
 
@@ -43,7 +44,8 @@ def apply_activation(call: LayerCall, value: Value, name: str) -> Value:
         raise UnsupportedModel(
             f"layer {call.name!r} uses the activation {name!r}, which Keras does not have: it is "
             "code of the model's author",
-            hint="export the model as ONNX or as a SavedModel instead",
+            hint="export the model as ONNX or as a SavedModel instead" + WAY_OUT_HINT,
+            way_out=ALLOW_CODE,
         )
     return call.like(write(call, value), value)
 

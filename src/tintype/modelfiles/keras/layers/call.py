@@ -20,6 +20,7 @@ from tintype.modelfiles.keras.graph import (
 )
 from tintype.modelfiles.keras.hdf5 import Stored
 from tintype.modelfiles.keras.onnx_wire import Attribute
+from tintype.modelfiles.keras.safety import ALLOW_CODE, WAY_OUT_HINT
 from tintype.modelfiles.keras.settings import Settings
 from tintype.modelfiles.keras.weights import Slot
 from tintype.types import Float32Array, Shape
@@ -159,7 +160,8 @@ class LayerCall:
         """The error for a setting that is not known here."""
         return UnsupportedModel(
             f"layer {self.name!r} ({self.kind}) uses {what}, which is not supported",
-            hint="export the model as ONNX or as a SavedModel instead",
+            hint="export the model as ONNX or as a SavedModel instead" + WAY_OUT_HINT,
+            way_out=ALLOW_CODE,
         )
 
 

@@ -121,6 +121,8 @@ def _identity(call: LayerCall) -> Value:
 IDENTITY_KINDS = frozenset(
     {
         "ActivityRegularization",
+        "AddLoss",
+        "AddMetric",
         "AlphaDropout",
         "Dropout",
         "GaussianDropout",

@@ -11,6 +11,7 @@ from tintype.modelfiles.keras.layers.call import LayerKind
 from tintype.modelfiles.keras.layers.convolution import CONVOLUTION_LAYERS
 from tintype.modelfiles.keras.layers.core import CORE_LAYERS
 from tintype.modelfiles.keras.layers.geometry import GEOMETRY_LAYERS
+from tintype.modelfiles.keras.layers.keras1 import KERAS_1_LAYERS
 from tintype.modelfiles.keras.layers.merge import MERGE_LAYERS
 from tintype.modelfiles.keras.layers.normalisation import NORMALISATION_LAYERS
 from tintype.modelfiles.keras.layers.operations import OPERATION_LAYERS
@@ -27,4 +28,5 @@ LAYER_KINDS: dict[str, LayerKind] = {
     **MERGE_LAYERS,
     **PREPROCESSING_LAYERS,
     **OPERATION_LAYERS,
+    **KERAS_1_LAYERS,
 }
