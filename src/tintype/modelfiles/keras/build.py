@@ -13,6 +13,7 @@ from tintype.modelfiles.keras.connections import CallConfig, Ref
 from tintype.modelfiles.keras.container import KerasFile
 from tintype.modelfiles.keras.graph import GraphBuilder, Value, keras_order
 from tintype.modelfiles.keras.layers.call import LayerCall, LayerKind
+from tintype.modelfiles.keras.layers.refused import why_refused
 from tintype.modelfiles.keras.layers.table import LAYER_KINDS
 from tintype.modelfiles.keras.onnx_wire import Port
 from tintype.modelfiles.keras.weights import LayerPath, Slot, WeightMap
@@ -75,6 +76,7 @@ def check_writer(file: KerasFile, model: ModelConfig) -> None:
 
 def check_kinds(model: ModelConfig) -> None:
     """Raise UnsupportedModel naming every layer of a kind that is not in the layer table."""
+    refuse_in_words(_leaves(model))
     unknown = [
         f"{layer.kind.removeprefix('op:')} (layer {layer.name!r})"
         for layer in _leaves(model)
@@ -91,6 +93,18 @@ def check_kinds(model: ModelConfig) -> None:
         policy = layer.settings.raw("dtype")
         if isinstance(policy, dict) and str(policy.get("class_name", "")).startswith("Quant"):
             raise UnsupportedModel(f"layer {layer.name!r} is quantised, which is not supported yet")
+
+
+def refuse_in_words(layers: Sequence[LayerConfig]) -> None:
+    """Raise UnsupportedModel with the reason for the first layer of a kind known not to be read."""
+    for layer in layers:
+        reason = None if layer.kind in LAYER_KINDS else why_refused(layer.kind)
+        if reason is not None:
+            raise UnsupportedModel(
+                f"layer {layer.name!r} is a {layer.kind.removeprefix('op:')}: {reason}",
+                hint="build the model without this layer and do its work before; or export the "
+                "model as ONNX or as a SavedModel",
+            )
 
 
 def build_model(
@@ -180,10 +194,11 @@ def _run_call(
         graph=building.graph,
         generation=building.generation,
     )
-    output = _kind_of(layer).emit(written)
-    building.steps.append(Step(call=written, output=output))
-    building.shapes[here] = output.shape
-    return (output,)
+    kind = _kind_of(layer)
+    outputs = (kind.emit(written),) if kind.outputs is None else kind.outputs(written)
+    building.steps.append(Step(call=written, output=outputs[0]))
+    building.shapes[here] = outputs[0].shape
+    return outputs
 
 
 def _remark_on_training(layer: LayerConfig, kwargs: Mapping[str, Any], building: Building) -> None:
