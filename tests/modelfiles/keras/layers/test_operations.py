@@ -13,7 +13,7 @@ from tintype.modelfiles.keras.layers.operations import ROWS
 Function = Callable[[Any, Any], Any]
 
 KERAS: dict[str, Function] = {
-    "Add": lambda o, x: x + 2.0 * x + [0.1, 0.2, 0.3, 0.4],
+    "Add": lambda o, x: x + 2.0 * x + np.float32([0.1, 0.2, 0.3, 0.4]),
     "Subtract": lambda o, x: 1.0 - x,
     "Multiply": lambda o, x: x * x[:, :1],
     "TrueDivide": lambda o, x: x / 3.0,
@@ -26,7 +26,7 @@ KERAS: dict[str, Function] = {
     "FloorDivide": lambda o, x: o.floor_divide(x * 9.0, 2.0),
     "Mod": lambda o, x: o.mod(x * 9.0, 2.0),
     "DivideNoNan": lambda o, x: o.divide_no_nan(x, o.relu(x)),
-    "Hypot": lambda o, x: o.hypot(x, 0.5),
+    "Hypot": lambda o, x: o.hypot(x, x + 1.0),
     "Logaddexp": lambda o, x: o.logaddexp(x, -x),
     "Equal": lambda o, x: o.cast(o.equal(o.round(x), 1.0), "float32"),
     "NotEqual": lambda o, x: o.cast(o.not_equal(o.round(x), 1.0), "float32"),

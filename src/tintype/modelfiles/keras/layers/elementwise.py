@@ -28,6 +28,9 @@ from tintype.modelfiles.keras.layers.preprocessing import spread_last
 FLOAT, INT32, INT64, BOOL = 1, 6, 7, 9
 """TensorProto.DataType of ONNX."""
 
+_LARGEST = 3.4028234663852886e38
+"""The largest float32."""
+
 _Pair: TypeAlias = Callable[[LayerCall, str, str], str]
 _Single: TypeAlias = Callable[[LayerCall, str], str]
 
@@ -239,6 +242,13 @@ def is_finite(call: LayerCall, name: str) -> str:
     return as_number(call, call.emit("Equal", (nothing, call.graph.scalar(0.0)), "finite"))
 
 
+def is_infinite(call: LayerCall, name: str) -> str:
+    """1 where x is infinite; OpenVINO's IsInf does not find it."""
+    size = call.emit("Abs", (name,), "size")
+    largest = call.graph.scalar(_LARGEST)
+    return as_number(call, call.emit("Greater", (size, largest), "infinite"))
+
+
 def rounded(call: LayerCall) -> Value:
     """To the nearest whole number, halves to even."""
     value = subject(call)
@@ -297,12 +307,11 @@ def nan_to_num(call: LayerCall) -> Value:
     """NaN and infinities replaced."""
     value = subject(call)
     nan = real(call, "nan", place=1, default=0.0)
-    largest = 3.4028234663852886e38
-    top = real(call, "posinf", place=2, default=largest)
-    low = real(call, "neginf", place=3, default=-largest)
+    top = real(call, "posinf", place=2, default=_LARGEST)
+    low = real(call, "neginf", place=3, default=-_LARGEST)
     asked = call.emit("IsNaN", (value.name,), "asked")
     clean = call.emit("Where", (asked, call.graph.scalar(nan), value.name), "clean")
-    for bound, op, replacement in ((largest, "Greater", top), (-largest, "Less", low)):
+    for bound, op, replacement in ((_LARGEST, "Greater", top), (-_LARGEST, "Less", low)):
         beyond = call.emit(op, (clean, call.graph.scalar(bound)), "beyond")
         clean = call.emit("Where", (beyond, call.graph.scalar(replacement), clean), "finite")
     return call.like(clean, value)

@@ -76,7 +76,7 @@ _TRUTH = (
     Row(logical("Xor"), "LogicalXor", "math.logical_xor"),
     Row(single(each.logical_not), "LogicalNot", "math.logical_not __operators__.invert"),
     Row(asked("IsNaN"), "Isnan", "math.is_nan"),
-    Row(asked("IsInf"), "Isinf", "math.is_inf"),
+    Row(single(each.is_infinite), "Isinf", "math.is_inf"),
     Row(single(each.is_finite), "Isfinite", "math.is_finite"),
     Row(_kind(each.where), "Where", "where"),
 )

@@ -152,7 +152,8 @@ def normalised(call: LayerCall) -> Value:
         return call.like(unit_length(call, value.name, positions, epsilon**2), value)
     if order != 1:
         raise call.unsupported(f"a norm of order {order!r:.20}")
-    norm = call.emit("ReduceL1", (value.name,), "norm", axes=positions, keepdims=1)
+    sizes = call.emit("Abs", (value.name,), "sizes")
+    norm = reduced(call, "ReduceSum", sizes, positions, 1)
     safe = call.emit("Max", (norm, call.graph.scalar(epsilon)), "safe")
     return call.like(call.emit("Div", (value.name, safe)), value)
 
@@ -178,4 +179,5 @@ def l2_normalised(call: LayerCall) -> Value:
 
 def euclidean_norm(call: LayerCall, name: str, axes: tuple[int, ...], keep: int) -> str:
     """The root of the sum of squares."""
-    return call.emit("ReduceL2", (name,), axes=axes, keepdims=keep)
+    squares = call.emit("Mul", (name, name), "squares")
+    return call.emit("Sqrt", (reduced(call, "ReduceSum", squares, axes, keep),))

@@ -20,6 +20,7 @@ from tintype.modelfiles.keras.layers.normalisation import NORMALISATION_LAYERS
 from tintype.modelfiles.keras.layers.operations import OPERATION_LAYERS
 from tintype.modelfiles.keras.layers.pooling import POOLING_LAYERS
 from tintype.modelfiles.keras.layers.preprocessing import PREPROCESSING_LAYERS
+from tintype.modelfiles.keras.layers.spectral import spectral_layer
 from tintype.modelfiles.keras.layers.third_party import THIRD_PARTY_LAYERS
 
 LAYER_KINDS: dict[str, LayerKind] = {
@@ -37,4 +38,5 @@ LAYER_KINDS: dict[str, LayerKind] = {
     **DOT_LAYERS,
     **LOCAL_LAYERS,
     **THIRD_PARTY_LAYERS,
+    "SpectralNormalization": spectral_layer(lambda: LAYER_KINDS),
 }
