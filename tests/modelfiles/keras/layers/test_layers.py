@@ -192,7 +192,7 @@ POOLING = {
     **{
         f"Adaptive{kind}Pooling{axes}D": Case(
             lambda k, d, name=f"Adaptive{kind}Pooling{axes}D", axes=axes: getattr(k, name)(
-                d(_sizes(axes, 1, 4))
+                d(_sizes(axes, 2, 4))  # at 1 TensorFlow itself ends with a signal
             ),
             shape,
             _K3,
@@ -237,12 +237,16 @@ NORMALISATION = {
     "GroupNormalization-of-series": Case(
         lambda k, d: k.GroupNormalization(groups=d(_of(1, 2))), SERIES
     ),
-    "RMSNormalization": Case(lambda k, d: k.RMSNormalization(axis=d(_axes)), PICTURE, _K3),
+    "RMSNormalization": Case(
+        lambda k, d: k.RMSNormalization(axis=d(_of(-1, [2, 3], [1, 2, 3]))), PICTURE, _K3
+    ),
     "UnitNormalization": Case(lambda k, d: k.UnitNormalization(axis=d(_axes))),
     "SpectralNormalization": Case(
         lambda k, d: k.SpectralNormalization(
             k.Conv2D(3, 2, padding="same", activation="relu") if d(_flag) else k.Dense(4)
-        )
+        ),
+        PICTURE,
+        _K3,  # that of tf_keras 2.21 cannot be built beside Keras 3
     ),
     "Normalization": Case(
         lambda k, d: k.Normalization(

@@ -9,7 +9,8 @@ are listed here that mean one formula wherever they stand:
 - ``hard_swish``, ``h_swish``, ``hswish``: x * relu6(x + 3) / 6, and ``hsigmoid``, ``h_sigmoid``,
   ``hard_sigmoid_v3`` its gate: Howard and others, Searching for MobileNetV3, 2019.
 - ``mish``: Misra, 2019.
-- TensorFlow Addons registered its functions as ``Addons>name``.
+- TensorFlow Addons registered its functions as ``Addons>name``. Its ``gelu`` is left out: whether
+  it approximates hangs on the version, which the file does not tell.
 """
 
 from __future__ import annotations
@@ -39,5 +40,7 @@ def known_name(name: str) -> str:
 
     A package before it (``keras.activations>relu``, ``Addons>mish``) is left out.
     """
+    if name == "Addons>gelu":
+        return name
     short = name.rpartition(">")[2]
     return _ALIASES.get(short, short)
