@@ -83,8 +83,7 @@ def page(keras3: Mapping[str, str], keras2: Mapping[str, str]) -> str:
             "- **refused**: the file is refused, and the message says why.",
             "- **missing**: nobody has written it yet; the file is refused by the layer's name.",
             "",
-            f"{counts['reads']} layers are read, {counts['identity']} do nothing at inference, "
-            f"{counts['refused']} are refused, {counts['missing']} are missing.",
+            _counted(counts),
             "",
             "| Layer | Keras | State | Remark |",
             "| --- | --- | --- | --- |",
@@ -122,6 +121,13 @@ def page(keras3: Mapping[str, str], keras2: Mapping[str, str]) -> str:
             *third,
             "",
         ]
+    )
+
+
+def _counted(counts: Mapping[str, int]) -> str:
+    return (
+        f"{counts['reads']} layers are read, {counts['identity']} do nothing at inference, "
+        f"{counts['refused']} are refused, {counts['missing']} are missing."
     )
 
 

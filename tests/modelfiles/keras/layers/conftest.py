@@ -8,12 +8,15 @@ save them, read the files, and hold both engines to what the framework answers.
 from __future__ import annotations
 
 import itertools
+import json
 import math
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import h5py
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
@@ -99,3 +102,28 @@ def prove_function(tmp_path: Path, assert_same, randomised) -> Callable[..., Non
             assert_same(randomised(model), path, **how)
 
     return run
+
+
+@pytest.fixture
+def old_file(tmp_path: Path):
+    """A file of Keras 2 with one layer of any class, written by hand."""
+
+    def write(*layers: dict[str, Any]) -> Path:
+        first = {
+            "class_name": "InputLayer",
+            "config": {"batch_input_shape": [None, 6, 5, 4], "dtype": "float32", "name": "picture"},
+        }
+        last = {"class_name": "Flatten", "config": {"name": "flatten"}}
+        config = {
+            "class_name": "Sequential",
+            "config": {"name": "model", "layers": [first, *layers, last]},
+        }
+        path = tmp_path / "model.h5"
+        with h5py.File(path, "w") as file:
+            file.attrs["model_config"] = json.dumps(config)
+            file.attrs["keras_version"] = "2.3.1"
+            file.attrs["backend"] = "tensorflow"
+            file.create_group("model_weights").attrs["layer_names"] = np.array([], "S1")
+        return path
+
+    return write

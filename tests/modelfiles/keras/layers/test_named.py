@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 import pytest
 
@@ -39,31 +36,6 @@ FORMULAS: dict[str, Any] = {
     "Addons>softshrink": lambda x: np.sign(x) * np.maximum(np.abs(x) - 0.5, 0),
     "Addons>tanhshrink": lambda x: x - np.tanh(x),
 }
-
-
-@pytest.fixture
-def old_file(tmp_path: Path):
-    """A file of Keras 2 with one layer of any class, written by hand."""
-
-    def write(*layers: dict[str, Any]) -> Path:
-        first = {
-            "class_name": "InputLayer",
-            "config": {"batch_input_shape": [None, 6, 5, 4], "dtype": "float32", "name": "picture"},
-        }
-        last = {"class_name": "Flatten", "config": {"name": "flatten"}}
-        config = {
-            "class_name": "Sequential",
-            "config": {"name": "model", "layers": [first, *layers, last]},
-        }
-        path = tmp_path / "model.h5"
-        with h5py.File(path, "w") as file:
-            file.attrs["model_config"] = json.dumps(config)
-            file.attrs["keras_version"] = "2.3.1"
-            file.attrs["backend"] = "tensorflow"
-            file.create_group("model_weights").attrs["layer_names"] = np.array([], "S1")
-        return path
-
-    return write
 
 
 def _layer(kind: str, **settings: Any) -> dict[str, Any]:

@@ -1,5 +1,7 @@
 """Functions between layers: ``keras.ops`` in files of Keras 3, ``tf`` functions in those of 2."""
 
+# ruff: noqa: ARG005 - every entry of a table takes the same arguments
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -204,7 +206,8 @@ TENSORFLOW: dict[str, Function] = {
     "compare": lambda tf, x: tf.where(x > 0.1, x, tf.zeros_like(x)) + tf.cast(x <= 0, "float32"),
     "clip": lambda tf, x: tf.clip_by_value(x, -0.1, 0.2),
     "cast": lambda tf, x: tf.cast(tf.cast(x * 5.0, tf.int32), tf.float32),
-    "unary": lambda tf, x: tf.sqrt(x + 2.0) + tf.exp(x) + tf.math.log(x + 3.0) + tf.math.rsqrt(x + 9),
+    "unary": lambda tf, x: tf.sqrt(x + 2.0) + tf.exp(x) + tf.math.log(x + 3.0),
+    "rsqrt": lambda tf, x: tf.math.rsqrt(x + 9.0) - tf.math.reciprocal(x + 9.0),
     "activations": lambda tf, x: tf.nn.relu6(x * 8.0) + tf.nn.swish(x) + tf.sigmoid(x) - tf.tanh(x),
     "leaky": lambda tf, x: tf.nn.leaky_relu(x, alpha=0.3) + tf.nn.leaky_relu(x) + tf.nn.elu(x),
     "gelu": lambda tf, x: tf.nn.gelu(x) + tf.nn.gelu(x, approximate=True),

@@ -136,8 +136,13 @@ def running_sum(call: LayerCall) -> Value:
     value = subject(call)
     axis = inner_axis(call, whole(call, "axis", place=1), value.rank)
     position = call.constant(value.position(axis), "axis", dtype="int64")
-    flags = {key: int(bool(argument(call, key, default=False))) for key in ("exclusive", "reverse")}
-    return call.like(call.emit("CumSum", (value.name, position), **flags), value)
+    name = call.emit(
+        "CumSum",
+        (value.name, position),
+        exclusive=int(bool(argument(call, "exclusive", default=False))),
+        reverse=int(bool(argument(call, "reverse", default=False))),
+    )
+    return call.like(name, value)
 
 
 def normalised(call: LayerCall) -> Value:

@@ -16,6 +16,7 @@ from tintype.modelfiles.keras.layers.geometry import GEOMETRY_LAYERS
 from tintype.modelfiles.keras.layers.grouped import GROUPED_LAYERS
 from tintype.modelfiles.keras.layers.local import LOCAL_LAYERS
 from tintype.modelfiles.keras.layers.merge import MERGE_LAYERS
+from tintype.modelfiles.keras.layers.nodes import NODE_LAYERS
 from tintype.modelfiles.keras.layers.normalisation import NORMALISATION_LAYERS
 from tintype.modelfiles.keras.layers.operations import OPERATION_LAYERS
 from tintype.modelfiles.keras.layers.pooling import POOLING_LAYERS
@@ -38,5 +39,6 @@ LAYER_KINDS: dict[str, LayerKind] = {
     **DOT_LAYERS,
     **LOCAL_LAYERS,
     **THIRD_PARTY_LAYERS,
+    **NODE_LAYERS,
     "SpectralNormalization": spectral_layer(lambda: LAYER_KINDS),
 }
