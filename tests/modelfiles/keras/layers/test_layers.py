@@ -316,6 +316,43 @@ MOVING = {
     "Flatten": Case(lambda k, _d: k.Flatten(), VOLUME),
 }
 
+_FIRST = {"data_format": "channels_first"}
+
+CHANNELS_FIRST = {
+    "Flatten-first": Case(lambda k, _d: k.Flatten(**_FIRST), (4, 7, 6)),
+    "ZeroPadding2D-first": Case(lambda k, d: k.ZeroPadding2D(d(_sizes(2)), **_FIRST), (4, 7, 6)),
+    "Cropping2D-first": Case(lambda k, d: k.Cropping2D(d(_sizes(2, 1, 2)), **_FIRST), (4, 7, 6)),
+    "Cropping3D-first": Case(lambda k, _d: k.Cropping3D(1, **_FIRST), (4, 5, 4, 3)),
+    "UpSampling2D-first": Case(lambda k, d: k.UpSampling2D(d(_sizes(2)), **_FIRST), (4, 7, 6)),
+    "UpSampling3D-first": Case(lambda k, _d: k.UpSampling3D(2, **_FIRST), (4, 2, 3, 2)),
+    **{
+        f"Global{kind}Pooling2D-first": Case(
+            lambda k, d, name=f"Global{kind}Pooling2D": getattr(k, name)(
+                keepdims=d(_flag), **_FIRST
+            ),
+            (4, 7, 6),
+        )
+        for kind in ("Max", "Average")
+    },
+    **{
+        f"Adaptive{kind}Pooling2D-first": Case(
+            lambda k, d, name=f"Adaptive{kind}Pooling2D": getattr(k, name)(
+                d(_sizes(2, 2, 4)), **_FIRST
+            ),
+            (4, 7, 6),
+            _K3,
+        )
+        for kind in ("Max", "Average")
+    },
+    "Resizing-first": Case(
+        lambda k, d: k.Resizing(5, 9, interpolation=d(_of("bilinear", "bicubic")), **_FIRST),
+        (4, 7, 6),
+        _K3,
+    ),
+    "CenterCrop-first": Case(lambda k, _d: k.CenterCrop(5, 3, **_FIRST), (4, 7, 6), _K3),
+    "PReLU-of-rows": Case(lambda k, _d: k.PReLU(), ROW),
+}
+
 PICTURES = {
     "Resizing-of-keras-2": Case(_resizing(_RESIZE_2, "crop_to_aspect_ratio"), PICTURE, _K2),
     "Resizing-of-keras-3": Case(
@@ -390,6 +427,7 @@ CASES = {
     **NORMALISATION,
     **ACTIVATIONS,
     **MOVING,
+    **CHANNELS_FIRST,
     **PICTURES,
     **IDENTITIES,
 }

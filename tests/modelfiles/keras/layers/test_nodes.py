@@ -18,7 +18,7 @@ X = np.random.default_rng(5).uniform(-4, 4, (2, 6, 5, 4)).astype(np.float32)
 NODES: dict[str, tuple[dict[str, Any], dict[str, Any], Any]] = {
     "RealDiv": (FLOAT, {"1": 127.5}, lambda x: x / 127.5),
     "Sub": (FLOAT, {"0": 1.0}, lambda x: 1 - x),
-    "AddV2": (FLOAT, {"1": [0.1, 0.2, 0.3, 0.4]}, lambda x: x + [0.1, 0.2, 0.3, 0.4]),
+    "AddV2": (FLOAT, {"1": [0.1, 0.2, 0.3, 0.4]}, lambda x: np.add(x, [0.1, 0.2, 0.3, 0.4])),
     "Relu6": (FLOAT, {}, lambda x: np.clip(x, 0, 6)),
     "LeakyRelu": ({"alpha": {"f": 0.1}}, {}, lambda x: np.where(x > 0, x, 0.1 * x)),
     "Mean": (
@@ -91,3 +91,16 @@ def test_damaged_constants(constants, old_file, describe) -> None:
     """Places of constants are small whole numbers."""
     with pytest.raises(ModelFileDamaged):
         describe(old_file(_layer("Mul", {}, constants)))
+
+
+def test_scaling_inside_the_model_is_seen(old_file, describe) -> None:
+    """What the model does to its picture is told, so that nobody does it once more."""
+    half = _layer("RealDiv", FLOAT, {"1": 127.5})
+    shift = _layer("Sub", FLOAT, {"1": 1.0})
+    description = describe(old_file(half, shift))
+
+    affine = description.evidence.affine
+
+    assert affine is not None
+    np.testing.assert_allclose(affine.scale, [1 / 127.5] * 4)
+    np.testing.assert_allclose(affine.offset, [-1.0] * 4)

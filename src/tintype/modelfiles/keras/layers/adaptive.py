@@ -57,6 +57,8 @@ class _Side:
 
 def _along(call: LayerCall, op: str, name: str, side: _Side) -> str:
     """Every window along one axis made as long as the longest, then reduced."""
+    if side.target > _MAX_WINDOWS:
+        raise call.unsupported(f"{side.target} windows over {side.size} places")
     windows = side.windows()
     longest = max(len(window) for window in windows)
     if longest * side.target > _MAX_WINDOWS:

@@ -17,6 +17,9 @@ from tintype.modelfiles.keras.layers.windows import data_format
 
 Margins: TypeAlias = tuple[tuple[int, int], ...]
 
+_MAX_MATRIX = 1 << 26
+"""Most numbers of a matrix that resizes one side."""
+
 END = 1 << 62
 """Beyond the end of every axis."""
 
@@ -203,6 +206,8 @@ def _by_matrices(call: LayerCall, value: Value, how: Resize) -> str:
     old_height, old_width = value.stored_shape[2:]
     if old_height is None or old_width is None:
         raise call.unsupported(f"{how.kind} resizing of pictures of any size")
+    if max(old_height * how.height, old_width * how.width) > _MAX_MATRIX:
+        raise call.unsupported(f"{how.kind} resizing to {how.height} x {how.width}")
     rows = resize_matrix(how.kind, old_height, how.height, antialias=how.antialias)
     columns = resize_matrix(how.kind, old_width, how.width, antialias=how.antialias)
     down = call.constant(rows, "rows")

@@ -15,7 +15,7 @@ from tintype.modelfiles.keras.layers.windows import Windows, data_format
 from tintype.modelfiles.keras.settings import Settings
 from tintype.modelfiles.keras.weights import Slot
 
-_MAX_PATCH = 1 << 14
+_MAX_PATCH = 1 << 12
 
 
 def _locally_connected(axes: int) -> LayerKind:

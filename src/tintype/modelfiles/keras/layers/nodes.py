@@ -172,7 +172,8 @@ def _attribute(value: Any) -> Any:
     return inner
 
 
-def _as_function(call: LayerCall) -> tuple[LayerKind, LayerCall]:
+def as_function(call: LayerCall) -> tuple[LayerKind, LayerCall]:
+    """The function that a TensorFlowOpLayer is, and the call of it with its constants."""
     node = _node_def(call)
     known = _NODES.get(node["op"])
     if known is None:
@@ -230,7 +231,7 @@ def _slices(call: LayerCall, inputs: list[Any], attributes: Mapping[str, Any]) -
 
 
 def _emit(call: LayerCall) -> Value:
-    kind, written = _as_function(call)
+    kind, written = as_function(call)
     return kind.emit(written)
 
 

@@ -52,7 +52,7 @@ def squeeze(call: LayerCall) -> Value:
     if given is None or given == []:
         axes = [axis for axis in range(1, value.rank) if value.shape[axis] == 1]
     else:
-        items = given if isinstance(given, list | tuple) else [given]
+        items = wholes(call, "axis", "axes", "squeeze_dims", place=1)
         axes = sorted({inner_axis(call, axis, value.rank) for axis in items})
     if any(value.shape[axis] not in {1, None} for axis in axes):
         raise ModelFileDamaged(f"operation {call.name!r} takes away an axis longer than 1")
@@ -174,7 +174,7 @@ def repeat(call: LayerCall) -> Value:
     axis = inner_axis(call, whole(call, "axis", place=2), value.rank)
     count = whole(call, "repeats", place=1)
     length = _known(call, value, axis)
-    if not 1 <= count < 1 << 16:
+    if not 1 <= count < 1 << 16 or count * length > 1 << 24:
         raise call.unsupported(f"repeating {count} times")
     return gathered(call, value, np.repeat(np.arange(length), count), axis)
 
@@ -380,7 +380,7 @@ def broadcast_to(call: LayerCall) -> Value:
     target = argument(call, "shape", place=1)
     if not isinstance(target, list | tuple) or len(target) != value.rank:
         raise call.unsupported(f"spreading to {target!r:.40}")
-    if target[0] not in {None, -1, 1}:
+    if target[0] not in (None, -1, 1):  # a list is no member of a set
         raise call.unsupported("spreading along the batch axis")
     counts = [1]
     for length, wanted in zip(value.shape[1:], target[1:], strict=True):
