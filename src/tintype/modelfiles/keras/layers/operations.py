@@ -14,7 +14,7 @@ from tintype.errors import UnsupportedModel
 from tintype.modelfiles.keras.graph import Value
 from tintype.modelfiles.keras.layers import activation_operations as act
 from tintype.modelfiles.keras.layers import elementwise as each
-from tintype.modelfiles.keras.layers import images, indexing, reductions, shaping
+from tintype.modelfiles.keras.layers import images, indexing, matrices, picking, reductions, shaping
 from tintype.modelfiles.keras.layers.activation_operations import plain_activation
 from tintype.modelfiles.keras.layers.arguments import subject
 from tintype.modelfiles.keras.layers.call import LayerCall, LayerKind
@@ -201,17 +201,17 @@ _SHAPES = (
     Row(_kind(shaping.moveaxis), "Moveaxis"),
     Row(_kind(shaping.swapaxes), "Swapaxes"),
     Row(_kind(shaping.pad), "Pad", "pad"),
-    Row(_kind(shaping.take), "Take", "gather"),
-    Row(_kind(shaping.take_along_axis), "TakeAlongAxis"),
-    Row(_kind(shaping.one_hot), "OneHot", "one_hot"),
-    Row(shaping.triangle("tril"), "Tril"),
-    Row(shaping.triangle("triu"), "Triu"),
+    Row(_kind(picking.take), "Take", "gather"),
+    Row(_kind(picking.take_along_axis), "TakeAlongAxis"),
+    Row(_kind(picking.one_hot), "OneHot", "one_hot"),
+    Row(matrices.triangle("tril"), "Tril"),
+    Row(matrices.triangle("triu"), "Triu"),
     Row(_kind(shaping.broadcast_to), "BroadcastTo", "broadcast_to"),
     Row(shaping.blocks("DepthToSpace"), "DepthToSpace", "nn.depth_to_space"),
     Row(shaping.blocks("SpaceToDepth"), "SpaceToDepth", "nn.space_to_depth space_to_depth"),
-    Row(_kind(shaping.matmul), "Matmul", "linalg.matmul matmul __operators__.matmul"),
-    Row(_many(shaping.top_k), "TopK", "math.top_k nn.top_k"),
-    Row(_kind(shaping.ordered), "Sort", "sort"),
+    Row(_kind(matrices.matmul), "Matmul", "linalg.matmul matmul __operators__.matmul"),
+    Row(_many(picking.top_k), "TopK", "math.top_k nn.top_k"),
+    Row(_kind(picking.ordered), "Sort", "sort"),
 )
 
 _PICTURES = (

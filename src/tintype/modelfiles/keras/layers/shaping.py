@@ -13,9 +13,7 @@ from tintype.modelfiles.keras.graph import Value, keras_order
 from tintype.modelfiles.keras.layers.arguments import (
     argument,
     axis_of,
-    constant_operand,
     inner_axis,
-    operands,
     real,
     subject,
     tensors,
@@ -23,7 +21,6 @@ from tintype.modelfiles.keras.layers.arguments import (
     wholes,
 )
 from tintype.modelfiles.keras.layers.call import LayerCall, LayerKind
-from tintype.modelfiles.keras.layers.elementwise import INT64, as_number
 from tintype.modelfiles.keras.layers.geometry import END, Cut, sliced
 from tintype.modelfiles.keras.layers.merge import concatenated
 from tintype.types import Shape
@@ -91,7 +88,7 @@ def unstack(call: LayerCall) -> tuple[Value, ...]:
     """A tensor along one axis as that many tensors without it."""
     value = call.graph.as_keras(subject(call))
     axis = inner_axis(call, whole(call, "axis", place=2, default=0), value.rank)
-    count = _known(call, value, axis)
+    count = known_length(call, value, axis)
     shape = (*value.shape[:axis], *value.shape[axis + 1 :])
     found = []
     for number in range(count):
@@ -105,7 +102,7 @@ def split(call: LayerCall) -> tuple[Value, ...]:
     """A tensor cut along one axis: into so many parts, at places, or into given lengths."""
     value = subject(call)
     axis = inner_axis(call, whole(call, "axis", place=2, default=0), value.rank)
-    length = _known(call, value, axis)
+    length = known_length(call, value, axis)
     borders = [0, *_borders(call, length), length]
     parts = []
     for number, (start, stop) in enumerate(pairwise(borders)):
@@ -140,7 +137,8 @@ def _borders(call: LayerCall, length: int) -> list[int]:
     return places
 
 
-def _known(call: LayerCall, value: Value, axis: int) -> int:
+def known_length(call: LayerCall, value: Value, axis: int) -> int:
+    """The length of an axis. Raises UnsupportedModel where it is unknown or very large."""
     length = value.shape[axis]
     if length is None:
         raise call.unsupported("an axis of unknown length")
@@ -173,7 +171,7 @@ def repeat(call: LayerCall) -> Value:
     value = subject(call)
     axis = inner_axis(call, whole(call, "axis", place=2), value.rank)
     count = whole(call, "repeats", place=1)
-    length = _known(call, value, axis)
+    length = known_length(call, value, axis)
     if not 1 <= count < 1 << 16 or count * length > 1 << 24:
         raise call.unsupported(f"repeating {count} times")
     return gathered(call, value, np.repeat(np.arange(length), count), axis)
@@ -210,7 +208,7 @@ def roll(call: LayerCall) -> Value:
         raise call.unsupported(f"shifts {list(shifts)} along the axes {list(axes)}")
     for number, (shift, given) in enumerate(zip(shifts, axes, strict=True)):
         axis = inner_axis(call, given, value.rank)
-        places = np.roll(np.arange(_known(call, value, axis)), shift)
+        places = np.roll(np.arange(known_length(call, value, axis)), shift)
         value = gathered(call, value, places, axis, f"rolled_{number}")
     return value
 
@@ -294,84 +292,12 @@ def _margins(call: LayerCall, given: Any, rank: int) -> list[tuple[int, int]]:
 def _symmetric(call: LayerCall, value: Value, margins: list[tuple[int, int]]) -> Value:
     for axis, (before, after) in enumerate(margins):
         if before or after:
-            length = _known(call, value, axis)
+            length = known_length(call, value, axis)
             if max(before, after) > length:
                 raise ModelFileDamaged(f"operation {call.name!r} mirrors more than there is")
             places = np.pad(np.arange(length), (before, after), mode="symmetric")
             value = gathered(call, value, places, axis, f"axis_{axis}")
     return value
-
-
-def take(call: LayerCall) -> Value:
-    """Numbers picked along one axis by places that stand in the file."""
-    value, picked = operands(call)
-    if not isinstance(value, Value) or isinstance(picked, Value):
-        raise call.unsupported("places that are computed")
-    axis = inner_axis(call, whole(call, "axis", place=2, default=0), value.rank)
-    numbers = constant_operand(call, picked)
-    places = numbers.astype(np.int64)
-    length = _known(call, value, axis)
-    if (places != numbers).any() or (places < -length).any() or (places >= length).any():
-        raise ModelFileDamaged(f"operation {call.name!r} picks places outside its tensor")
-    if places.ndim == 1:
-        return gathered(call, value, places % length, axis)
-    plain = call.graph.as_keras(value)
-    index = call.constant(places % length, "places", dtype="int64")
-    shape = (*plain.shape[:axis], *places.shape, *plain.shape[axis + 1 :])
-    return call.result(call.emit("Gather", (plain.name, index), axis=axis), shape)
-
-
-def take_along_axis(call: LayerCall) -> Value:
-    """Numbers picked along one axis, each row by its own places."""
-    value, places = operands(call)
-    if not isinstance(value, Value) or not isinstance(places, Value):
-        raise call.unsupported("places that are not computed")
-    plain, index = call.graph.as_keras(value), call.graph.as_keras(places)
-    axis = inner_axis(call, whole(call, "axis", place=2), plain.rank)
-    if index.rank != plain.rank or any(
-        plain.shape[other] != index.shape[other] for other in range(1, plain.rank) if other != axis
-    ):
-        raise call.unsupported("places of another shape")
-    whole_numbers = call.emit("Cast", (index.name,), "places", to=INT64)
-    name = call.emit("GatherElements", (plain.name, whole_numbers), axis=axis)
-    return call.result(name, index.shape)
-
-
-def one_hot(call: LayerCall) -> Value:
-    """A class number as a row of one 1 among 0."""
-    value = call.graph.as_keras(subject(call))
-    count = whole(call, "num_classes", "depth", place=1)
-    axis = whole(call, "axis", place=2, default=-1)
-    on = real(call, "on_value", default=1.0)
-    off = real(call, "off_value", default=0.0)
-    if axis not in {-1, value.rank}:
-        raise call.unsupported(f"one_hot along axis {axis}")
-    shape = (*value.shape, count)
-    call.result(value.name, shape)
-    numbers = call.emit("Cast", (value.name,), "classes", to=INT64)
-    classes = call.constant(np.arange(count), "numbers", dtype="int64")
-    axes = call.graph.shape_constant((value.rank,))
-    column = call.emit("Unsqueeze", (numbers, axes), "column")
-    hit = call.emit("Equal", (column, classes), "hit")
-    name = call.emit("Where", (hit, call.graph.scalar(on), call.graph.scalar(off)))
-    return call.result(name, shape)
-
-
-def triangle(op: str) -> LayerKind:
-    """What lies above (triu) or below (tril) a diagonal of the last two axes; the rest 0."""
-
-    def emit(call: LayerCall) -> Value:
-        value = call.graph.as_keras(subject(call))
-        if value.rank < 3:
-            raise call.unsupported("a triangle of the batch axis")
-        rows, columns = (_known(call, value, axis) for axis in (-2 % value.rank, value.rank - 1))
-        if rows * columns > 1 << 24:
-            raise call.unsupported(f"a triangle of {rows} x {columns}")
-        offset = whole(call, "k", place=1, default=0)
-        mask = getattr(np, op)(np.ones((rows, columns), np.float32), offset)
-        return call.like(call.emit("Mul", (value.name, call.constant(mask, "mask"))), value)
-
-    return LayerKind(emit)
 
 
 def broadcast_to(call: LayerCall) -> Value:
@@ -419,76 +345,3 @@ def blocks(op: str) -> LayerKind:
         return call.result(name, tuple(shape[order.index(axis)] for axis in range(4)), order)
 
     return LayerKind(emit)
-
-
-def matmul(call: LayerCall) -> Value:
-    """A product of matrices along the last two axes; the second may stand in the file."""
-    left, right = operands(call)
-    turned = [bool(argument(call, key, default=False)) for key in ("transpose_a", "transpose_b")]
-    if not isinstance(left, Value):
-        raise call.unsupported("numbers times a tensor")
-    first = call.graph.as_keras(left)
-    if turned[0]:
-        first = _turned(call, first)
-    if isinstance(right, Value):
-        second = call.graph.as_keras(right)
-        second = _turned(call, second) if turned[1] else second
-        if first.rank != second.rank or first.rank < 3:
-            raise call.unsupported(f"a product of {first.rank} and {second.rank} axes")
-        inner, outer, name = second.shape[-2], second.shape[-1], second.name
-        batch = tuple(
-            other if one == 1 else one
-            for one, other in zip(first.shape[:-2], second.shape[:-2], strict=True)
-        )
-    else:
-        matrix = constant_operand(call, right)
-        matrix = np.swapaxes(matrix, -1, -2) if turned[1] and matrix.ndim > 1 else matrix
-        if matrix.ndim != 2 or first.rank < 2:
-            raise call.unsupported(f"a product with numbers of {matrix.ndim} axes")
-        (inner, outer), name = matrix.shape, call.constant(matrix, "matrix")
-        batch = first.shape[:-2]
-    if first.shape[-1] != inner:
-        raise ModelFileDamaged(f"operation {call.name!r} multiplies matrices that do not fit")
-    shape = (*batch, first.shape[-2], outer)
-    return call.result(call.emit("MatMul", (first.name, name)), shape)
-
-
-def _turned(call: LayerCall, value: Value) -> Value:
-    axes = [*range(value.rank - 2), value.rank - 1, value.rank - 2]
-    return call.graph.as_keras(permuted(call, value, axes))
-
-
-def top_k(call: LayerCall) -> tuple[Value, Value]:
-    """The largest numbers of each row, and where they stood."""
-    value = call.graph.as_keras(subject(call))
-    count = whole(call, "k", place=1, default=1)
-    length = _known(call, value, inner_axis(call, -1, value.rank))
-    if not 1 <= count <= length:
-        raise ModelFileDamaged(f"operation {call.name!r} takes {count} of {length}")
-    numbers = call.graph.shape_constant((count,))
-    found, places = call.graph.add_outputs(
-        "TopK", (value.name, numbers), (call.name, f"{call.name}/places")
-    )
-    shape = (*value.shape[:-1], count)
-    return call.result(found, shape), call.result(as_number(call, places), shape)
-
-
-def ordered(call: LayerCall) -> Value:
-    """All numbers along one axis, smallest first."""
-    value = subject(call)
-    axis = inner_axis(call, whole(call, "axis", place=1, default=-1), value.rank)
-    direction = argument(call, "direction", default="ASCENDING")
-    name, _ = sort_along(call, value, axis, largest=direction == "DESCENDING")
-    return call.like(name, value)
-
-
-def sort_along(call: LayerCall, value: Value, axis: int, *, largest: bool) -> tuple[str, int]:
-    """The sorted numbers, and how many there are along the axis."""
-    length = _known(call, value, axis)
-    sorted_name, _ = call.graph.add_outputs(
-        "TopK",
-        (value.name, call.graph.shape_constant((length,))),
-        (f"{call.name}/sorted", f"{call.name}/places"),
-        {"axis": value.position(axis), "largest": int(largest)},
-    )
-    return sorted_name, length
