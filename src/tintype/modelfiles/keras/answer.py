@@ -11,6 +11,7 @@ from tintype.modelfiles.keras.build import Building, Step
 from tintype.modelfiles.keras.graph import Value, show_shape
 from tintype.modelfiles.keras.layers.activation import activation_name
 from tintype.modelfiles.keras.layers.convolution import CONVOLUTION_LAYERS
+from tintype.modelfiles.keras.layers.nodes import operation_of
 from tintype.types import Activation, ClassOutput, Shape, TensorSpec
 
 _CARRIERS = frozenset({"Flatten", "Reshape", "Permute", "op:Reshape", "op:Cast", "op:Identity"})
@@ -24,12 +25,17 @@ _BY_NAME = {
     "sigmoid": Activation.SIGMOID,
     "log_softmax": Activation.LOG_SOFTMAX,
     "hard_sigmoid": Activation.PROBABILITIES,
+    "hard_sigmoid_6": Activation.PROBABILITIES,
+    "sparse_sigmoid": Activation.PROBABILITIES,
+    "sparsemax": Activation.PROBABILITIES,
 }
 _OPERATIONS = {
     "op:Softmax": "softmax",
     "op:Sigmoid": "sigmoid",
     "op:LogSoftmax": "log_softmax",
     "op:HardSigmoid": "hard_sigmoid",
+    "op:SparseSigmoid": "sparse_sigmoid",
+    "op:Sparsemax": "sparsemax",
 }
 _FUNCTIONS = {
     "nn.softmax": "softmax",
@@ -167,6 +173,8 @@ def _closing(step: Step) -> str | None:
         return _OPERATIONS[call.kind]
     if call.kind == "TFOpLambda":
         return _FUNCTIONS.get(str(call.settings.raw("function")))
+    if call.kind == "TensorFlowOpLayer":
+        return _FUNCTIONS.get(operation_of(call))
     if call.kind in {"Activation", "Dense"} or call.kind in CONVOLUTION_LAYERS:
         return activation_name(call.settings.raw("activation"), call.name)
     return None

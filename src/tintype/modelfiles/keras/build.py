@@ -12,6 +12,7 @@ from tintype.modelfiles.keras.config import LayerConfig, ModelConfig
 from tintype.modelfiles.keras.connections import CallConfig, Ref
 from tintype.modelfiles.keras.graph import GraphBuilder, Value, keras_order
 from tintype.modelfiles.keras.layers.call import LayerCall, LayerKind
+from tintype.modelfiles.keras.layers.refused import why_refused
 from tintype.modelfiles.keras.layers.table import LAYER_KINDS
 from tintype.modelfiles.keras.onnx_wire import Port
 from tintype.modelfiles.keras.safety import ALLOW_CODE, WAY_OUT_HINT
@@ -56,6 +57,7 @@ def slots_of(layer: LayerConfig) -> tuple[Slot, ...]:
 
 def check_kinds(model: ModelConfig) -> None:
     """Raise UnsupportedModel naming every layer of a kind that is not in the layer table."""
+    refuse_in_words(_leaves(model))
     unknown = [
         f"{layer.kind.removeprefix('op:')} (layer {layer.name!r})"
         for layer in _leaves(model)
@@ -76,6 +78,18 @@ def check_kinds(model: ModelConfig) -> None:
             raise UnsupportedModel(
                 f"layer {layer.name!r} is quantised ({named}), which is not supported yet",
                 hint="save the model as it was before model.quantize(...)",
+            )
+
+
+def refuse_in_words(layers: Sequence[LayerConfig]) -> None:
+    """Raise UnsupportedModel with the reason for the first layer of a kind known not to be read."""
+    for layer in layers:
+        reason = None if layer.kind in LAYER_KINDS else why_refused(layer.kind)
+        if reason is not None:
+            raise UnsupportedModel(
+                f"layer {layer.name!r} is a {layer.kind.removeprefix('op:')}: {reason}",
+                hint="build the model without this layer and do its work before; or export the "
+                "model as ONNX or as a SavedModel",
             )
 
 
@@ -166,10 +180,11 @@ def _run_call(
         graph=building.graph,
         generation=building.generation,
     )
-    output = _kind_of(layer).emit(written)
-    building.steps.append(Step(call=written, output=output))
-    building.shapes[here] = output.shape
-    return (output,)
+    kind = _kind_of(layer)
+    outputs = (kind.emit(written),) if kind.outputs is None else kind.outputs(written)
+    building.steps.append(Step(call=written, output=outputs[0]))
+    building.shapes[here] = outputs[0].shape
+    return outputs
 
 
 def _remark_on_training(layer: LayerConfig, kwargs: Mapping[str, Any], building: Building) -> None:

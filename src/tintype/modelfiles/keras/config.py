@@ -209,12 +209,12 @@ def _nested(
 def _kind(entry: Mapping[str, Any], kind: str, body: Mapping[str, Any]) -> str:
     """Operations of ``keras.ops`` share names with layers (``Add``): tell them apart.
 
-    The zip form has their module; in HDF5 they are the entries without dtype and trainable.
+    The zip form has their module; in HDF5 they are the entries without trainable.
     """
     module = entry.get("module")
     if isinstance(module, str):
         return f"op:{kind}" if ".ops." in module else kind
-    bare = "trainable" not in body and "dtype" not in body
+    bare = "trainable" not in body
     three = any(isinstance(node, dict) for node in entry.get("inbound_nodes") or [])
     return f"op:{kind}" if bare and three else kind
 

@@ -13,7 +13,6 @@ from tintype.errors import UnsupportedModel
 from tintype.modelfiles.keras.config import ModelConfig, layers_by_path
 from tintype.modelfiles.keras.container import KerasFile
 from tintype.modelfiles.keras.graph import show_shape
-from tintype.modelfiles.keras.graph_nodes import translate_graph_nodes
 from tintype.modelfiles.keras.keras1 import is_keras1, layer_entries, named, translate
 from tintype.modelfiles.keras.keras2 import has_graph_nodes, nodes_as_json
 from tintype.modelfiles.keras.weights import LayerPath
@@ -60,7 +59,7 @@ def dialect_of(file: KerasFile) -> Dialect:
             "alike, so answers may differ a little from those of the old program"
         )
     if has_graph_nodes(config):
-        config = translate_graph_nodes(nodes_as_json(config))
+        config = nodes_as_json(config)
     return Dialect(config=config, keras1=keras1, mirrored=mirrored, notes=tuple(notes))
 
 

@@ -23,6 +23,7 @@ from tintype.modelfiles.keras.graph import Value
 from tintype.modelfiles.keras.layers.activation import activation_name
 from tintype.modelfiles.keras.layers.arguments import constant_operand, operands
 from tintype.modelfiles.keras.layers.convolution import channels_of
+from tintype.modelfiles.keras.layers.nodes import as_function, operation_of
 from tintype.modelfiles.keras.layers.preprocessing import mean_and_deviation
 from tintype.types import Float32Array, ImageInput, Layout
 
@@ -156,6 +157,9 @@ def _pass(step: Step, way: _Way, image: ImageInput) -> bool:
         return _pass_normalization(step, way)
     if kind in _FLIPS:
         return _pass_slice(step, way)
+    if kind == "TensorFlowOpLayer":
+        step = replace(step, call=as_function(call)[1])
+        kind = operation_of(call)
     function = _ARITHMETIC.get(kind) or _ARITHMETIC.get(str(call.settings.raw("function")))
     return function is not None and _pass_arithmetic(step, way, function)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -138,6 +138,19 @@ class GraphBuilder:
             )
         )
         return first
+
+    def add_outputs(
+        self,
+        op: str,
+        inputs: Sequence[str],
+        names: Sequence[str],
+        attributes: Mapping[str, Attribute] | None = None,
+    ) -> tuple[str, ...]:
+        """As ``add``, for an operation with several outputs, one for each of ``names``."""
+        first = self.add(op, inputs, names[0], attributes)
+        outputs = (first, *(self.unique(name) for name in names[1:]))
+        self.nodes[-1] = replace(self.nodes[-1], outputs=outputs)
+        return outputs
 
     def reordered(self, value: Value, order: Order) -> Value:
         """``value`` with its axes stored in ``order``; written once a tensor."""

@@ -230,5 +230,13 @@ def _users(model: ModelConfig) -> dict[str, list[LayerConfig]]:
 
 
 _LOOKED_THROUGH = frozenset(
-    {"Rescaling", "Normalization", "ZeroPadding2D", "BatchNormalization", "TFOpLambda", "Resizing"}
+    {
+        "Rescaling",
+        "Normalization",
+        "ZeroPadding2D",
+        "BatchNormalization",
+        "TFOpLambda",
+        "Resizing",
+        "TensorFlowOpLayer",
+    }
 )

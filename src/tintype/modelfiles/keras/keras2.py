@@ -15,9 +15,14 @@ from tintype.modelfiles.protobuf_fields import Field, fields_in
 
 _KIND = "TensorFlowOpLayer"
 _MAX_DEPTH = 64
-_TYPES = {1: "DT_FLOAT", 2: "DT_DOUBLE", 3: "DT_INT32", 9: "DT_INT64", 14: "DT_BFLOAT16"} | {
+_TYPES = {
+    1: "DT_FLOAT",
+    2: "DT_DOUBLE",
+    3: "DT_INT32",
     4: "DT_UINT8",
+    9: "DT_INT64",
     10: "DT_BOOL",
+    14: "DT_BFLOAT16",
     19: "DT_HALF",
 }
 

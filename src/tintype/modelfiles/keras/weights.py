@@ -25,10 +25,15 @@ LayerPath: TypeAlias = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """A weight a layer has: its name in Keras, and whether training changes it."""
+    """A weight a layer has: its name in Keras, and whether training changes it.
+
+    ``place`` is the group of the zip form in which it lies, where a layer keeps its weights in
+    parts. Where parts have weights of one name, the part stands before it: ``query/kernel``.
+    """
 
     name: str
     trained: bool = True
+    place: str = ""
 
 
 WeightMap: TypeAlias = Mapping[LayerPath, Mapping[str, Stored]]
@@ -100,13 +105,25 @@ def _collect_by_class(
         if layer.inner is not None:
             _collect_by_class(reader, layer.inner, _Place(path, group), slots_of, found)
             continue
-        slots = slots_of(layer)
-        stored = [reader.weight(f"{group}/vars/{number}") for number in range(len(slots))]
-        found[path] = {
-            slot.name: weight
-            for slot, weight in zip(slots, stored, strict=True)
-            if weight is not None
-        }
+        counts: Counter[str] = Counter()
+        here: dict[str, Stored] = {}
+        for slot in slots_of(layer):
+            stored = _in_zip(reader, group, slot.place, counts[slot.place])
+            counts[slot.place] += 1
+            if stored is not None:
+                here[slot.name] = stored
+        found[path] = here
+
+
+def _in_zip(reader: Hdf5Reader, group: str, part: str, number: int) -> Stored | None:
+    if not part:
+        return reader.weight(f"{group}/vars/{number}")
+    # The name of the attribute, private in some versions: query_dense, _query_dense.
+    for name in (part, f"_{part}"):
+        stored = reader.weight(f"{group}/{name}/vars/{number}")
+        if stored is not None:
+            return stored
+    return None
 
 
 def _container(reader: Hdf5Reader, group: str) -> str:

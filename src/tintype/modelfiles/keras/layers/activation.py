@@ -14,7 +14,18 @@ import numpy as np
 
 from tintype.errors import UnsupportedModel
 from tintype.modelfiles.keras.graph import Value
+from tintype.modelfiles.keras.layers.activation_names import known_name
 from tintype.modelfiles.keras.layers.call import LayerCall, LayerKind
+from tintype.modelfiles.keras.layers.formulas import (
+    gelu_tanh,
+    glu,
+    hard_shrink,
+    soft_shrink,
+    sparse_plus,
+    sparse_sigmoid,
+    sparsemax,
+    squareplus,
+)
 from tintype.modelfiles.keras.safety import ALLOW_CODE, WAY_OUT_HINT
 from tintype.modelfiles.keras.settings import Settings
 from tintype.modelfiles.keras.weights import Slot
@@ -39,6 +50,8 @@ def activated(call: LayerCall, value: Value) -> Value:
 
 def apply_activation(call: LayerCall, value: Value, name: str) -> Value:
     """``value`` after the activation ``name``. Raises UnsupportedModel where it is unknown."""
+    if name == "glu":
+        return glu(call, value)
     write = _ACTIVATIONS.get(name)
     if write is None:
         raise UnsupportedModel(
@@ -58,13 +71,14 @@ def activation_name(spec: Any, layer: str) -> str:
         kind = spec.get("class_name")
         inner = spec.get("config")
         if kind == "function" and isinstance(inner, str):
-            return inner
+            return known_name(inner)
         if isinstance(inner, Mapping) and isinstance(kind, str):
-            return kind if kind in ACTIVATION_LAYERS else str(inner.get("name", kind))
+            short = kind.rpartition(">")[2]
+            return short if short in ACTIVATION_LAYERS else known_name(kind)
         spec = kind
     if not isinstance(spec, str):
         raise UnsupportedModel(f"layer {layer!r} has an activation that is no name: {spec!r:.80}")
-    return {"swish": "silu", "hard_swish": "hard_silu"}.get(spec, spec)
+    return known_name(spec)
 
 
 def clip(call: LayerCall, name: str, low: float | None, high: float | None) -> str:
@@ -121,6 +135,11 @@ def _hard_sigmoid(call: LayerCall, value: Value) -> str:
     return call.emit("HardSigmoid", (value.name,), "hardsigmoid", alpha=slope, beta=0.5)
 
 
+def _hard_sigmoid_6(call: LayerCall, value: Value) -> str:
+    """relu6(x + 3) / 6, in whatever Keras."""
+    return call.emit("HardSigmoid", (value.name,), "hardsigmoid", alpha=1 / 6, beta=0.5)
+
+
 def _hard_silu(call: LayerCall, value: Value) -> str:
     gate = call.emit("HardSigmoid", (value.name,), "hardsigmoid", alpha=1 / 6, beta=0.5)
     return call.emit("Mul", (value.name, gate), "hardsilu")
@@ -146,14 +165,6 @@ def _log_sigmoid(call: LayerCall, value: Value) -> str:
 
 def _tanh_shrink(call: LayerCall, value: Value) -> str:
     return call.emit("Sub", (value.name, call.emit("Tanh", (value.name,), "tanh")), "tanhshrink")
-
-
-def _squareplus(call: LayerCall, value: Value) -> str:
-    """(x + sqrt(x^2 + 4)) / 2."""
-    square = call.emit("Mul", (value.name, value.name), "square")
-    root = call.emit("Sqrt", (call.emit("Add", (square, call.graph.scalar(4.0)), "plus"),), "root")
-    both = call.emit("Add", (value.name, root), "sum")
-    return call.emit("Mul", (both, call.graph.scalar(0.5)), "squareplus")
 
 
 def _clip(low: float, high: float) -> _Write:
@@ -186,10 +197,18 @@ _ACTIVATIONS: dict[str, _Write] = {
     "leaky_relu": _one("LeakyRelu", alpha=0.2),
     "log_sigmoid": _log_sigmoid,
     "tanh_shrink": _tanh_shrink,
-    "soft_shrink": _one("Shrink", lambd=0.5, bias=0.5),
-    "hard_shrink": _one("Shrink", lambd=0.5, bias=0.0),
-    "squareplus": _squareplus,
+    "soft_shrink": soft_shrink,
+    "hard_shrink": hard_shrink,
+    "squareplus": squareplus,
+    "sparse_plus": sparse_plus,
+    "sparse_sigmoid": sparse_sigmoid,
+    "sparsemax": sparsemax,
+    "gelu_tanh": gelu_tanh,
+    "hard_sigmoid_6": _hard_sigmoid_6,
 }
+
+ACTIVATION_NAMES = frozenset({*_ACTIVATIONS, "glu", "swish", "hard_swish"})
+"""Every name that a setting ``activation`` may have."""
 
 PROBABILITY_ACTIVATIONS = frozenset({"softmax", "sigmoid", "hard_sigmoid", "log_softmax"})
 """Activations that tell what a classifier's numbers are."""
@@ -204,10 +223,19 @@ def _activation(call: LayerCall) -> Value:
 
 def _relu(call: LayerCall) -> Value:
     """max_value where x >= max_value, x above the threshold, negative_slope * (x - threshold)."""
-    value = call.input
-    top = call.settings.optional_number("max_value")
-    slope = call.settings.number("negative_slope", 0.0)
-    threshold = call.settings.number("threshold", 0.0)
+    return relu_with(
+        call,
+        call.input,
+        slope=call.settings.number("negative_slope", 0.0),
+        threshold=call.settings.number("threshold", 0.0),
+        top=call.settings.optional_number("max_value"),
+    )
+
+
+def relu_with(
+    call: LayerCall, value: Value, *, slope: float, threshold: float, top: float | None
+) -> Value:
+    """Relu with a slope below, a top, and a threshold other than 0."""
     if threshold:
         return _thresholded_relu(call, value, slope=slope, threshold=threshold, top=top)
     if slope:

@@ -9,10 +9,14 @@ import numpy as np
 from tintype.errors import ModelFileDamaged
 from tintype.modelfiles.keras.graph import Value
 from tintype.modelfiles.keras.layers.call import LayerCall
+from tintype.modelfiles.keras.settings import plain
 
 Operand: TypeAlias = Any
-_FIRST = ("x", "x1", "a", "input", "inputs", "features", "input_tensor", "tensor", "values", "xs")
-_SECOND = ("y", "x2", "b")
+_FIRST = (
+    "x", "x1", "a", "input", "inputs", "features", "input_tensor", "tensor", "values", "xs",
+    "logits", "images", "image", "value", "params", "input_", "array", "t", "arrays",
+)  # fmt: skip
+_SECOND = ("y", "x2", "b", "bias", "indices")
 
 
 def operands(call: LayerCall) -> tuple[Operand, Operand]:
@@ -68,3 +72,70 @@ def tensors(call: LayerCall) -> tuple[Value, ...]:
     if call.inputs:
         return call.inputs
     return tuple(item for item in first_of(call, _FIRST) or () if isinstance(item, Value))
+
+
+def argument(call: LayerCall, *names: str, place: int | None = None, default: Any = None) -> Any:
+    """An argument by any of its ``names``: of the call, of the settings, or by its ``place``.
+
+    Keras 3 keeps what an operation was made with in its settings, and what it was called with
+    beside its tensors. Tuples and arrays come as lists.
+    """
+    for name in names:
+        if call.kwargs.get(name) is not None:
+            return plain(call.kwargs[name])
+    if place is not None and len(call.args) > place and call.args[place] is not None:
+        return plain(call.args[place])
+    for name in names:
+        if call.settings.raw(name) is not None:
+            return plain(call.settings.raw(name))
+    return default
+
+
+def whole(
+    call: LayerCall, *names: str, place: int | None = None, default: int | None = None
+) -> int:
+    """A whole number among the arguments. Raises UnsupportedModel where it is none."""
+    value = argument(call, *names, place=place, default=default)
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    if isinstance(value, bool) or not isinstance(value, int) or abs(value) >= 1 << 31:
+        raise call.unsupported(f"{names[0]} {value!r:.40}")
+    return value
+
+
+def wholes(
+    call: LayerCall, *names: str, place: int | None = None, default: tuple[int, ...] | None = None
+) -> tuple[int, ...]:
+    """Whole numbers among the arguments; one alone stands for itself."""
+    value = argument(call, *names, place=place, default=default)
+    items = value if isinstance(value, list | tuple) else [value]
+    good = all(
+        isinstance(item, int) and not isinstance(item, bool) and abs(item) < 1 << 31
+        for item in items
+    )
+    if not good:
+        raise call.unsupported(f"{names[0]} {value!r:.40}")
+    return tuple(items)
+
+
+def real(call: LayerCall, *names: str, place: int | None = None, default: float) -> float:
+    """A number among the arguments. Raises ModelFileDamaged where it is none."""
+    value = argument(call, *names, place=place, default=default)
+    return float(constant_operand(call, value).reshape(-1)[0])
+
+
+def axis_of(call: LayerCall, axis: int, rank: int) -> int:
+    """``axis`` counted from the front. Raises ModelFileDamaged where there is none such."""
+    if not -rank <= axis < rank:
+        raise ModelFileDamaged(
+            f"operation {call.name!r} ({call.kind}) works on axis {axis} of a tensor of {rank} axes"
+        )
+    return axis % rank
+
+
+def inner_axis(call: LayerCall, axis: int, rank: int) -> int:
+    """As ``axis_of``, but never the batch axis: pictures are answered one by one."""
+    found = axis_of(call, axis, rank)
+    if found == 0:
+        raise call.unsupported("an operation along the batch axis")
+    return found

@@ -166,6 +166,7 @@ class LayerCall:
 
 
 Emit: TypeAlias = Callable[[LayerCall], Value]
+EmitAll: TypeAlias = Callable[[LayerCall], tuple[Value, ...]]
 SlotRule: TypeAlias = Callable[[Settings], tuple[Slot, ...]]
 
 
@@ -176,7 +177,11 @@ def no_slots(_settings: Settings) -> tuple[Slot, ...]:
 
 @dataclass(frozen=True, slots=True)
 class LayerKind:
-    """A row of the layer table: how the layer is written, and which weights it has."""
+    """A row of the layer table: how the layer is written, and which weights it has.
+
+    ``outputs`` is for a layer that may answer with several tensors; ``emit`` gives the first.
+    """
 
     emit: Emit
     slots: SlotRule = no_slots
+    outputs: EmitAll | None = None

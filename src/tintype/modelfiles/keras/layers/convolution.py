@@ -232,6 +232,7 @@ CONVOLUTION_LAYERS: dict[str, LayerKind] = {
     "DepthwiseConv2D": _depthwise(2),
     "SeparableConv1D": _separable(1),
     "SeparableConv2D": _separable(2),
+    "Conv1DTranspose": _transposed(1),
     "Conv2DTranspose": _transposed(2),
     "Conv3DTranspose": _transposed(3),
 }

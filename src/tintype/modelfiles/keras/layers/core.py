@@ -157,6 +157,7 @@ IDENTITY_KINDS = frozenset(
         "SpatialDropout2D",
         "SpatialDropout3D",
         "StochasticDepth",
+        "Solarization",
         "AugMix",
         "CutMix",
     }

@@ -81,10 +81,15 @@ def aligned(call: LayerCall, values: tuple[Value, ...]) -> tuple[Value, ...]:
 
 def pairwise(call: LayerCall, op: str, left: Value, right: Value) -> Value:
     """One operation on two tensors of one rank and order, spread over each other."""
-    shape = tuple(
+    shape = spread_shape(call, left, right)
+    return call.result(call.emit(op, (left.name, right.name)), shape, left.order)
+
+
+def spread_shape(call: LayerCall, left: Value, right: Value) -> Shape:
+    """The shape of two tensors of one rank spread over each other."""
+    return tuple(
         _spread(call, one, other) for one, other in zip(left.shape, right.shape, strict=True)
     )
-    return call.result(call.emit(op, (left.name, right.name)), shape, left.order)
 
 
 def _spread(call: LayerCall, one: int | None, other: int | None) -> int | None:

@@ -80,13 +80,15 @@ def _layer_normalisation(call: LayerCall) -> Value:
     variance = call.emit("ReduceMean", (squares,), "variance", axes=positions, keepdims=1)
     epsilon = call.graph.scalar(call.settings.number("epsilon", 1e-3))
     deviation = call.emit("Sqrt", (call.emit("Add", (variance, epsilon), "safe"),), "deviation")
-    name = call.emit("Div", (centred, deviation), "normal")
+    rms = call.settings.flag("rms_scaling", default=False)
+    # Keras' rms_scaling divides by the deviation without centring, and never adds.
+    name = call.emit("Div", (value.name if rms else centred, deviation), "normal")
     spread = _spreader(value, axes)
     form = str(value.order)
-    if call.settings.flag("scale", default=True):
+    if call.settings.flag("scale", default=True) or rms:
         gamma = call.weight_constant("gamma", shape, spread, form=form)
         name = call.emit("Mul", (name, gamma), "scaled")
-    if call.settings.flag("center", default=True):
+    if call.settings.flag("center", default=True) and not rms:
         name = call.emit("Add", (name, call.weight_constant("beta", shape, spread, form=form)))
     return call.like(name, value)
 
@@ -105,6 +107,12 @@ def _scale_center(settings: Settings) -> tuple[Slot, ...]:
     gamma = (Slot("gamma"),) if settings.flag("scale", default=True) else ()
     beta = (Slot("beta"),) if settings.flag("center", default=True) else ()
     return gamma + beta
+
+
+def _layer_slots(settings: Settings) -> tuple[Slot, ...]:
+    if settings.flag("rms_scaling", default=False):
+        return (Slot("gamma"),)
+    return _scale_center(settings)
 
 
 def _batch_slots(settings: Settings) -> tuple[Slot, ...]:
@@ -135,5 +143,5 @@ NORMALISATION_LAYERS: dict[str, LayerKind] = {
     "BatchNormalizationV2": _BATCH,
     "SyncBatchNormalization": _BATCH,
     "LayerScale": LayerKind(_layer_scale, _layer_scale_slots),
-    "LayerNormalization": LayerKind(_layer_normalisation, _scale_center),
+    "LayerNormalization": LayerKind(_layer_normalisation, _layer_slots),
 }

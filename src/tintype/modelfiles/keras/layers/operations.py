@@ -1,233 +1,281 @@
-"""Plain arithmetic between layers: ``keras.ops`` (Keras 3) and TFOpLambda (Keras 2).
+"""Plain functions between layers: ``keras.ops`` (Keras 3) and TFOpLambda (Keras 2).
 
 Keras writes ``x / 127.5 - 1`` between layers as operations of their own. They name a function of
-a fixed list; nothing of it is code.
+a fixed list; nothing of it is code. To add one, write a function ``LayerCall -> Value`` and a row
+below.
 """
 
 from __future__ import annotations
 
-from tintype.errors import ModelFileDamaged, UnsupportedModel
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tintype.errors import UnsupportedModel
 from tintype.modelfiles.keras.graph import Value
-from tintype.modelfiles.keras.layers.activation import apply_activation, clip
-from tintype.modelfiles.keras.layers.arguments import (
-    constant_operand,
-    first_of,
-    operands,
-    option,
-    subject,
-    tensors,
-)
+from tintype.modelfiles.keras.layers import activation_operations as act
+from tintype.modelfiles.keras.layers import elementwise as each
+from tintype.modelfiles.keras.layers import images, indexing, matrices, picking, reductions, shaping
+from tintype.modelfiles.keras.layers.activation_operations import plain_activation
+from tintype.modelfiles.keras.layers.arguments import subject
 from tintype.modelfiles.keras.layers.call import LayerCall, LayerKind
-from tintype.modelfiles.keras.layers.indexing import get_item, reshape, transpose
-from tintype.modelfiles.keras.layers.merge import aligned, concatenated, pairwise
-from tintype.modelfiles.keras.layers.preprocessing import spread_last
+from tintype.modelfiles.keras.layers.elementwise import asked, comparison, logical, pair, single
+from tintype.modelfiles.keras.layers.reductions import extreme_place, reduction
 
 
-def _arithmetic(op: str) -> LayerKind:
-    def emit(call: LayerCall) -> Value:
-        left, right = operands(call)
-        if isinstance(left, Value) and isinstance(right, Value):
-            return _two_tensors(call, op, left, right)
-        value = left if isinstance(left, Value) else right
-        if not isinstance(value, Value):
-            raise ModelFileDamaged(f"operation {call.name!r} ({call.kind}) has no tensor")
-        other = constant_operand(call, right if value is left else left)
-        name = spread_last(call, value, other, "constant")
-        inputs = (value.name, name) if value is left else (name, value.name)
-        return call.like(call.emit(op, inputs), value)
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A function, the classes of ``keras.ops`` it is, and its names below ``tf``."""
 
+    kind: LayerKind
+    keras: str = ""
+    tensorflow: str = ""
+
+
+def _kind(emit: Callable[[LayerCall], Value]) -> LayerKind:
     return LayerKind(emit)
 
 
-def _two_tensors(call: LayerCall, op: str, left: Value, right: Value) -> Value:
-    if left.rank != right.rank:
-        # By numpy's rule the missing axes come in front, so the batch axis would move.
-        raise call.unsupported(f"tensors of {left.rank} and {right.rank} axes together")
-    one, other = aligned(call, (left, right))
-    return pairwise(call, op, one, other)
+def _many(outputs: Callable[[LayerCall], tuple[Value, ...]]) -> LayerKind:
+    """A function with several answers."""
+    return LayerKind(lambda call: outputs(call)[0], outputs=outputs)
 
 
-def _activation(name: str) -> LayerKind:
-    def emit(call: LayerCall) -> Value:
-        tensor = subject(call)
-        extra = [arg for arg in call.args if arg is not tensor and arg != -1]
-        named = {key for key, arg in call.kwargs.items() if arg not in (None, tensor, -1, False)}
-        if extra or named - {"name"}:
-            raise call.unsupported("an activation with settings of its own")
-        return apply_activation(call, tensor, name)
-
-    return LayerKind(emit)
-
-
-def _unary(op: str) -> LayerKind:
-    def emit(call: LayerCall) -> Value:
-        value = subject(call)
-        return call.like(call.emit(op, (value.name,)), value)
-
-    return LayerKind(emit)
-
-
-def _square(call: LayerCall) -> Value:
-    value = subject(call)
-    return call.like(call.emit("Mul", (value.name, value.name)), value)
-
-
-def _clip(call: LayerCall) -> Value:
-    value = subject(call)
-    given = list(call.args[1:])
-    low = given[0] if given else first_of(call, ("x_min", "clip_value_min"))
-    high = given[1] if len(given) > 1 else first_of(call, ("x_max", "clip_value_max"))
-    bounds = [
-        None if bound is None else float(constant_operand(call, bound).reshape(-1)[0])
-        for bound in (low, high)
-    ]
-    return call.like(clip(call, value.name, bounds[0], bounds[1]), value)
-
-
-def _cast(call: LayerCall) -> Value:
-    """Everything is float32 here; a cast to whole numbers would change values."""
-    dtype = call.args[1] if len(call.args) > 1 else call.settings.raw("dtype")
-    dtype = call.kwargs.get("dtype", dtype)
-    if not isinstance(dtype, str) or "float" not in dtype:
-        raise call.unsupported(f"a cast to {dtype!r:.40}")
-    return subject(call)
-
-
-def _mean(op: str) -> LayerKind:
-    def emit(call: LayerCall) -> Value:
-        value = subject(call)
-        axes = _reduction_axes(call, value)
-        keep = bool(option(call, "keepdims", default=False))
-        positions = tuple(sorted(value.position(axis) for axis in axes))
-        name = call.emit(op, (value.name,), axes=positions, keepdims=int(keep))
-        if keep:
-            shape = tuple(1 if axis in axes else n for axis, n in enumerate(value.shape))
-            return call.result(name, shape, value.order)
-        left = [axis for axis in value.order if axis not in axes]
-        kept = sorted(left)
-        shape = tuple(value.shape[axis] for axis in kept)
-        return call.result(name, shape, tuple(kept.index(axis) for axis in left))
-
-    return LayerKind(emit)
-
-
-def _reduction_axes(call: LayerCall, value: Value) -> list[int]:
-    given = option(call, "axis", default=None)
-    axes = given if isinstance(given, list) else [given]
-    if not all(isinstance(axis, int) and -value.rank <= axis < value.rank for axis in axes):
-        raise call.unsupported(f"a reduction over the axes {given!r:.40}")
-    whole = [axis % value.rank for axis in axes]
-    if 0 in whole:
-        raise call.unsupported("a reduction over the batch axis")
-    return whole
-
-
-def _concat(call: LayerCall) -> Value:
-    values = tensors(call)
-    axis = option(call, "axis", default=-1)
-    if not isinstance(axis, int) or not values:
-        raise call.unsupported(f"joining along the axis {axis!r:.40}")
-    return concatenated(call, values, axis)
-
-
-_ARITHMETIC = {
-    "add": "Add",
-    "subtract": "Sub",
-    "multiply": "Mul",
-    "truediv": "Div",
-    "maximum": "Max",
-    "minimum": "Min",
-    "pow": "Pow",
-}
-_UNARY = {"sqrt": "Sqrt", "exp": "Exp", "abs": "Abs", "negative": "Neg", "log": "Log", "erf": "Erf"}
-_ACTIVATIONS = (
-    "relu",
-    "relu6",
-    "sigmoid",
-    "softmax",
-    "log_softmax",
-    "tanh",
-    "silu",
-    "swish",
-    "gelu",
-    "elu",
-    "selu",
-    "softplus",
-    "softsign",
-    "hard_silu",
+_ARITHMETIC = (
+    Row(pair("Add"), "Add", "math.add __operators__.add add nn.bias_add math.add_n"),
+    Row(pair("Sub"), "Subtract", "math.subtract __operators__.subtract subtract"),
+    Row(pair("Mul"), "Multiply", "math.multiply __operators__.multiply multiply"),
+    Row(
+        pair("Div"),
+        "TrueDivide Divide",
+        "math.truediv __operators__.truediv math.divide divide truediv realdiv",
+    ),
+    Row(pair("Max"), "Maximum Fmax", "math.maximum __operators__.maximum maximum"),
+    Row(pair("Min"), "Minimum Fmin", "math.minimum __operators__.minimum minimum"),
+    Row(pair("Pow"), "Power", "math.pow __operators__.pow pow"),
+    Row(
+        pair(each.floor_divide),
+        "FloorDivide",
+        "math.floordiv __operators__.floordiv floordiv math.floor_div floor_div",
+    ),
+    Row(pair(each.modulo), "Mod", "math.floormod math.mod __operators__.mod"),
+    Row(pair(each.squared_difference), "", "math.squared_difference"),
+    Row(pair(each.divide_no_nan), "DivideNoNan", "math.divide_no_nan"),
+    Row(pair(each.hypotenuse), "Hypot"),
+    Row(pair(each.log_add_exp), "Logaddexp"),
 )
 
-_FUNCTIONS: dict[str, LayerKind] = {
-    **{f"math.{name}": _arithmetic(op) for name, op in _ARITHMETIC.items()},
-    **{f"__operators__.{name}": _arithmetic(op) for name, op in _ARITHMETIC.items()},
-    "math.divide": _arithmetic("Div"),
-    "divide": _arithmetic("Div"),
-    "__operators__.getitem": LayerKind(get_item),
-    **{f"math.{name}": _unary(op) for name, op in _UNARY.items()},
-    **{f"nn.{name}": _activation("silu" if name == "swish" else name) for name in _ACTIVATIONS},
-    **{f"math.{name}": _activation(name) for name in ("sigmoid", "tanh", "softplus")},
-    "math.square": LayerKind(_square),
-    "math.reduce_mean": _mean("ReduceMean"),
-    "math.reduce_max": _mean("ReduceMax"),
-    "clip_by_value": LayerKind(_clip),
-    "cast": LayerKind(_cast),
-    "concat": LayerKind(_concat),
-    "transpose": LayerKind(transpose),
-    "reshape": LayerKind(reshape),
-    "identity": LayerKind(subject),
+_TRUTH = (
+    Row(comparison("Equal"), "Equal", "math.equal __operators__.eq equal"),
+    Row(comparison("Equal", negated=True), "NotEqual", "math.not_equal __operators__.ne not_equal"),
+    Row(comparison("Greater"), "Greater", "math.greater __operators__.gt greater"),
+    Row(comparison("GreaterOrEqual"), "GreaterEqual", "math.greater_equal __operators__.ge"),
+    Row(comparison("Less"), "Less", "math.less __operators__.lt less"),
+    Row(comparison("LessOrEqual"), "LessEqual", "math.less_equal __operators__.le"),
+    Row(logical("And"), "LogicalAnd", "math.logical_and __operators__.and"),
+    Row(logical("Or"), "LogicalOr", "math.logical_or __operators__.or"),
+    Row(logical("Xor"), "LogicalXor", "math.logical_xor"),
+    Row(single(each.logical_not), "LogicalNot", "math.logical_not __operators__.invert"),
+    Row(asked("IsNaN"), "Isnan", "math.is_nan"),
+    Row(single(each.is_infinite), "Isinf", "math.is_inf"),
+    Row(single(each.is_finite), "Isfinite", "math.is_finite"),
+    Row(_kind(each.where), "Where", "where"),
+)
+
+_SINGLE = (
+    Row(single("Sqrt"), "Sqrt", "math.sqrt sqrt"),
+    Row(single("Exp"), "Exp", "math.exp exp"),
+    Row(single("Log"), "Log", "math.log"),
+    Row(single("Neg"), "Negative", "math.negative __operators__.neg negative"),
+    Row(single("Abs"), "Absolute Abs Fabs", "math.abs __operators__.abs abs"),
+    Row(single("Erf"), "Erf", "math.erf"),
+    Row(single(each.erfc), "Erfc", "math.erfc"),
+    Row(single("Sin"), "Sin", "math.sin sin"),
+    Row(single("Cos"), "Cos", "math.cos cos"),
+    Row(single("Tan"), "Tan", "math.tan tan"),
+    Row(single("Asin"), "Arcsin", "math.asin asin"),
+    Row(single("Acos"), "Arccos", "math.acos acos"),
+    Row(single("Atan"), "Arctan", "math.atan atan"),
+    Row(single("Sinh"), "Sinh", "math.sinh sinh"),
+    Row(single("Cosh"), "Cosh", "math.cosh cosh"),
+    Row(single("Asinh"), "Arcsinh", "math.asinh asinh"),
+    Row(single("Acosh"), "Arccosh", "math.acosh acosh"),
+    Row(single("Atanh"), "Arctanh", "math.atanh atanh"),
+    Row(single("Floor"), "Floor", "math.floor floor"),
+    Row(single("Ceil"), "Ceil", "math.ceil"),
+    Row(_kind(each.rounded), "Round", "math.round round math.rint"),
+    Row(single("Sign"), "Sign", "math.sign sign"),
+    Row(single(each.trunc), "Trunc"),
+    Row(single("Reciprocal"), "Reciprocal", "math.reciprocal"),
+    Row(single(each.square), "Square", "math.square square"),
+    Row(single(each.rsqrt), "Rsqrt", "math.rsqrt"),
+    Row(single(each.log1p), "Log1p", "math.log1p"),
+    Row(single(each.expm1), "Expm1", "math.expm1"),
+    Row(single(each.exp2), "Exp2"),
+    Row(single(each.log_to(2)), "Log2"),
+    Row(single(each.log_to(10)), "Log10"),
+    Row(single(each.scaled(0.017453292519943295)), "Deg2rad"),
+    Row(single(each.scaled(57.29577951308232)), "Rad2deg"),
+    Row(_kind(each.clipped), "Clip", "clip_by_value"),
+    Row(_kind(each.cast), "Cast SaturateCast", "cast saturate_cast dtypes.saturate_cast"),
+    Row(_kind(each.nan_to_num), "NanToNum"),
+    Row(each.alike(0.0), "ZerosLike", "zeros_like"),
+    Row(each.alike(1.0), "OnesLike", "ones_like"),
+    Row(each.alike(None), "FullLike"),
+    Row(
+        _kind(subject),
+        "Identity Copy StopGradient ConvertToTensor Array",
+        "identity stop_gradient convert_to_tensor ensure_shape debugging.check_numerics",
+    ),
+)
+
+_ACTIVATIONS = (
+    Row(act.RELU, "Relu", "nn.relu"),
+    Row(plain_activation("relu6"), "Relu6", "nn.relu6"),
+    Row(plain_activation("sigmoid"), "Sigmoid", "nn.sigmoid math.sigmoid sigmoid"),
+    Row(plain_activation("tanh"), "Tanh", "nn.tanh math.tanh tanh"),
+    Row(plain_activation("silu"), "Silu", "nn.silu nn.swish"),
+    Row(plain_activation("selu"), "Selu", "nn.selu"),
+    Row(plain_activation("softplus"), "Softplus", "nn.softplus math.softplus"),
+    Row(plain_activation("softsign"), "Softsign", "nn.softsign"),
+    Row(plain_activation("log_sigmoid"), "LogSigmoid", "math.log_sigmoid"),
+    Row(plain_activation("hard_silu"), "HardSilu"),
+    Row(plain_activation("hard_sigmoid_6"), "HardSigmoid"),
+    Row(plain_activation("hard_tanh"), "HardTanh"),
+    Row(plain_activation("tanh_shrink"), "TanhShrink"),
+    Row(plain_activation("sparse_plus"), "SparsePlus"),
+    Row(plain_activation("sparse_sigmoid"), "SparseSigmoid"),
+    Row(act.SOFTMAX, "Softmax", "nn.softmax"),
+    Row(act.LOG_SOFTMAX, "LogSoftmax", "nn.log_softmax"),
+    Row(act.SPARSEMAX, "Sparsemax"),
+    Row(act.LEAKY_RELU, "LeakyRelu", "nn.leaky_relu"),
+    Row(act.ELU, "Elu", "nn.elu"),
+    Row(act.CELU, "Celu"),
+    Row(act.GELU_OF_KERAS, "Gelu"),
+    Row(act.GELU_OF_TENSORFLOW, "", "nn.gelu"),
+    Row(act.GLU, "Glu"),
+    Row(act.HARD_SHRINK, "HardShrink"),
+    Row(act.SOFT_SHRINK, "SoftShrink"),
+    Row(act.SQUAREPLUS, "Squareplus"),
+    Row(act.THRESHOLD, "Threshold"),
+)
+
+_REDUCTIONS = (
+    Row(reduction("ReduceMean"), "Mean", "math.reduce_mean"),
+    Row(reduction("ReduceMax"), "Max Amax", "math.reduce_max"),
+    Row(reduction("ReduceMin"), "Min Amin", "math.reduce_min"),
+    Row(reduction("ReduceSum"), "Sum", "math.reduce_sum"),
+    Row(reduction("ReduceProd"), "Prod", "math.reduce_prod"),
+    Row(reduction(reductions.log_sum_exp), "Logsumexp", "math.reduce_logsumexp"),
+    Row(reduction(reductions.variance), "Var", "math.reduce_variance"),
+    Row(reduction(reductions.deviation), "Std", "math.reduce_std"),
+    Row(reduction(reductions.every), "All", "math.reduce_all"),
+    Row(reduction(reductions.some), "Any", "math.reduce_any"),
+    Row(reduction(reductions.count_nonzero), "CountNonzero", "math.count_nonzero"),
+    Row(reduction(reductions.spread_of), "Ptp"),
+    Row(reduction(reductions.euclidean_norm), "", "math.reduce_euclidean_norm"),
+    Row(extreme_place("ArgMax"), "Argmax", "math.argmax argmax"),
+    Row(extreme_place("ArgMin"), "Argmin", "math.argmin argmin"),
+    Row(_kind(reductions.running_sum), "Cumsum", "math.cumsum cumsum"),
+    Row(_kind(reductions.normalised), "Normalize"),
+    Row(_kind(reductions.l2_normalised), "", "math.l2_normalize nn.l2_normalize"),
+    Row(_many(reductions.moments), "Moments", "nn.moments"),
+)
+
+_SHAPES = (
+    Row(_kind(indexing.get_item), "GetItem", "__operators__.getitem"),
+    Row(_kind(indexing.transpose), "Transpose", "transpose"),
+    Row(_kind(indexing.reshape), "Reshape", "reshape"),
+    Row(_kind(shaping.expand_dims), "ExpandDims", "expand_dims"),
+    Row(_kind(shaping.squeeze), "Squeeze", "squeeze"),
+    Row(_kind(shaping.concat), "Concatenate", "concat"),
+    Row(_kind(shaping.stack), "Stack", "stack"),
+    Row(_many(shaping.unstack), "Unstack", "unstack"),
+    Row(_many(shaping.split), "Split", "split"),
+    Row(_kind(shaping.tile), "Tile", "tile"),
+    Row(_kind(shaping.repeat), "Repeat", "repeat"),
+    Row(shaping.flip(), "Flip", "reverse"),
+    Row(shaping.flip((1,)), "Fliplr"),
+    Row(shaping.flip((1,)), "", "image.flip_up_down"),
+    Row(shaping.flip((2,)), "", "image.flip_left_right"),
+    Row(_kind(shaping.roll), "Roll", "roll"),
+    Row(_kind(shaping.moveaxis), "Moveaxis"),
+    Row(_kind(shaping.swapaxes), "Swapaxes"),
+    Row(_kind(shaping.pad), "Pad", "pad"),
+    Row(_kind(picking.take), "Take", "gather"),
+    Row(_kind(picking.take_along_axis), "TakeAlongAxis"),
+    Row(_kind(picking.one_hot), "OneHot", "one_hot"),
+    Row(matrices.triangle("tril"), "Tril"),
+    Row(matrices.triangle("triu"), "Triu"),
+    Row(_kind(shaping.broadcast_to), "BroadcastTo", "broadcast_to"),
+    Row(shaping.blocks("DepthToSpace"), "DepthToSpace", "nn.depth_to_space"),
+    Row(shaping.blocks("SpaceToDepth"), "SpaceToDepth", "nn.space_to_depth space_to_depth"),
+    Row(_kind(matrices.matmul), "Matmul", "linalg.matmul matmul __operators__.matmul"),
+    Row(_many(picking.top_k), "TopK", "math.top_k nn.top_k"),
+    Row(_kind(picking.ordered), "Sort", "sort"),
+)
+
+_PICTURES = (
+    Row(_kind(images.resize_keras), "Resize"),
+    Row(images.resize_tensorflow(), "", "image.resize"),
+    Row(_kind(images.crop_images), "CropImages"),
+    Row(_kind(images.pad_images), "PadImages"),
+    Row(_kind(images.crop_to_box), "", "image.crop_to_bounding_box"),
+    Row(_kind(images.pad_to_box), "", "image.pad_to_bounding_box"),
+    Row(_kind(images.to_grey), "RGBToGrayscale", "image.rgb_to_grayscale"),
+    Row(_kind(images.to_rgb), "", "image.grayscale_to_rgb"),
+    Row(_kind(images.standardised), "", "image.per_image_standardization"),
+    Row(
+        _kind(images.response_normalised),
+        "",
+        "nn.local_response_normalization nn.lrn",
+    ),
+    Row(images.pooled("MaxPool"), "MaxPool", "nn.max_pool2d nn.max_pool"),
+    Row(images.pooled("AveragePool"), "AveragePool", "nn.avg_pool2d nn.avg_pool"),
+)
+
+ROWS = (
+    *_ARITHMETIC,
+    *_TRUTH,
+    *_SINGLE,
+    *_ACTIVATIONS,
+    *_REDUCTIONS,
+    *_SHAPES,
+    *_PICTURES,
+)
+"""Every function that can be read."""
+
+FUNCTIONS: dict[str, LayerKind] = {
+    name: row.kind for row in ROWS for name in row.tensorflow.split()
 }
-_FUNCTIONS["nn.bias_add"] = _arithmetic("Add")
+"""By the name below ``tf`` that Keras 2 writes."""
 
 
-def _tf_function(call: LayerCall) -> Value:
+def _function(call: LayerCall) -> LayerKind:
     function = call.settings.raw("function")
-    kind = _FUNCTIONS.get(function) if isinstance(function, str) else None
+    name = function.removeprefix("compat.v1.") if isinstance(function, str) else ""
+    kind = FUNCTIONS.get(name)
     if kind is None:
         raise UnsupportedModel(
             f"layer {call.name!r} is the TensorFlow function {function!r:.60}, which is not known "
             "here",
             hint="export the model as ONNX or as a SavedModel instead",
         )
-    return kind.emit(call)
+    return kind
 
+
+def _first_output(call: LayerCall) -> Value:
+    return _function(call).emit(call)
+
+
+def _outputs(call: LayerCall) -> tuple[Value, ...]:
+    kind = _function(call)
+    return (kind.emit(call),) if kind.outputs is None else kind.outputs(call)
+
+
+_TENSORFLOW = LayerKind(_first_output, outputs=_outputs)
 
 OPERATION_LAYERS: dict[str, LayerKind] = {
-    "TFOpLambda": LayerKind(_tf_function),
-    "SlicingOpLambda": LayerKind(_tf_function),
-    "op:Add": _arithmetic("Add"),
-    "op:Subtract": _arithmetic("Sub"),
-    "op:Multiply": _arithmetic("Mul"),
-    "op:TrueDivide": _arithmetic("Div"),
-    "op:Divide": _arithmetic("Div"),
-    "op:Maximum": _arithmetic("Max"),
-    "op:Minimum": _arithmetic("Min"),
-    "op:Power": _arithmetic("Pow"),
-    "op:Sqrt": _unary("Sqrt"),
-    "op:Exp": _unary("Exp"),
-    "op:Log": _unary("Log"),
-    "op:Negative": _unary("Neg"),
-    "op:Absolute": _unary("Abs"),
-    "op:Abs": _unary("Abs"),
-    "op:Square": LayerKind(_square),
-    "op:Clip": LayerKind(_clip),
-    "op:Cast": LayerKind(_cast),
-    "op:Mean": _mean("ReduceMean"),
-    "op:Max": _mean("ReduceMax"),
-    "op:Concatenate": LayerKind(_concat),
-    "op:GetItem": LayerKind(get_item),
-    "op:Transpose": LayerKind(transpose),
-    "op:Reshape": LayerKind(reshape),
-    "op:Relu": _activation("relu"),
-    "op:Relu6": _activation("relu6"),
-    "op:Sigmoid": _activation("sigmoid"),
-    "op:Softmax": _activation("softmax"),
-    "op:LogSoftmax": _activation("log_softmax"),
-    "op:Tanh": _activation("tanh"),
-    "op:Silu": _activation("silu"),
-    "op:Elu": _activation("elu"),
-    "op:Selu": _activation("selu"),
-    "op:Softplus": _activation("softplus"),
-    "op:Softsign": _activation("softsign"),
-    "op:HardSilu": _activation("hard_silu"),
-    "op:HardSigmoid": _activation("hard_sigmoid"),
+    "TFOpLambda": _TENSORFLOW,
+    "SlicingOpLambda": _TENSORFLOW,
+    **{f"op:{name}": row.kind for row in ROWS for name in row.keras.split()},
 }

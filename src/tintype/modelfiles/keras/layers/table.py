@@ -7,16 +7,23 @@ into that module's table.
 from __future__ import annotations
 
 from tintype.modelfiles.keras.layers.activation import ACTIVATION_LAYERS
+from tintype.modelfiles.keras.layers.adaptive import ADAPTIVE_LAYERS
 from tintype.modelfiles.keras.layers.call import LayerKind
 from tintype.modelfiles.keras.layers.convolution import CONVOLUTION_LAYERS
 from tintype.modelfiles.keras.layers.core import CORE_LAYERS
+from tintype.modelfiles.keras.layers.dot import DOT_LAYERS
 from tintype.modelfiles.keras.layers.geometry import GEOMETRY_LAYERS
+from tintype.modelfiles.keras.layers.grouped import GROUPED_LAYERS
 from tintype.modelfiles.keras.layers.keras1 import KERAS_1_LAYERS
+from tintype.modelfiles.keras.layers.local import LOCAL_LAYERS
 from tintype.modelfiles.keras.layers.merge import MERGE_LAYERS
+from tintype.modelfiles.keras.layers.nodes import NODE_LAYERS
 from tintype.modelfiles.keras.layers.normalisation import NORMALISATION_LAYERS
 from tintype.modelfiles.keras.layers.operations import OPERATION_LAYERS
 from tintype.modelfiles.keras.layers.pooling import POOLING_LAYERS
 from tintype.modelfiles.keras.layers.preprocessing import PREPROCESSING_LAYERS
+from tintype.modelfiles.keras.layers.spectral import spectral_layer
+from tintype.modelfiles.keras.layers.third_party import THIRD_PARTY_LAYERS
 
 LAYER_KINDS: dict[str, LayerKind] = {
     **CORE_LAYERS,
@@ -29,4 +36,11 @@ LAYER_KINDS: dict[str, LayerKind] = {
     **PREPROCESSING_LAYERS,
     **OPERATION_LAYERS,
     **KERAS_1_LAYERS,
+    **ADAPTIVE_LAYERS,
+    **GROUPED_LAYERS,
+    **DOT_LAYERS,
+    **LOCAL_LAYERS,
+    **THIRD_PARTY_LAYERS,
+    **NODE_LAYERS,
+    "SpectralNormalization": spectral_layer(lambda: LAYER_KINDS),
 }
