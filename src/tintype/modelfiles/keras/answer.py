@@ -164,7 +164,7 @@ def _closing(step: Step) -> str | None:
         return _OPERATIONS[call.kind]
     if call.kind == "TFOpLambda":
         return _FUNCTIONS.get(str(call.settings.raw("function")))
-    if call.kind in {"Activation", "Dense"} or call.kind in CONVOLUTION_LAYERS:
+    if call.kind in {"Activation", "Dense", "EinsumDense"} or call.kind in CONVOLUTION_LAYERS:
         return activation_name(call.settings.raw("activation"), call.name)
     return None
 

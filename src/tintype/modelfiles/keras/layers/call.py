@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -32,7 +32,8 @@ class LayerCall:
     """A layer, the tensors it is called with, its weights, and the graph to write to.
 
     ``args`` and ``kwargs`` hold ``Value`` where Keras has tensors. ``generation`` is the Keras
-    (2 or 3) whose meaning of defaults and activations holds.
+    (2 or 3) whose meaning of defaults and activations holds. ``parts`` are the layers that this
+    one wraps.
     """
 
     kind: str
@@ -43,6 +44,7 @@ class LayerCall:
     weights: Mapping[str, Stored]
     graph: GraphBuilder
     generation: int
+    parts: Mapping[str, Part] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -163,7 +165,19 @@ class LayerCall:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A layer or model inside of a wrapper: ``run`` writes it for one tensor.
+
+    ``call`` has its settings and weights, and no tensors; None where the part is a model.
+    """
+
+    call: LayerCall | None
+    run: Callable[[Value], Value]
+
+
 Emit: TypeAlias = Callable[[LayerCall], Value]
+EmitAll: TypeAlias = Callable[[LayerCall], tuple[Value, ...]]
 SlotRule: TypeAlias = Callable[[Settings], tuple[Slot, ...]]
 
 
@@ -174,7 +188,11 @@ def no_slots(_settings: Settings) -> tuple[Slot, ...]:
 
 @dataclass(frozen=True, slots=True)
 class LayerKind:
-    """A row of the layer table: how the layer is written, and which weights it has."""
+    """A row of the layer table: how the layer is written, and which weights it has.
+
+    ``outputs`` is for a layer that may answer with several tensors; ``emit`` gives the first.
+    """
 
     emit: Emit
     slots: SlotRule = no_slots
+    outputs: EmitAll | None = None

@@ -16,6 +16,7 @@ from tintype.modelfiles.keras.layers.normalisation import NORMALISATION_LAYERS
 from tintype.modelfiles.keras.layers.operations import OPERATION_LAYERS
 from tintype.modelfiles.keras.layers.pooling import POOLING_LAYERS
 from tintype.modelfiles.keras.layers.preprocessing import PREPROCESSING_LAYERS
+from tintype.modelfiles.keras.layers.recurrent import RECURRENT_LAYERS
 
 LAYER_KINDS: dict[str, LayerKind] = {
     **CORE_LAYERS,
@@ -27,4 +28,5 @@ LAYER_KINDS: dict[str, LayerKind] = {
     **MERGE_LAYERS,
     **PREPROCESSING_LAYERS,
     **OPERATION_LAYERS,
+    **RECURRENT_LAYERS,
 }
