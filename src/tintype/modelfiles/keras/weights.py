@@ -50,6 +50,9 @@ _NEEDLESS = frozenset({"count", "StateVar", "seed_generator_state", "rng_state"}
 _NAMELESS = "Variable"
 """What TensorFlow calls a weight that its author gave no name."""
 
+_CLASSES = {"GroupQueryAttention": "GroupedQueryAttention"}
+"""Classes that go by another name in public: the zip form has the class' own."""
+
 _CONTAINERS = ("layers", "_layer_checkpoint_dependencies", "_layers")
 """What the group of a model's layers is called: today, and in the first months of the format."""
 
@@ -84,7 +87,7 @@ def _collect_by_class(
     for layer in model.layers:
         if layer.kind.startswith("op:") or (layer.kind == "InputLayer" and not layer.calls):
             continue
-        base = snake_case(layer.kind)
+        base = snake_case(_CLASSES.get(layer.kind, layer.kind))
         group = f"{container}/{base}_{used[base]}" if used[base] else f"{container}/{base}"
         used[base] += 1
         path = (*place.path, layer.name)

@@ -7,9 +7,12 @@ into that module's table.
 from __future__ import annotations
 
 from tintype.modelfiles.keras.layers.activation import ACTIVATION_LAYERS
+from tintype.modelfiles.keras.layers.attention import ATTENTION_LAYERS
 from tintype.modelfiles.keras.layers.call import LayerKind
 from tintype.modelfiles.keras.layers.convolution import CONVOLUTION_LAYERS
 from tintype.modelfiles.keras.layers.core import CORE_LAYERS
+from tintype.modelfiles.keras.layers.einsum import EINSUM_LAYERS
+from tintype.modelfiles.keras.layers.embedding import EMBEDDING_LAYERS
 from tintype.modelfiles.keras.layers.geometry import GEOMETRY_LAYERS
 from tintype.modelfiles.keras.layers.merge import MERGE_LAYERS
 from tintype.modelfiles.keras.layers.normalisation import NORMALISATION_LAYERS
@@ -29,4 +32,7 @@ LAYER_KINDS: dict[str, LayerKind] = {
     **PREPROCESSING_LAYERS,
     **OPERATION_LAYERS,
     **RECURRENT_LAYERS,
+    **ATTENTION_LAYERS,
+    **EINSUM_LAYERS,
+    **EMBEDDING_LAYERS,
 }
