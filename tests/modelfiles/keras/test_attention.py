@@ -142,3 +142,93 @@ def test_a_constant_added_by_a_layer(keras3, compare) -> None:
     positions = np.linspace(-1, 1, 96).reshape(1, 6, 16).astype(np.float32)
     x = keras3.layers.Add()([one, keras3.ops.convert_to_tensor(positions)])
     compare((keras3, ".keras"), picture, x)
+
+
+@pytest.mark.parametrize("ending", [".h5", ".keras"])
+@pytest.mark.parametrize(
+    ("size", "strides", "rate", "padding"),
+    [
+        (2, None, 1, "valid"),
+        (3, None, 1, "valid"),
+        ((2, 3), (1, 2), 1, "same"),
+        (2, (1, 1), 2, "valid"),
+    ],
+)
+def test_patches(size, strides, rate, padding, ending, keras3, compare) -> None:
+    """Patches side by side, cut off at the rim, overlapping, with gaps."""
+    picture = keras3.Input((6, 8, 3))
+    patches = keras3.ops.image.extract_patches(
+        picture, size, strides=strides, dilation_rate=rate, padding=padding
+    )
+    compare((keras3, ending), picture, patches)
+
+
+@pytest.mark.parametrize("ending", [".h5", ".keras"])
+@pytest.mark.parametrize(("strides", "padding"), [(2, "VALID"), (1, "SAME")])
+def test_patches_of_tensorflow(strides, padding, ending, keras2, compare) -> None:
+    """Keras 2 stores them as a function of TensorFlow."""
+    tensorflow = pytest.importorskip("tensorflow")
+    picture = keras2.Input((6, 8, 3))
+    patches = tensorflow.image.extract_patches(
+        picture,
+        sizes=[1, 2, 2, 1],
+        strides=[1, strides, strides, 1],
+        rates=[1, 1, 1, 1],
+        padding=padding,
+    )
+    compare((keras2, ending), picture, patches)
+
+
+def vision_transformer(keras: Any, embed: Callable[[Any], Any]) -> Any:
+    """The vision transformer of Keras' examples, small: 4 x 4 patches of 32 x 32 pixels."""
+    layers = keras.layers
+    picture = keras.Input((32, 32, 3))
+    x = layers.Dense(16)(embed(picture))
+    for _ in range(2):
+        inner = layers.LayerNormalization(epsilon=1e-6)(x)
+        inner = layers.MultiHeadAttention(2, 8, dropout=0.1)(inner, inner)
+        x = layers.Add()([inner, x])
+        inner = layers.LayerNormalization(epsilon=1e-6)(x)
+        inner = layers.Dropout(0.1)(layers.Dense(32, activation="gelu")(inner))
+        x = layers.Add()([layers.Dense(16)(inner), x])
+    x = layers.Flatten()(layers.LayerNormalization(epsilon=1e-6)(x))
+    return keras.Model(picture, layers.Dense(5, activation="softmax")(x))
+
+
+@pytest.mark.parametrize("ending", [".h5", ".keras"])
+def test_vision_transformer(ending, keras3, assert_same, randomised, tmp_path: Path) -> None:
+    """Patches as an operation, positions as numbers that were computed once."""
+    positions = np.linspace(-1, 1, 64 * 48).reshape(1, 64, 48).astype(np.float32)
+
+    def embed(picture: Any) -> Any:
+        patches = keras3.ops.image.extract_patches(picture / 255.0, 4)
+        return keras3.layers.Reshape((64, 48))(patches) + positions
+
+    model = randomised(vision_transformer(keras3, embed))
+    found = assert_same(model, tmp_path / f"model{ending}", low=0, high=255)
+    assert (5, "softmax") == (found.output.classes, found.output.activation)
+    assert model.count_params() == sum(layer.parameters for layer in found.layers)
+
+
+def test_vision_transformer_of_keras_2(flavour, assert_same, randomised, tmp_path: Path) -> None:
+    """Patches by a convolution."""
+    keras, ending = flavour
+
+    def embed(picture: Any) -> Any:
+        return keras.layers.Reshape((64, 12))(keras.layers.Conv2D(12, 4, strides=4)(picture))
+
+    assert_same(randomised(vision_transformer(keras, embed)), tmp_path / f"model{ending}")
+
+
+def test_a_constant_joined_to_each_picture(keras3, describe, save, run_openvino, tmp_path: Path):
+    """A class token that is a number of the file stands before the places of every picture."""
+    picture, one, _ = rows(keras3)
+    token = keras3.ops.convert_to_tensor(np.linspace(-1, 1, 16).reshape(1, 1, 16), "float32")
+    joined = keras3.ops.concatenate([token, one], axis=1)
+    model = keras3.Model(picture, keras3.layers.Flatten()(joined))
+    batch = np.random.default_rng(0).normal(size=(2, 4, 6, 4)).astype(np.float32)
+
+    actual = run_openvino(describe(save(model, tmp_path / "model.keras")), batch)
+
+    expected = [np.asarray(model(row[np.newaxis]))[0] for row in batch]
+    np.testing.assert_allclose(actual, expected, atol=1e-6)

@@ -53,6 +53,9 @@ _NAMELESS = "Variable"
 _CLASSES = {"GroupQueryAttention": "GroupedQueryAttention"}
 """Classes that go by another name in public: the zip form has the class' own."""
 
+_OTHER_NAMES = {"depthwise_kernel": "kernel"}
+"""What Keras 3 calls a weight of Keras 2."""
+
 _CONTAINERS = ("layers", "_layer_checkpoint_dependencies", "_layers")
 """What the group of a model's layers is called: today, and in the first months of the format."""
 
@@ -204,7 +207,7 @@ def _nested_names(
 ) -> dict[LayerPath, dict[str, str]]:
     found: dict[LayerPath, dict[str, str]] = defaultdict(dict)
     in_order = len(names) == len(expected) and all(
-        base_name(name) in {base_name(item.slot), _NAMELESS}
+        base_name(name) in {base_name(item.slot), _NAMELESS, _OTHER_NAMES.get(item.slot)}
         for name, item in zip(names, expected, strict=True)
     )
     if in_order:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import reduce
+from typing import Any
 
 import numpy as np
 
@@ -41,11 +43,27 @@ def _concatenate(call: LayerCall) -> Value:
 
 def given(call: LayerCall) -> tuple[Value, ...]:
     """Everything a layer joins; numbers among its tensors are constants of the graph."""
-    items = call.args[0] if call.args and isinstance(call.args[0], list) else list(call.args)
+    items = call.args[0] if call.args and isinstance(call.args[0], list) else call.args
+    return with_constants(call, items)
+
+
+def with_constants(call: LayerCall, items: Iterable[Any]) -> tuple[Value, ...]:
+    """Tensors, and numbers as constants of one picture."""
     return tuple(item if isinstance(item, Value) else _constant(call, item) for item in items)
 
 
-def _constant(call: LayerCall, item: object) -> Value:
+def _for_each_picture(call: LayerCall, value: Value, like: Value) -> Value:
+    """A constant of one picture, as often as ``like`` has pictures: Concat does not spread."""
+    if value.shape[0] is None:
+        return value
+    size = call.emit("Shape", (call.graph.as_keras(like).name,), "batch", end=1)
+    rest = call.graph.shape_constant(tuple(length or 1 for length in value.shape[1:]))
+    sizes = call.emit("Concat", (size, rest), "sizes", axis=0)
+    name = call.emit("Expand", (value.name, sizes), "expanded")
+    return call.result(name, (None, *value.shape[1:]))
+
+
+def _constant(call: LayerCall, item: Any) -> Value:
     numbers = constant_operand(call, item)
     if numbers.ndim == 0:
         numbers = numbers.reshape(1)
@@ -56,6 +74,9 @@ def _constant(call: LayerCall, item: object) -> Value:
 
 def concatenated(call: LayerCall, items: tuple[Value, ...], axis: int) -> Value:
     """Several tensors one after the other along a Keras axis."""
+    tensors = [item for item in items if item.shape[0] is None]
+    if tensors and len(tensors) < len(items):
+        items = tuple(_for_each_picture(call, item, tensors[0]) for item in items)
     values = aligned(call, items)
     if len({value.rank for value in values}) != 1 or not -values[0].rank <= axis < values[0].rank:
         raise ModelFileDamaged(f"layer {call.name!r} cannot join along axis {axis}")

@@ -19,7 +19,8 @@ from tintype.modelfiles.keras.layers.arguments import (
 )
 from tintype.modelfiles.keras.layers.call import LayerCall, LayerKind
 from tintype.modelfiles.keras.layers.indexing import get_item, reshape, transpose
-from tintype.modelfiles.keras.layers.merge import aligned, concatenated, pairwise
+from tintype.modelfiles.keras.layers.merge import aligned, concatenated, pairwise, with_constants
+from tintype.modelfiles.keras.layers.patches import PATCHES
 from tintype.modelfiles.keras.layers.preprocessing import spread_last
 
 
@@ -123,7 +124,8 @@ def _reduction_axes(call: LayerCall, value: Value) -> list[int]:
 
 
 def _concat(call: LayerCall) -> Value:
-    values = tensors(call)
+    listed = call.args[0] if call.args else first_of(call, ("values", "xs"))
+    values = with_constants(call, listed if isinstance(listed, list) else tensors(call))
     axis = option(call, "axis", default=-1)
     if not isinstance(axis, int) or not values:
         raise call.unsupported(f"joining along the axis {axis!r:.40}")
@@ -177,6 +179,7 @@ _FUNCTIONS: dict[str, LayerKind] = {
     "identity": LayerKind(subject),
 }
 _FUNCTIONS["nn.bias_add"] = _arithmetic("Add")
+_FUNCTIONS["image.extract_patches"] = PATCHES
 
 
 def _tf_function(call: LayerCall) -> Value:
@@ -194,6 +197,7 @@ def _tf_function(call: LayerCall) -> Value:
 OPERATION_LAYERS: dict[str, LayerKind] = {
     "TFOpLambda": LayerKind(_tf_function),
     "SlicingOpLambda": LayerKind(_tf_function),
+    "op:ExtractPatches": PATCHES,
     "op:Add": _arithmetic("Add"),
     "op:Subtract": _arithmetic("Sub"),
     "op:Multiply": _arithmetic("Mul"),

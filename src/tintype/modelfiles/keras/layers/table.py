@@ -20,6 +20,7 @@ from tintype.modelfiles.keras.layers.operations import OPERATION_LAYERS
 from tintype.modelfiles.keras.layers.pooling import POOLING_LAYERS
 from tintype.modelfiles.keras.layers.preprocessing import PREPROCESSING_LAYERS
 from tintype.modelfiles.keras.layers.recurrent import RECURRENT_LAYERS
+from tintype.modelfiles.keras.layers.recurrent_convolution import CONVOLUTIONAL_RECURRENT_LAYERS
 
 LAYER_KINDS: dict[str, LayerKind] = {
     **CORE_LAYERS,
@@ -32,6 +33,7 @@ LAYER_KINDS: dict[str, LayerKind] = {
     **PREPROCESSING_LAYERS,
     **OPERATION_LAYERS,
     **RECURRENT_LAYERS,
+    **CONVOLUTIONAL_RECURRENT_LAYERS,
     **ATTENTION_LAYERS,
     **EINSUM_LAYERS,
     **EMBEDDING_LAYERS,
