@@ -5,10 +5,13 @@ Each case is the layers behind a picture of 7 x 5 x 3 whose rows are read as a s
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import h5py
+import numpy as np
 import pytest
 
 from tintype.errors import NotAnImageModel, UnsafeModel, UnsupportedModel
@@ -323,3 +326,52 @@ def test_unknown_class_inside_of_a_wrapper(keras3, save, describe, tmp_path: Pat
     model = keras3.Sequential([keras3.Input((7, 5, 3)), *stack])
     with pytest.raises(UnsupportedModel, match=r"Own .layer 'mine'"):
         describe(save(model, tmp_path / "model.keras"))
+
+
+@pytest.mark.parametrize("ending", [".h5", ".keras"])
+def test_mean_of_steps(ending, keras3, assert_same, randomised, tmp_path: Path) -> None:
+    """Classes of each column, and their mean: probabilities."""
+    layers = keras3.layers
+    stack = [
+        layers.Permute((2, 1, 3)),
+        layers.TimeDistributed(layers.Flatten()),
+        layers.GRU(4, return_sequences=True),
+        layers.TimeDistributed(layers.Dense(3, activation="softmax")),
+        layers.GlobalAveragePooling1D(),
+    ]
+    model = randomised(keras3.Sequential([keras3.Input((9, 12, 3)), *stack]))
+    found = assert_same(model, tmp_path / f"model{ending}")
+    assert "probabilities" == found.output.activation
+
+
+@pytest.mark.parametrize("packed", ["LSTM", "GRU"])
+def test_packed_for_cudnn(packed, keras2, save, describe, run_openvino, tmp_path: Path) -> None:
+    """CuDNNLSTM and CuDNNGRU keep their weights in an order of their own."""
+    hdf5_format = pytest.importorskip("tf_keras.src.saving.legacy.hdf5_format")
+    layers = keras2.layers
+    plain = layers.LSTM(4, name="r") if packed == "LSTM" else layers.GRU(4, name="r")
+    model = keras2.Sequential([keras2.Input((7, 5, 3)), layers.Reshape((7, 15)), plain])
+    random = np.random.default_rng(1)
+    plain.set_weights([random.normal(size=w.shape) / 3 for w in plain.get_weights()])
+    path = save(model, tmp_path / "model.h5")
+
+    class Packed:
+        pass
+
+    other = type(f"CuDNN{packed}", (Packed,), {"units": 4, "name": "r"})()
+    weights = hdf5_format._convert_rnn_weights(other, plain.get_weights())
+    with h5py.File(path, "r+") as file:
+        config = json.loads(file.attrs["model_config"])
+        config["config"]["layers"][-1]["class_name"] = f"CuDNN{packed}"
+        for key in ("activation", "recurrent_activation", "use_bias", "reset_after"):
+            config["config"]["layers"][-1]["config"].pop(key, None)
+        file.attrs["model_config"] = json.dumps(config)
+        group = file["model_weights/r"]
+        for name, weight in zip(group.attrs["weight_names"], weights, strict=True):
+            del group[name]
+            group[name] = weight
+    batch = random.normal(size=(2, 7, 5, 3)).astype(np.float32)
+
+    actual = run_openvino(describe(path), batch)
+
+    np.testing.assert_allclose(actual, np.asarray(model(batch)), atol=1e-6)
