@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 few = settings(
@@ -18,11 +18,12 @@ few = settings(
     derandomize=True,
     deadline=None,
     database=None,
+    phases=[Phase.generate],
     suppress_health_check=list(HealthCheck),
 )
 
 ACTIVATIONS = st.sampled_from(
-    ["tanh", "sigmoid", "relu", "linear", "hard_sigmoid", "softsign", "elu", "softmax"]
+    ["tanh", "sigmoid", "relu", "linear", "hard_sigmoid", "softsign", "elu"]
 )
 SMALL = st.integers(1, 4)
 FLAGS = st.booleans()
@@ -118,7 +119,7 @@ def test_attention(data, flavours, same) -> None:
     """Several heads over any axes of a picture."""
     keras, _ = flavours
     layers = keras.layers
-    picture = keras.Input((3, 4, 5))
+    picture = keras.Input((3, 5, 4))
     features = layers.Conv2D(data.draw(SMALL), 1)(picture)
     query = layers.Conv2D(data.draw(SMALL), 1)(picture)
     layer = layers.MultiHeadAttention(
@@ -137,14 +138,14 @@ def test_attention(data, flavours, same) -> None:
 def test_einsum_dense(data, flavours, same) -> None:
     """Any equation that drops, keeps and adds axes."""
     keras, _ = flavours
-    picture = keras.Input((3, 4, 5))
+    picture = keras.Input((3, 5, 4))
     inner = data.draw(st.sets(st.sampled_from("bcd"), min_size=1))
     dropped = data.draw(st.sets(st.sampled_from(sorted(inner))))
     new = data.draw(st.sampled_from(["", "x", "xy"]))
     kernel = "".join(data.draw(st.permutations([*sorted(inner), *new])))
     kept = [*(axis for axis in "bcd" if axis not in dropped), *new]
     answer = "".join(data.draw(st.permutations(kept)))
-    lengths = {"b": 3, "c": 4, "d": 5, "x": 2, "y": 3}
+    lengths = {"b": 3, "c": 5, "d": 4, "x": 2, "y": 3}
     bias = "".join(axis for axis in answer if data.draw(FLAGS)) or None
     layer = keras.layers.EinsumDense(
         f"abcd,{kernel}->a{answer}",

@@ -41,13 +41,11 @@ def _run(call: LayerCall, axes: int) -> tuple[Value, ...]:
     window = windows(settings, axes)
     sizes = tuple(int(size or 0) for size in window.output(frames.sizes))
     call.result(call.name, (None, frames.count, 4 * filters, *sizes))
-    projected = _projected(call, frames, window, (4 * filters, *sizes))
     backwards = settings.flag("go_backwards", default=False)
     answers: list[str] = []
     state: tuple[str, str] | None = None
     for number in reversed(range(frames.count)) if backwards else range(frames.count):
-        place = call.graph.place_constant(number)
-        row = call.emit("Gather", (projected, place), "frame", axis=1)
+        row = _projected(call, frames, window, number)
         state = _step(call, row, state, window)
         answers.append(state[0])
     shape = (None, filters, *sizes)
@@ -71,20 +69,22 @@ def _frames(call: LayerCall, axes: int) -> _Frames:
     return _Frames(value=moved, count=count, channels=channels, sizes=tuple(sizes))
 
 
-def _projected(call: LayerCall, frames: _Frames, window: Windows, shape: tuple[int, ...]) -> str:
-    """All frames through the convolution of the input at once: (batch, steps, gates, ...)."""
-    graph = call.graph
-    flat = graph.shape_constant((-1, frames.channels, *frames.sizes))
-    one = call.emit("Reshape", (frames.value.name, flat), "frames")
+def _projected(call: LayerCall, frames: _Frames, window: Windows, number: int) -> str:
+    """Frame ``number`` through the convolution of the input: gates along the channels.
+
+    Frame by frame: OpenVINO 2026.4 misreads the answer of one convolution over all of them where
+    it is cut into frames afterwards.
+    """
+    place = call.graph.place_constant(number)
+    frame = call.emit("Gather", (frames.value.name, place), "frame", axis=1)
+    gates = 4 * call.settings.sizes("filters", 1)[0]
     kernel = call.weight_constant(
-        "kernel", (*window.kernel, frames.channels, shape[0]), _out_in_spatial
+        "kernel", (*window.kernel, frames.channels, gates), _out_in_spatial
     )
-    inputs = [one, kernel]
+    inputs = [frame, kernel]
     if call.settings.flag("use_bias", default=True):
-        inputs.append(call.weight_constant("bias", (shape[0],)))
-    name = call.emit("Conv", inputs, "projected", **window.attributes(frames.sizes))
-    target = graph.shape_constant((-1, frames.count, *shape))
-    return call.emit("Reshape", (name, target), "steps")
+        inputs.append(call.weight_constant("bias", (gates,)))
+    return call.emit("Conv", inputs, "projected", **window.attributes(frames.sizes))
 
 
 def _step(
