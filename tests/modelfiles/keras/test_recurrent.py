@@ -14,7 +14,12 @@ import h5py
 import numpy as np
 import pytest
 
-from tintype.errors import NotAnImageModel, UnsafeModel, UnsupportedModel
+from tintype.errors import (
+    ModelFileDamaged,
+    NotAnImageModel,
+    UnsafeModel,
+    UnsupportedModel,
+)
 
 Layers = Callable[[Any], list[Any]]
 
@@ -375,3 +380,25 @@ def test_packed_for_cudnn(packed, keras2, save, describe, run_openvino, tmp_path
     actual = run_openvino(describe(path), batch)
 
     np.testing.assert_allclose(actual, np.asarray(model(batch)), atol=1e-6)
+
+
+def test_a_person_says_that_rows_are_a_picture(keras3, save, describe, tmp_path: Path) -> None:
+    """Named by hand, a square that an LSTM reads is taken for a picture."""
+    layers = keras3.layers
+    stack = [keras3.Input((60, 60), name="rows"), layers.LSTM(4), layers.Dense(3)]
+    path = save(keras3.Sequential(stack), tmp_path / "model.keras")
+    assert (60, 60) == describe(path, input="rows").image.tensor.shape[1:]
+
+
+def test_a_wrapper_around_nothing(keras3, save, describe, tmp_path: Path) -> None:
+    """A damaged wrapper is told by name."""
+    layers = keras3.layers
+    stack = [layers.Reshape((7, 15)), layers.TimeDistributed(layers.Dense(2), name="steps")]
+    model = keras3.Sequential([keras3.Input((7, 5, 3)), *stack])
+    path = save(model, tmp_path / "model.h5")
+    with h5py.File(path, "r+") as file:
+        config = json.loads(file.attrs["model_config"])
+        config["config"]["layers"][-1]["config"]["layer"] = 7
+        file.attrs["model_config"] = json.dumps(config)
+    with pytest.raises(ModelFileDamaged, match="'steps' wraps no layer"):
+        describe(path)

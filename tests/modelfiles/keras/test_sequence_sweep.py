@@ -154,3 +154,26 @@ def test_einsum_dense(data, flavours, same) -> None:
         activation=data.draw(st.sampled_from([None, "relu"])),
     )
     same(keras, picture, layer(picture), data.draw(st.sampled_from([".h5", ".keras"])))
+
+
+@few
+@given(data=st.data())
+def test_in_time(data, flavours, same) -> None:
+    """Convolutions and poolings on each frame, and what reads the frames behind them."""
+    keras, _ = flavours
+    layers = keras.layers
+    picture = keras.Input((6, 10, 4))
+    frames = layers.Reshape((2, 6, 10, 2))(picture)
+    padding = data.draw(st.sampled_from(["same", "valid"]))
+    strides = data.draw(st.tuples(st.integers(1, 2), st.integers(1, 2)))
+    filters, size = data.draw(SMALL), data.draw(st.integers(1, 3))
+    convolution = layers.Conv2D(filters, size, strides=strides, padding=padding)
+    x = layers.TimeDistributed(convolution)(frames)
+    if data.draw(FLAGS):
+        x = layers.TimeDistributed(layers.MaxPooling2D((1, 2)))(x)
+    reader = data.draw(st.sampled_from(["none", "rows", "frames"]))
+    if reader == "rows":
+        x = layers.LSTM(2)(layers.TimeDistributed(layers.Flatten())(x))
+    elif reader == "frames":
+        x = layers.ConvLSTM2D(2, 1)(x)
+    same(keras, picture, x, data.draw(st.sampled_from([".h5", ".keras"])))

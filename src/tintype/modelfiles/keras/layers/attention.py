@@ -21,6 +21,9 @@ from tintype.types import Shape
 _HIDDEN = -1e9
 """Added to the score of a place that may not be looked at."""
 
+_MAX_MASK = 1 << 24
+"""Most numbers of a mask: 4096 places that look at as many."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Heads:
@@ -216,7 +219,8 @@ def _hidden(call: LayerCall, scores: str, query: _Row, key: _Row) -> str:
     rows, columns = query.length, key.length
     if rows is None or columns is None:
         raise call.unsupported("a mask over series of unknown length")
-    call.result(scores, (None, rows, columns))  # before anything of that size is made
+    if rows * columns > _MAX_MASK:
+        raise call.unsupported(f"a mask of {rows} x {columns} places")
     far = np.arange(columns)[np.newaxis] - np.arange(rows)[:, np.newaxis]
     seen = far <= 0 if causal else np.ones_like(far, bool)
     if window is not None:

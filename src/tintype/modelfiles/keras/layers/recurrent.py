@@ -1,4 +1,4 @@
-"""Recurrent layers: SimpleRNN, LSTM, GRU, RNN around cells, both ways, and layers in time.
+"""Recurrent layers: SimpleRNN, LSTM, GRU, RNN around cells, both ways.
 
 ONNX has operations for whole series, but OpenVINO runs them with three activations only; with
 others the steps are written out one after the other.
@@ -260,30 +260,6 @@ def _merged(call: LayerCall, answers: list[Value]) -> tuple[Value, ...]:
     return (call.like(name, one),)
 
 
-def _time_distributed(call: LayerCall) -> Value:
-    """The wrapped layer on each step: steps are put into the batch, and taken out again."""
-    part, value = call.parts["layer"], call.graph.as_keras(call.input)
-    if value.rank < 3 or None in value.shape[2:]:
-        raise call.unsupported(f"steps of the shape {value.shape[2:]}")
-    rest = tuple(int(length or 0) for length in value.shape[2:])
-    target = call.graph.shape_constant((-1, *rest))
-    flat = call.result(call.emit("Reshape", (value.name, target), "in"), (None, *rest))
-    answer = call.graph.as_keras(part.run(flat))
-    if None in answer.shape[1:]:
-        raise call.unsupported("a layer whose answer has no fixed size")
-    lengths = tuple(int(length or 0) for length in answer.shape[1:])
-    name = call.emit("Reshape", (answer.name, _steps_and(call, value, lengths)))
-    return call.result(name, (value.shape[0], value.shape[1], *lengths))
-
-
-def _steps_and(call: LayerCall, value: Value, lengths: tuple[int, ...]) -> str:
-    """(batch, steps, *lengths) for a Reshape; the batch is not known."""
-    if value.shape[1] is not None:
-        return call.graph.shape_constant((-1, value.shape[1], *lengths))
-    front = call.emit("Shape", (value.name,), "shape", end=2)
-    return call.emit("Concat", (front, call.graph.shape_constant(lengths)), "sizes", axis=0)
-
-
 def _first(call: LayerCall) -> Value:
     return _recurrent(call)[0]
 
@@ -309,5 +285,4 @@ RECURRENT_LAYERS: dict[str, LayerKind] = {
     "StackedRNNCells": LayerKind(_no_layer),
     "RNN": LayerKind(_first, outputs=_recurrent),
     "Bidirectional": LayerKind(_first_of_both, outputs=_bidirectional),
-    "TimeDistributed": LayerKind(_time_distributed),
 }

@@ -21,6 +21,7 @@ from tintype.modelfiles.keras.layers.pooling import POOLING_LAYERS
 from tintype.modelfiles.keras.layers.preprocessing import PREPROCESSING_LAYERS
 from tintype.modelfiles.keras.layers.recurrent import RECURRENT_LAYERS
 from tintype.modelfiles.keras.layers.recurrent_convolution import CONVOLUTIONAL_RECURRENT_LAYERS
+from tintype.modelfiles.keras.layers.time_distributed import TIME_DISTRIBUTED
 
 LAYER_KINDS: dict[str, LayerKind] = {
     **CORE_LAYERS,
@@ -34,6 +35,7 @@ LAYER_KINDS: dict[str, LayerKind] = {
     **OPERATION_LAYERS,
     **RECURRENT_LAYERS,
     **CONVOLUTIONAL_RECURRENT_LAYERS,
+    "TimeDistributed": TIME_DISTRIBUTED,
     **ATTENTION_LAYERS,
     **EINSUM_LAYERS,
     **EMBEDDING_LAYERS,
