@@ -10,6 +10,7 @@ from tintype.modelfiles.description import Finding
 from tintype.modelfiles.keras.build import Building, Step
 from tintype.modelfiles.keras.graph import Value, show_shape
 from tintype.modelfiles.keras.layers.activation import activation_name
+from tintype.modelfiles.keras.layers.call import LayerCall
 from tintype.modelfiles.keras.layers.convolution import CONVOLUTION_LAYERS
 from tintype.modelfiles.keras.layers.nodes import operation_of
 from tintype.types import Activation, ClassOutput, Shape, TensorSpec
@@ -17,8 +18,11 @@ from tintype.types import Activation, ClassOutput, Shape, TensorSpec
 _CARRIERS = frozenset({"Flatten", "Reshape", "Permute", "op:Reshape", "op:Cast", "op:Identity"})
 """Layers behind the last activation that leave the numbers as they are."""
 
-_POOLS = frozenset({"GlobalAveragePooling2D", "Average"})
+_POOLS = frozenset({"GlobalAveragePooling1D", "GlobalAveragePooling2D", "Average"})
 """Means of probabilities are probabilities."""
+
+_WITH_ACTIVATION = frozenset({"Activation", "Dense", "EinsumDense", "SimpleRNN"})
+"""Layers besides convolutions whose answer has gone through their ``activation``."""
 
 _BY_NAME = {
     "softmax": Activation.SOFTMAX,
@@ -166,16 +170,22 @@ def _makes(step: Step) -> bool:
 
 def _closing(step: Step) -> str | None:
     """The name of the activation a step ends with; None where it has none."""
-    call = step.call
+    return _closing_of(step.call)
+
+
+def _closing_of(call: LayerCall) -> str | None:
+    if call.kind == "TimeDistributed":
+        inner = call.parts["layer"].call
+        return None if inner is None else _closing_of(inner)
     if call.kind == "Softmax":
         return "softmax"
     if call.kind in _OPERATIONS:
         return _OPERATIONS[call.kind]
-    if call.kind == "TFOpLambda":
-        return _FUNCTIONS.get(str(call.settings.raw("function")))
-    if call.kind == "TensorFlowOpLayer":
-        return _FUNCTIONS.get(operation_of(call))
-    if call.kind in {"Activation", "Dense"} or call.kind in CONVOLUTION_LAYERS:
+    if call.kind in {"TFOpLambda", "TensorFlowOpLayer"}:
+        is_node = call.kind == "TensorFlowOpLayer"
+        function = operation_of(call) if is_node else str(call.settings.raw("function"))
+        return _FUNCTIONS.get(function)
+    if call.kind in _WITH_ACTIVATION or call.kind in CONVOLUTION_LAYERS:
         return activation_name(call.settings.raw("activation"), call.name)
     return None
 

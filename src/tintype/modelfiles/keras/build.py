@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from graphlib import CycleError, TopologicalSorter
 from typing import Any, TypeAlias
 
@@ -11,7 +11,7 @@ from tintype.errors import ModelFileDamaged, ModelFileTooLarge, UnsupportedModel
 from tintype.modelfiles.keras.config import LayerConfig, ModelConfig
 from tintype.modelfiles.keras.connections import CallConfig, Ref
 from tintype.modelfiles.keras.graph import GraphBuilder, Value, keras_order
-from tintype.modelfiles.keras.layers.call import LayerCall, LayerKind
+from tintype.modelfiles.keras.layers.call import LayerCall, LayerKind, Part
 from tintype.modelfiles.keras.layers.refused import why_refused
 from tintype.modelfiles.keras.layers.table import LAYER_KINDS
 from tintype.modelfiles.keras.onnx_wire import Port
@@ -170,16 +170,7 @@ def _run_call(
         outputs = _run_model(layer.inner, here, building, values)
         building.shapes[here] = outputs[0].shape
         return outputs
-    written = LayerCall(
-        kind=layer.kind,
-        path=here,
-        settings=layer.settings,
-        args=args,
-        kwargs=kwargs,
-        weights=building.weights.get(here, {}),
-        graph=building.graph,
-        generation=building.generation,
-    )
+    written = replace(_bare_call(layer, here, building), args=args, kwargs=kwargs)
     kind = _kind_of(layer)
     outputs = (kind.emit(written),) if kind.outputs is None else kind.outputs(written)
     building.steps.append(Step(call=written, output=outputs[0]))
@@ -187,8 +178,36 @@ def _run_call(
     return outputs
 
 
+def _bare_call(layer: LayerConfig, here: LayerPath, building: Building) -> LayerCall:
+    """A layer with its weights and without tensors."""
+    return LayerCall(
+        kind=layer.kind,
+        path=here,
+        settings=layer.settings,
+        args=(),
+        kwargs={},
+        weights=building.weights.get(here, {}),
+        graph=building.graph,
+        generation=building.generation,
+        parts={key: _part(part, (*here, part.name), building) for key, part in layer.parts.items()},
+    )
+
+
+def _part(layer: LayerConfig, here: LayerPath, building: Building) -> Part:
+    """A wrapped layer or model, as something that its wrapper can run."""
+    inner = layer.inner
+    if inner is not None:
+        return Part(None, lambda value: _run_model(inner, here, building, [value])[0])
+    bare, kind = _bare_call(layer, here, building), _kind_of(layer)
+    return Part(bare, lambda value: kind.emit(replace(bare, args=(value,))))
+
+
 def _remark_on_training(layer: LayerConfig, kwargs: Mapping[str, Any], building: Building) -> None:
     """Keras would normalise by the batch there, so that a picture's answer hung on the others."""
+    if layer.settings.raw("stateful") is True:
+        building.remarks.append(
+            f"layer {layer.name!r} is stateful; here every picture starts from a fresh state"
+        )
     normalises = layer.inner is not None or layer.kind == "BatchNormalization"
     if kwargs.get("training") is True and normalises:
         building.remarks.append(
@@ -231,5 +250,13 @@ def _values_in(arguments: Sequence[Any]) -> list[Value]:
 def _leaves(model: ModelConfig) -> list[LayerConfig]:
     found: list[LayerConfig] = []
     for layer in model.layers:
-        found.extend(_leaves(layer.inner) if layer.inner is not None else [layer])
+        found.extend(_leaves(layer.inner) if layer.inner is not None else _with_parts(layer))
+    return found
+
+
+def _with_parts(layer: LayerConfig) -> list[LayerConfig]:
+    """A layer and all that it wraps."""
+    found = [layer]
+    for part in layer.parts.values():
+        found.extend(_leaves(part.inner) if part.inner is not None else _with_parts(part))
     return found

@@ -7,7 +7,7 @@ Forms read: Sequential as a plain list (Keras 2.0-2.2) or with a ``layers`` key;
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tintype.errors import ModelFileDamaged, ModelFileTooLarge, UnsupportedModel
@@ -21,6 +21,7 @@ from tintype.modelfiles.keras.connections import (
 )
 from tintype.modelfiles.keras.safety import refuse_code
 from tintype.modelfiles.keras.settings import Settings
+from tintype.modelfiles.keras.wrappers import wrapped_entries
 
 MAX_LAYERS = 20_000
 MAX_DEPTH = 24
@@ -32,7 +33,8 @@ MODEL_CLASSES = frozenset({"Sequential", "Functional", "Model"})
 class LayerConfig:
     """One layer. ``kind`` is its class name; that of a Keras 3 operation begins with ``op:``.
 
-    ``inner`` is set where the layer is a model itself.
+    ``inner`` is set where the layer is a model itself. ``parts`` are the layers that a wrapper
+    (TimeDistributed, Bidirectional, RNN) holds, by where their weights lie in the zip form.
     """
 
     name: str
@@ -41,6 +43,7 @@ class LayerConfig:
     trainable: bool = True
     calls: tuple[CallConfig, ...] = ()
     inner: ModelConfig | None = None
+    parts: Mapping[str, LayerConfig] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,7 +189,21 @@ def _layer(entry: Any, depth: _Depth) -> LayerConfig:
         settings=Settings(name, body),
         trainable=body.get("trainable", True) is not False,
         calls=calls,
+        parts=_parts(kind, name, body, depth),
     )
+
+
+def _parts(
+    kind: str, name: str, body: Mapping[str, Any], depth: _Depth
+) -> Mapping[str, LayerConfig]:
+    entries = wrapped_entries(kind, name, body)
+    if not entries:
+        return {}
+    inside = depth.enter()
+    parts = {place: _layer(entry, inside) for place, entry in entries.items()}
+    depth.layers = inside.layers
+    _check_names(list(parts.values()), name)
+    return parts
 
 
 def _nested(
@@ -269,14 +286,7 @@ def _shifted(ref: Ref, shifts: Mapping[str, int]) -> Ref:
 
 
 def _with_calls(layer: LayerConfig, calls: tuple[CallConfig, ...]) -> LayerConfig:
-    return LayerConfig(
-        name=layer.name,
-        kind=layer.kind,
-        settings=layer.settings,
-        trainable=layer.trainable,
-        calls=calls,
-        inner=layer.inner,
-    )
+    return replace(layer, calls=calls)
 
 
 def _check_names(layers: list[LayerConfig], model: str) -> None:

@@ -98,6 +98,13 @@ class GraphBuilder:
             self._shared[key] = self.constant(list(numbers), "shape", dtype="int64")
         return self._shared[key]
 
+    def place_constant(self, number: int) -> str:
+        """An int64 without axes, for Gather; written once."""
+        key = ("place", number)
+        if key not in self._shared:
+            self._shared[key] = self.constant(number, "place", dtype="int64")
+        return self._shared[key]
+
     def scalar(self, number: float) -> str:
         """A float32 without axes, written once."""
         key = ("scalar", float(number))
@@ -125,19 +132,32 @@ class GraphBuilder:
 
         Raises ModelFileTooLarge beyond MAX_NODES.
         """
+        return self.add_many(op, inputs, name, attributes, count=1)[0]
+
+    def add_many(
+        self,
+        op: str,
+        inputs: Sequence[str],
+        name: str,
+        attributes: Mapping[str, Attribute] | None = None,
+        *,
+        count: int,
+    ) -> tuple[str, ...]:
+        """As ``add``, for an operation with ``count`` outputs; returns the names of all."""
         if len(self.nodes) >= MAX_NODES:
             raise ModelFileTooLarge(f"the model unfolds into more than {MAX_NODES} operations")
         first = self.unique(name)
+        outputs = (first, *(self.unique(f"{first}:{number}") for number in range(1, count)))
         self.nodes.append(
             Node(
                 op=op,
                 name=first,
                 inputs=tuple(inputs),
-                outputs=(first,),
+                outputs=outputs,
                 attributes=attributes or {},
             )
         )
-        return first
+        return outputs
 
     def add_outputs(
         self,
@@ -163,6 +183,8 @@ class GraphBuilder:
         key = (value.name, moves)
         if key not in self._moved:
             self._moved[key] = self._move_axes(value, order)
+            back = (self._moved[key], tuple(order.index(axis) for axis in value.order))
+            self._moved[back] = value.name
         return Value(self._moved[key], value.shape, order)
 
     def as_keras(self, value: Value) -> Value:

@@ -17,28 +17,37 @@ from tintype.types import ImageInput, Layout, Shape, TensorSpec
 _SEQUENCE_KINDS = frozenset(
     {
         "Bidirectional",
-        "CategoryEncoding",
         "Conv1D",
         "ConvLSTM1D",
-        "Discretization",
-        "Embedding",
         "GRU",
-        "Hashing",
-        "IntegerLookup",
         "LSTM",
-        "Masking",
         "MultiHeadAttention",
         "RNN",
         "SeparableConv1D",
         "SimpleRNN",
-        "StringLookup",
-        "TextVectorization",
         "TimeDistributed",
         "CuDNNLSTM",
         "CuDNNGRU",
     }
 )
-"""What a series of numbers or a text meets first."""
+"""What a series of numbers meets first, and the rows of a picture at times."""
+
+_TEXT_KINDS = frozenset(
+    {
+        "CategoryEncoding",
+        "Discretization",
+        "Embedding",
+        "Hashing",
+        "IntegerLookup",
+        "Masking",
+        "StringLookup",
+        "TextVectorization",
+    }
+)
+"""What a text meets first."""
+
+_ROWS_AS_SERIES = frozenset({28, 32})
+"""Sides of the pictures (MNIST, CIFAR) whose rows people read as a series; others are series."""
 
 _NUMBER_TYPES = frozenset({"float32", "float16", "float64", "bfloat16", "uint8", "int32", "int64"})
 _SMALLEST_SIDE = 8
@@ -75,7 +84,7 @@ def choose_input(model: ModelConfig, wanted: str | None) -> ChosenInput:
             hint="export a model that takes the picture alone: keras.Model(picture, answer)",
         )
     number = 0 if wanted is None else names.index(wanted.removesuffix(":0"))
-    return _as_picture(model, inputs[number], number)
+    return _as_picture(model, inputs[number], number, wanted)
 
 
 def _besides(inputs: list[LayerConfig]) -> str:
@@ -122,10 +131,20 @@ def _dtype(layer: LayerConfig) -> str:
     return str(dtype)
 
 
-def _as_picture(model: ModelConfig, layer: LayerConfig, number: int) -> ChosenInput:
+def _is_square(shape: Shape) -> bool:
+    """Whether a series of that shape may well be the rows of a picture."""
+    return len(shape) in {3, 4} and shape[1] == shape[2] and shape[1] in _ROWS_AS_SERIES
+
+
+def _as_picture(
+    model: ModelConfig, layer: LayerConfig, number: int, wanted: str | None
+) -> ChosenInput:
     shape, dtype = _shape(layer), _dtype(layer)
     users = _first_users(model, layer.name)
-    series = sorted({user.kind for user in users} & _SEQUENCE_KINDS)
+    kinds = {user.kind for user in users}
+    series = sorted(kinds & _TEXT_KINDS)
+    if wanted is None and not _is_square(shape):
+        series = sorted(kinds & _SEQUENCE_KINDS) + series
     if dtype not in _NUMBER_TYPES:
         raise _no_picture(layer, shape, dtype, "pictures are numbers")
     if series:

@@ -24,7 +24,7 @@ _IR_VERSION = 8
 MAX_BYTES = (1 << 31) - 1
 """No protobuf message may be longer."""
 
-Attribute: TypeAlias = int | float | str | tuple[int, ...] | tuple[float, ...]
+Attribute: TypeAlias = int | float | str | tuple[int, ...] | tuple[float, ...] | tuple[str, ...]
 _Chunks: TypeAlias = list[bytes | memoryview]
 
 _ELEMENT_TYPES = {
@@ -126,6 +126,10 @@ def _attribute(key: str, value: Attribute) -> _Chunks:
         for item in value:
             chunks += _integer(8, int(item))
         return chunks + _integer(20, 7)
+    if all(isinstance(item, str) for item in value):
+        for item in value:
+            chunks += _text(9, str(item))
+        return chunks + _integer(20, 8)
     floats = [b"\x3d" + np.float32(item).tobytes() for item in value]
     return [*chunks, *floats, *_integer(20, 6)]
 

@@ -31,6 +31,7 @@ def _parameters(layer: LayerConfig, path: LayerPath, building: Building) -> int:
             _parameters(child, (*path, child.name), building) for child in layer.inner.layers
         )
     weights = building.weights.get(path, {})
-    total = sum(math.prod(stored.shape) for stored in weights.values())
+    wrapped = sum(_parameters(part, (*path, part.name), building) for part in layer.parts.values())
+    total = wrapped + sum(math.prod(stored.shape) for stored in weights.values())
     # Keras also counts the number of pictures a Normalization has seen.
     return total + 1 if layer.kind == "Normalization" and slots_of(layer) else total

@@ -18,6 +18,7 @@ from tintype.errors import ModelFileDamaged
 from tintype.modelfiles.keras.config import LayerConfig, ModelConfig
 from tintype.modelfiles.keras.container import KerasFile
 from tintype.modelfiles.keras.hdf5 import Hdf5Reader, Stored
+from tintype.modelfiles.keras.names import snake_case
 
 LayerPath: TypeAlias = tuple[str, ...]
 """The names of the nested models down to a layer, and the layer's own."""
@@ -63,6 +64,11 @@ _OF_KERAS_1 = re.compile(
     r"|pointwise_kernel)"
 )
 """Keras 1 named weights after their layer, without a slash: ``convolution2d_1_W``."""
+_CLASSES = {"GroupQueryAttention": "GroupedQueryAttention"}
+"""Classes that go by another name in public: the zip form has the class' own."""
+
+_OTHER_NAMES = {"depthwise_kernel": "kernel"}
+"""What Keras 3 calls a weight of Keras 2."""
 
 _CONTAINERS = ("layers", "_layer_checkpoint_dependencies", "_layers")
 """What the group of a model's layers is called: today, and in the first months of the format."""
@@ -98,21 +104,34 @@ def _collect_by_class(
     for layer in model.layers:
         if layer.kind.startswith("op:") or (layer.kind == "InputLayer" and not layer.calls):
             continue
-        base = snake_case(layer.kind)
+        base = snake_case(_CLASSES.get(layer.kind, layer.kind))
         group = f"{container}/{base}_{used[base]}" if used[base] else f"{container}/{base}"
         used[base] += 1
         path = (*place.path, layer.name)
-        if layer.inner is not None:
-            _collect_by_class(reader, layer.inner, _Place(path, group), slots_of, found)
-            continue
-        counts: Counter[str] = Counter()
-        here: dict[str, Stored] = {}
-        for slot in slots_of(layer):
-            stored = _in_zip(reader, group, slot.place, counts[slot.place])
-            counts[slot.place] += 1
-            if stored is not None:
-                here[slot.name] = stored
-        found[path] = here
+        _collect_layer(reader, layer, _Place(path, group), slots_of, found)
+
+
+def _collect_layer(
+    reader: Hdf5Reader,
+    layer: LayerConfig,
+    place: _Place,
+    slots_of: SlotsOf,
+    found: dict[LayerPath, Mapping[str, Stored]],
+) -> None:
+    if layer.inner is not None:
+        _collect_by_class(reader, layer.inner, place, slots_of, found)
+        return
+    for key, part in layer.parts.items():
+        inside = _Place((*place.path, part.name), f"{place.group}/{key}")
+        _collect_layer(reader, part, inside, slots_of, found)
+    counts: Counter[str] = Counter()
+    here: dict[str, Stored] = {}
+    for slot in slots_of(layer):
+        stored = _in_zip(reader, place.group, slot.place, counts[slot.place])
+        counts[slot.place] += 1
+        if stored is not None:
+            here[slot.name] = stored
+    found[place.path] = here
 
 
 def _in_zip(reader: Hdf5Reader, group: str, part: str, number: int) -> Stored | None:
@@ -143,7 +162,7 @@ def _by_name(reader: Hdf5Reader, model: ModelConfig, slots_of: SlotsOf) -> Weigh
         names = tuple(name for name in names if base_name(name) not in _NEEDLESS)
         if not names:
             continue
-        if layer.inner is None:
+        if layer.inner is None and not layer.parts:
             chosen = _leaf_names(names, slots_of(layer))
             found[(layer.name,)] = _stored(reader, group, chosen)
         else:
@@ -160,6 +179,7 @@ def _stored(reader: Hdf5Reader, group: str, names: Mapping[str, str]) -> dict[st
 
 def _leaf_names(names: tuple[str, ...], slots: tuple[Slot, ...]) -> dict[str, str]:
     by_base = {base_name(name): name for name in names}
+    by_base |= {f"{name.split('/')[-2]}/{base_name(name)}": name for name in names if "/" in name}
     if all(slot.name in by_base for slot in slots):
         return {slot.name: by_base[slot.name] for slot in slots}
     # Another naming (the layer was renamed after it was built, say): Keras goes by order alone.
@@ -186,12 +206,12 @@ def _flat(
 ) -> list[_Expected]:
     here = (*path, layer.name)
     trained = trained and layer.trainable
-    if layer.inner is None:
-        slots = slots_of(layer)
-        return [_Expected(here, slot.name, trained and slot.trained) for slot in slots]
-    return [
+    slots = [] if layer.inner is not None else slots_of(layer)
+    own = [_Expected(here, slot.name, trained and slot.trained) for slot in slots]
+    children = layer.inner.layers if layer.inner is not None else tuple(layer.parts.values())
+    return own + [
         item
-        for child in layer.inner.layers
+        for child in children
         for item in _flat(child, here, trained=trained, slots_of=slots_of)
     ]
 
@@ -201,7 +221,7 @@ def _nested_names(
 ) -> dict[LayerPath, dict[str, str]]:
     found: dict[LayerPath, dict[str, str]] = defaultdict(dict)
     in_order = len(names) == len(expected) and all(
-        base_name(name) in {item.slot, _NAMELESS}
+        base_name(name) in {base_name(item.slot), _NAMELESS, _OTHER_NAMES.get(item.slot)}
         for name, item in zip(names, expected, strict=True)
     )
     if in_order:
@@ -210,7 +230,7 @@ def _nested_names(
         return found
     index = _by_layer_name(names)
     for item in expected:
-        candidates = index.get((item.path[-1], item.slot), [])
+        candidates = index.get(_last_two(item), [])
         if len(candidates) != 1:
             raise ModelFileDamaged(
                 f"the nested model {model!r} has {len(names)} weights in the file, but its layers "
@@ -218,6 +238,11 @@ def _nested_names(
             )
         found[item.path][item.slot] = candidates[0]
     return found
+
+
+def _last_two(item: _Expected) -> tuple[str, str]:
+    part, _, base = item.slot.rpartition("/")
+    return part or item.path[-1], base
 
 
 def _by_layer_name(names: tuple[str, ...]) -> dict[tuple[str, str], list[str]]:
@@ -236,13 +261,3 @@ def base_name(name: str) -> str:
     if old is not None:
         return _SLOTS_OF_KERAS_1.get(old[1], old[1])
     return re.sub(r"_\d+$", "", last)
-
-
-def snake_case(kind: str) -> str:
-    """A class name as the zip form writes it: ``DepthwiseConv2D`` is ``depthwise_conv2d``.
-
-    Keras' own rule (keras ``utils/naming.py``), which its files depend on.
-    """
-    name = re.sub(r"\W+", "", kind)
-    name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", name)
-    return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -33,7 +33,8 @@ class LayerCall:
     """A layer, the tensors it is called with, its weights, and the graph to write to.
 
     ``args`` and ``kwargs`` hold ``Value`` where Keras has tensors. ``generation`` is the Keras
-    (2 or 3) whose meaning of defaults and activations holds.
+    (2 or 3) whose meaning of defaults and activations holds. ``parts`` are the layers that this
+    one wraps.
     """
 
     kind: str
@@ -44,6 +45,7 @@ class LayerCall:
     weights: Mapping[str, Stored]
     graph: GraphBuilder
     generation: int
+    parts: Mapping[str, Part] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -163,6 +165,17 @@ class LayerCall:
             hint="export the model as ONNX or as a SavedModel instead" + WAY_OUT_HINT,
             way_out=ALLOW_CODE,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A layer or model inside of a wrapper: ``run`` writes it for one tensor.
+
+    ``call`` has its settings and weights, and no tensors; None where the part is a model.
+    """
+
+    call: LayerCall | None
+    run: Callable[[Value], Value]
 
 
 Emit: TypeAlias = Callable[[LayerCall], Value]

@@ -2,43 +2,82 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import reduce
+from typing import Any
+
+import numpy as np
 
 from tintype.errors import ModelFileDamaged
-from tintype.modelfiles.keras.graph import Value, show_shape
+from tintype.modelfiles.keras.graph import Value, keras_order, show_shape
+from tintype.modelfiles.keras.layers.arguments import constant_operand
 from tintype.modelfiles.keras.layers.call import LayerCall, LayerKind
 from tintype.types import Shape
 
 
 def _merge(op: str) -> LayerKind:
     def emit(call: LayerCall) -> Value:
-        values = aligned(call, same_rank(call, call.inputs))
+        values = aligned(call, same_rank(call, given(call)))
         return reduce(lambda left, right: pairwise(call, op, left, right), values)
 
     return LayerKind(emit)
 
 
 def _average(call: LayerCall) -> Value:
-    values = aligned(call, same_rank(call, call.inputs))
+    values = aligned(call, same_rank(call, given(call)))
     total = reduce(lambda left, right: pairwise(call, "Add", left, right), values)
     mean = call.emit("Mul", (total.name, call.graph.scalar(1 / len(values))), "mean")
     return call.like(mean, total)
 
 
 def _subtract(call: LayerCall) -> Value:
-    values = aligned(call, same_rank(call, call.inputs))
+    values = aligned(call, same_rank(call, given(call)))
     if len(values) != 2:
         raise ModelFileDamaged(f"layer {call.name!r} subtracts {len(values)} tensors, not two")
     return pairwise(call, "Sub", values[0], values[1])
 
 
 def _concatenate(call: LayerCall) -> Value:
-    return concatenated(call, call.inputs, call.settings.integer("axis", -1))
+    return concatenated(call, given(call), call.settings.integer("axis", -1))
 
 
-def concatenated(call: LayerCall, given: tuple[Value, ...], axis: int) -> Value:
+def given(call: LayerCall) -> tuple[Value, ...]:
+    """Everything a layer joins; numbers among its tensors are constants of the graph."""
+    items = call.args[0] if call.args and isinstance(call.args[0], list) else call.args
+    return with_constants(call, items)
+
+
+def with_constants(call: LayerCall, items: Iterable[Any]) -> tuple[Value, ...]:
+    """Tensors, and numbers as constants of one picture."""
+    return tuple(item if isinstance(item, Value) else _constant(call, item) for item in items)
+
+
+def _for_each_picture(call: LayerCall, value: Value, like: Value) -> Value:
+    """A constant of one picture, as often as ``like`` has pictures: Concat does not spread."""
+    if value.shape[0] is None:
+        return value
+    size = call.emit("Shape", (call.graph.as_keras(like).name,), "batch", end=1)
+    rest = call.graph.shape_constant(tuple(length or 1 for length in value.shape[1:]))
+    sizes = call.emit("Concat", (size, rest), "sizes", axis=0)
+    name = call.emit("Expand", (value.name, sizes), "expanded")
+    return call.result(name, (None, *value.shape[1:]))
+
+
+def _constant(call: LayerCall, item: Any) -> Value:
+    numbers = constant_operand(call, item)
+    if numbers.ndim == 0:
+        numbers = numbers.reshape(1)
+    if numbers.shape[0] != 1 or not np.isfinite(numbers).all():
+        raise call.unsupported(f"a constant of the shape {numbers.shape}")
+    return call.result(call.constant(numbers, "constant"), numbers.shape, keras_order(numbers.ndim))
+
+
+def concatenated(call: LayerCall, items: tuple[Value, ...], axis: int) -> Value:
     """Several tensors one after the other along a Keras axis."""
-    values = aligned(call, given)
+    tensors = [item for item in items if item.shape[0] is None]
+    if tensors and len(tensors) < len(items):
+        items = tuple(_for_each_picture(call, item, tensors[0]) for item in items)
+    values = aligned(call, items)
     if len({value.rank for value in values}) != 1 or not -values[0].rank <= axis < values[0].rank:
         raise ModelFileDamaged(f"layer {call.name!r} cannot join along axis {axis}")
     axis %= values[0].rank

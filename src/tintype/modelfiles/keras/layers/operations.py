@@ -19,6 +19,7 @@ from tintype.modelfiles.keras.layers.activation_operations import plain_activati
 from tintype.modelfiles.keras.layers.arguments import subject
 from tintype.modelfiles.keras.layers.call import LayerCall, LayerKind
 from tintype.modelfiles.keras.layers.elementwise import asked, comparison, logical, pair, single
+from tintype.modelfiles.keras.layers.patches import PATCHES
 from tintype.modelfiles.keras.layers.reductions import extreme_place, reduction
 
 
@@ -188,6 +189,7 @@ _SHAPES = (
     Row(_kind(shaping.expand_dims), "ExpandDims", "expand_dims"),
     Row(_kind(shaping.squeeze), "Squeeze", "squeeze"),
     Row(_kind(shaping.concat), "Concatenate", "concat"),
+    Row(PATCHES, "ExtractPatches", "image.extract_patches"),
     Row(_kind(shaping.stack), "Stack", "stack"),
     Row(_many(shaping.unstack), "Unstack", "unstack"),
     Row(_many(shaping.split), "Split", "split"),

@@ -13,6 +13,7 @@ from tintype.modelfiles.keras.graph import Value, keras_order
 from tintype.modelfiles.keras.layers.arguments import (
     argument,
     axis_of,
+    first_of,
     inner_axis,
     real,
     subject,
@@ -22,7 +23,7 @@ from tintype.modelfiles.keras.layers.arguments import (
 )
 from tintype.modelfiles.keras.layers.call import LayerCall, LayerKind
 from tintype.modelfiles.keras.layers.geometry import END, Cut, sliced
-from tintype.modelfiles.keras.layers.merge import concatenated
+from tintype.modelfiles.keras.layers.merge import concatenated, with_constants
 from tintype.types import Shape
 
 _MAX_PARTS = 1024
@@ -62,7 +63,8 @@ def squeeze(call: LayerCall) -> Value:
 
 def concat(call: LayerCall) -> Value:
     """Tensors one after the other; ``axis`` comes first in the oldest TensorFlow."""
-    values = tensors(call)
+    listed = call.args[0] if call.args else first_of(call, ("values", "xs"))
+    values = with_constants(call, listed if isinstance(listed, list) else tensors(call))
     axis = whole(call, "axis", "concat_dim", place=1, default=0)
     if not values:
         raise call.unsupported("joining no tensors")
