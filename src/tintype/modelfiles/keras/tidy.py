@@ -22,6 +22,7 @@ from tintype.types import Shape
 _HANDS_ON = frozenset({"Identity", "Dropout"})
 _LINEAR = frozenset({"Conv", "ConvTranspose", "Gemm"})
 _AFFINE = frozenset({"BatchNormalization", "Mul", "Div", "Add", "Sub"})
+_NEVER_NEGATIVE = frozenset({"Relu", "Sigmoid", "HardSigmoid", "Softplus", "Softmax", "Exp"})
 _MOST_FOLDED = 1 << 16
 """Constants worked out here stay small: a graph of few bytes must not grow by broadcasting."""
 
@@ -202,22 +203,48 @@ def _join_reshapes(draft: _Draft, node: Node) -> Node:
 def _join_pad(draft: _Draft, node: Node) -> Node:
     """Zeros put around a picture are the convolution's own padding."""
     pad = draft.made_by(node.inputs[0], frozenset({"Pad"})) if node.inputs else None
-    if node.op != "Conv" or pad is None or not draft.only_for_one(node.inputs[0]):
+    margins = None if pad is None else _margins(draft, pad)
+    if pad is None or margins is None or "auto_pad" in node.attributes:
         return node
+    if node.op == "Conv" and draft.only_for_one(node.inputs[0]):
+        return _with_pads(node, pad, margins)
+    if node.op == "MaxPool":
+        return _pad_before_pool(draft, node, pad, margins)
+    return node
+
+
+def _pad_before_pool(draft: _Draft, node: Node, pad: Node, margins: npt.NDArray[Any]) -> Node:
+    """The zeros may win in a maximum; only behind a ReLU they are as good as a pool's padding.
+
+    ONNX Runtime (1.17 to 1.31, ``core/optimizer/pad_fusion.cc``) makes any padding with zeros the
+    pool's own, which is wrong below zero. It looks at the bytes of the value: minus zero it leaves.
+    """
+    kernel = np.asarray(node.attributes.get("kernel_shape", ()), np.int64)
+    joins = draft.only_for_one(node.inputs[0]) and (margins < np.tile(kernel, 2)).all()
+    if joins and draft.made_by(pad.inputs[0], _NEVER_NEGATIVE) is not None:
+        return _with_pads(node, pad, margins)
+    minus_zero = draft.constant(np.asarray(-0.0, np.float32), f"{pad.name}/zero")
+    draft.rewrite(pad, replace(pad, inputs=(*pad.inputs, minus_zero)))
+    return node
+
+
+def _margins(draft: _Draft, pad: Node) -> npt.NDArray[Any] | None:
+    """What ``pad`` puts before and behind each spatial axis; None where it is no plain padding."""
     margins = draft.constants.get(pad.inputs[1])
-    if pad.attributes or len(pad.inputs) != 2 or margins is None or "auto_pad" in node.attributes:
-        return node  # another mode or value, or padding that the engine works out
-    axes = margins.size // 2
-    begins, ends = margins[:axes], margins[axes:]
+    if pad.attributes or len(pad.inputs) != 2 or margins is None or margins.size < 6:
+        return None  # another mode or another value
+    begins, ends = margins.reshape(2, -1)
     if begins[:2].any() or ends[:2].any() or margins.min() < 0:
-        return node
-    sides = np.concatenate([begins[2:], ends[2:]])
-    own = np.asarray(node.attributes.get("pads", (0,) * sides.size), np.int64)
-    pads = tuple((own + sides).tolist())
+        return None
+    return np.concatenate([begins[2:], ends[2:]])
+
+
+def _with_pads(node: Node, pad: Node, margins: npt.NDArray[Any]) -> Node:
+    own = np.asarray(node.attributes.get("pads", (0,) * margins.size), np.int64)
     return replace(
         node,
         inputs=(pad.inputs[0], *node.inputs[1:]),
-        attributes={**node.attributes, "pads": pads},
+        attributes={**node.attributes, "pads": tuple((own + margins).tolist())},
     )
 
 
