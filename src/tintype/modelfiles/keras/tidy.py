@@ -108,8 +108,9 @@ def tidy(graph: OnnxGraph, shapes: Mapping[str, Shape]) -> OnnxGraph:
         shapes=shapes,
         uses=Counter([name for node in nodes for name in node.inputs]) + Counter(outputs),
     )
-    for node in nodes:
-        _sweep(draft, node)
+    with np.errstate(all="ignore"):  # what is not finite is looked for, and not folded
+        for node in nodes:
+            _sweep(draft, node)
     kept = _needed(list(draft.placed.values()), outputs)
     used = {name for node in kept for name in node.inputs}
     constants = {name: array for name, array in draft.constants.items() if name in used}
@@ -157,8 +158,7 @@ def _compute(draft: _Draft, node: Node) -> Node | None:
         return node
     if node.outputs[0] in draft.outputs or any(array.dtype != np.float32 for array in arrays):
         return node
-    with np.errstate(all="ignore"):
-        draft.constants[node.outputs[0]] = np.asarray(_COMPUTED[node.op](*arrays), np.float32)
+    draft.constants[node.outputs[0]] = np.asarray(_COMPUTED[node.op](*arrays), np.float32)
     return None
 
 

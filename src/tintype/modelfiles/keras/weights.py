@@ -168,8 +168,9 @@ def _nested_names(
     names: tuple[str, ...], expected: list[_Expected], model: str
 ) -> dict[LayerPath, dict[str, str]]:
     found: dict[LayerPath, dict[str, str]] = defaultdict(dict)
+    # Keras 3 shortens depthwise_kernel to kernel.
     in_order = len(names) == len(expected) and all(
-        base_name(name) in {item.slot, _NAMELESS}
+        base_name(name) in {item.slot, item.slot.rpartition("_")[2], _NAMELESS}
         for name, item in zip(names, expected, strict=True)
     )
     if in_order:
