@@ -44,18 +44,17 @@ FRAMEWORKS = {"keras3": "keras", "keras2": "tf_keras"}
 FORMS = ("keras3.keras", "keras3.h5", "keras2.h5")
 
 ARCHITECTURES = {
-    "MobileNetV3Small": 224, "MobileNet": 224, "MobileNetV2": 224, "MobileNetV3Large": 224,
-    "NASNetMobile": 224, "EfficientNetB0": 224, "EfficientNetV2B0": 224, "DenseNet121": 224,
-    "EfficientNetB1": 240, "EfficientNetV2B1": 240, "ResNet50": 224, "ResNet50V2": 224,
-    "EfficientNetB2": 260, "EfficientNetV2B2": 260, "Xception": 299, "InceptionV3": 299,
-    "ConvNeXtTiny": 224, "DenseNet169": 224, "EfficientNetB3": 300, "EfficientNetV2B3": 300,
-    "DenseNet201": 224, "VGG16": 224, "EfficientNetV2S": 384, "ConvNeXtSmall": 224,
-    "ResNet101": 224, "ResNet101V2": 224, "InceptionResNetV2": 299, "EfficientNetB4": 380,
-    "ResNet152": 224, "ResNet152V2": 224, "VGG19": 224, "EfficientNetB5": 456,
-    "ConvNeXtBase": 224, "EfficientNetV2M": 480, "EfficientNetB6": 528, "EfficientNetV2L": 480,
-    "ConvNeXtLarge": 224,
+    "MobileNetV3Small": 224, "MobileNet": 224, "MobileNetV2": 224, "EfficientNetB0": 224,
+    "ResNet50": 224, "ResNet50V2": 224, "EfficientNetV2B0": 224, "DenseNet121": 224,
+    "ConvNeXtTiny": 224, "InceptionV3": 299, "Xception": 299, "NASNetMobile": 224, "VGG16": 224,
+    "MobileNetV3Large": 224, "EfficientNetB1": 240, "EfficientNetV2B1": 240, "ResNet101": 224,
+    "EfficientNetB2": 260, "EfficientNetV2B2": 260, "DenseNet169": 224, "EfficientNetB3": 300,
+    "EfficientNetV2B3": 300, "DenseNet201": 224, "EfficientNetV2S": 384, "ConvNeXtSmall": 224,
+    "ResNet101V2": 224, "InceptionResNetV2": 299, "EfficientNetB4": 380, "ResNet152": 224,
+    "ResNet152V2": 224, "VGG19": 224, "EfficientNetB5": 456, "ConvNeXtBase": 224,
+    "EfficientNetV2M": 480, "EfficientNetB6": 528, "EfficientNetV2L": 480, "ConvNeXtLarge": 224,
 }  # fmt: skip
-"""Those that both frameworks have, with the side of their pictures, the light ones first."""
+"""Those that both frameworks have, with the side of their pictures: one of each family first."""
 
 HUGE = {"EfficientNetB7": 600, "NASNetLarge": 331, "ConvNeXtXLarge": 224}
 """Minutes and gigabytes each: asked for by ``--huge``."""

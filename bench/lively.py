@@ -16,6 +16,9 @@ import numpy.typing as npt
 
 Pictures = npt.NDArray[np.float32]
 
+_SPREAD = 0.3
+"""How far the numbers before the softmax lie apart from picture to picture (standard deviation)."""
+
 _MOST_STRETCH = 20.0
 """Beyond it rounding errors would be stretched into scores."""
 
@@ -79,10 +82,10 @@ def _random(random: np.random.Generator, weight: Any) -> npt.NDArray[np.float32]
 
 
 def _spread_answers(model: Any, pictures: Pictures) -> None:
-    """Shift and stretch the last layer so that its numbers differ by about one."""
+    """Shift and stretch the last layer so that its numbers differ by about _SPREAD."""
     last = [layer for layer in leaves(model) if layer.weights][-1]
     kernel, bias = last.get_weights()
     logits = np.log(np.maximum(np.asarray(model(pictures, training=False), np.float64), 1e-30))
     logits -= logits.mean(axis=1, keepdims=True)
-    stretch = min(1 / max(float(logits.std(axis=0).mean()), 1e-12), _MOST_STRETCH)
+    stretch = min(_SPREAD / max(float(logits.std(axis=0).mean()), 1e-12), _MOST_STRETCH)
     last.set_weights([kernel * stretch, (bias - logits.mean(axis=0)) * stretch])
