@@ -43,17 +43,19 @@ def lively() -> ModuleType:
     return module
 
 
-@pytest.mark.parametrize("name", FAMILIES)
-@pytest.mark.parametrize("form", ["keras3.keras", "keras2.h5"])
+FORMS = ("keras3.keras", "keras2.h5")
+"""One a family, by turns: every form of each is compared in the proof."""
+
+
+@pytest.mark.parametrize(
+    ("name", "form"), [(name, FORMS[turn % 2]) for turn, name in enumerate(FAMILIES)]
+)
 def test_the_scores_are_the_frameworks_own(
     name, form, request, tmp_path: Path, lively, save, describe, run_openvino, run_onnxruntime
 ) -> None:
     """Within 1e-5 in both engines, on scores that differ at least a hundred times as much."""
     onnx = pytest.importorskip("onnx")
     framework, _, ending = form.partition(".")
-    # One framework a family, by turns: both are compared whole in the proof.
-    if (ending == "h5") != (list(FAMILIES).index(name) % 2 == 1):
-        pytest.skip("the other framework's turn")
     keras = request.getfixturevalue(framework)
     side = FAMILIES[name]
     build = getattr(keras.applications, name)
