@@ -199,6 +199,14 @@ def test_a_reshape_whose_zero_means_another_axis_stays():
     assert ["Reshape"] * 2 == tidied(graph(nodes, targets, outputs={"b": (None, 24, 3, 2)}))
 
 
+def test_a_reshape_that_copies_an_axis_made_before_stays():
+    """The first reshape moved pictures and rows together."""
+    nodes = [node("Reshape", "x one", "a"), node("Reshape", "a two", "b")]
+    targets = {"one": np.array([-1, 24]), "two": np.array([0, 12, 2])}
+    untidy = graph(nodes, targets, shape=(2, 3, 8, 6), outputs={"b": (12, 12, 2)})
+    assert ["Reshape"] * 2 == tidied(untidy)
+
+
 def test_zeros_around_become_the_convolutions_padding():
     """Its own padding is added to."""
     pad = node("Pad", "x margins", "pad")
