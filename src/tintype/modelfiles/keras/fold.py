@@ -1,4 +1,4 @@
-"""A factor and an offset for each channel, put into the kernel before them.
+"""The rule that puts a factor and an offset a channel into the kernel before them.
 
 Worked out in float64 and stored as float32: each weight is rounded once, as the engine would round
 the product. Where that would not hold (a number too large or too small for float32) nothing is
@@ -8,13 +8,18 @@ folded.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from tintype.modelfiles.keras.draft import Draft
+from tintype.modelfiles.keras.onnx_wire import Node
 from tintype.types import Float32Array
+
+_LINEAR = frozenset({"Conv", "ConvTranspose", "Gemm"})
+_AFFINE = frozenset({"BatchNormalization", "Mul", "Div", "Add", "Sub"})
 
 _SMALLEST = float(np.finfo(np.float32).tiny)
 """Below it float32 loses digits."""
@@ -65,3 +70,63 @@ def scaled_kernel(kernel: npt.NDArray[Any], affine: Affine, axis: int) -> Float3
     narrow = exact.astype(np.float32)
     holds = np.isfinite(narrow).all() and not ((size < _SMALLEST) & (size > 0)).any()
     return narrow if holds else None
+
+
+def fold_affine(draft: Draft, node: Node) -> Node | None:
+    """Batch normalisation, or a factor or offset a channel, goes into the kernel before it."""
+    if node.op not in _AFFINE or not node.inputs:
+        return node
+    data = next((name for name in node.inputs if name not in draft.constants), "")
+    linear = draft.made_by(data, _LINEAR)
+    if linear is None or not draft.only_for_one(data):
+        return node
+    kernel = draft.constants.get(linear.inputs[1])
+    if kernel is None or draft.uses[linear.inputs[1]] != 1:
+        return node  # a layer called twice keeps its kernel once
+    affine = _affine_of(draft, node, linear, kernel)
+    folded = None if affine is None else _folded(draft, linear, kernel, affine)
+    if folded is None:
+        return node
+    draft.rewrite(linear, replace(folded, outputs=node.outputs))
+    return None
+
+
+def _affine_of(draft: Draft, node: Node, linear: Node, kernel: npt.NDArray[Any]) -> Affine | None:
+    """What ``node`` does to each channel that ``linear`` makes."""
+    channels = _channels(linear, kernel)
+    if channels is None:
+        return None
+    if node.op == "BatchNormalization":
+        parts = [draft.constants.get(name) for name in node.inputs[1:5]]
+        epsilon = node.attributes.get("epsilon", 1e-5)
+        if any(part is None or part.shape != (channels,) for part in parts):
+            return None
+        return batch_affine_of(parts, float(epsilon) if isinstance(epsilon, int | float) else 0.0)
+    if len(node.inputs) != 2 or (node.inputs[0] in draft.constants and node.op in {"Sub", "Div"}):
+        return None
+    number = next((draft.constants[name] for name in node.inputs if name in draft.constants), None)
+    rank = 2 if linear.op == "Gemm" else kernel.ndim
+    return None if number is None else channel_affine(node.op, number, channels, rank)
+
+
+def _channels(linear: Node, kernel: npt.NDArray[Any]) -> int | None:
+    if linear.op == "Gemm":
+        return int(kernel.shape[1]) if not linear.attributes else None
+    if linear.op == "Conv":
+        return int(kernel.shape[0])
+    return int(kernel.shape[1]) if linear.attributes.get("group", 1) == 1 else None
+
+
+def _folded(draft: Draft, linear: Node, kernel: npt.NDArray[Any], affine: Affine) -> Node | None:
+    axis = 0 if linear.op == "Conv" else 1
+    before = draft.constants.get(linear.inputs[2]) if len(linear.inputs) > 2 else None
+    if len(linear.inputs) > 2 and before is None:
+        return None
+    weights = scaled_kernel(kernel, affine, axis)
+    bias = affine.offset + affine.scale * (0.0 if before is None else before.astype(np.float64))
+    narrow = bias.astype(np.float32)
+    if weights is None or not np.isfinite(narrow).all():
+        return None
+    draft.constants[linear.inputs[1]] = weights
+    name = draft.constant(narrow, f"{linear.name}/folded")
+    return replace(linear, inputs=(*linear.inputs[:2], name))
