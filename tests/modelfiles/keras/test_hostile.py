@@ -62,7 +62,7 @@ class Hang(BaseException):
 
 @contextmanager
 def bounds() -> Iterator[None]:
-    """Fail after SECONDS of computing (a busy machine is no hang), or where more than MEMORY was held at once."""
+    """Fail after SECONDS of computing (a busy machine is no hang), or above MEMORY."""
 
     def ring(_number: int, _frame: FrameType | None) -> None:
         raise Hang
