@@ -70,7 +70,7 @@ def join_pad(draft: Draft, node: Node) -> Node:
 def _pad_before_pool(draft: Draft, node: Node, pad: Node, margins: npt.NDArray[Any]) -> Node:
     """The zeros may win in a maximum; only behind a ReLU they are as good as a pool's padding.
 
-    ONNX Runtime (1.17 to 1.31, ``core/optimizer/pad_fusion.cc``) makes any padding with zeros the
+    ONNX Runtime (``core/optimizer/pad_fusion.cc``, seen in 1.31) makes any padding with zeros the
     pool's own, which is wrong below zero. It looks at the bytes of the value: minus zero it leaves.
     """
     kernel = np.asarray(node.attributes.get("kernel_shape", ()), np.int64)
