@@ -264,8 +264,8 @@ def _head(facts: dict[str, Any], count: int) -> list[str]:
         "The machine was not idle: read the ratios, not the times.",
         "",
         (
-            "| architecture | side | parameters | spread | difference `.keras` | `.h5` | Keras 2 `.h5` | "
-            "load, s: here | Keras | a picture, ms: here | `predict` | call | "
+            "| architecture | side | parameters | spread | difference `.keras` | `.h5` | "
+            "Keras 2 `.h5` | load, s: here | Keras | a picture, ms: here | `predict` | call | "
             "memory, MiB: here | Keras |"
         ),
         "| --- | --: | --: | --: | --: | --: | --: | --: | --: | --: | --: | --: | --: | --: |",
