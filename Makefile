@@ -6,10 +6,10 @@ BIN := .venv/bin
 COMPILE = $(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url \
 	--no-annotate --no-header --python-version 3.11
 
-.PHONY: help demo test check format docs screenshots formats lock clean
+.PHONY: help demo test check format docs screenshots formats keras-proof keras-fuzz lock clean
 
 help: ## This list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
 demo: .venv/installed ## Serve the bundled models (PORT=8000)
 	$(BIN)/tintype demo --port $(PORT)
@@ -35,6 +35,12 @@ screenshots: .venv/installed-dev ## Take the pictures of the page anew
 
 formats: .venv/installed-dev ## Make docs/reference/formats.md anew from a test run
 	TINTYPE_WRITE_FORMATS=1 $(BIN)/pytest -q tests/end_to_end/test_formats.py
+
+keras-proof: .venv/installed-dev ## Every architecture of keras.applications against Keras (an hour)
+	$(BIN)/python bench/keras_architectures.py
+
+keras-fuzz: .venv/installed-dev ## Hostile Keras files, EXAMPLES=3000 of each kind (minutes)
+	TINTYPE_FUZZ_EXAMPLES=$(or $(EXAMPLES),3000) $(BIN)/pytest -q tests/modelfiles/keras/test_hostile.py
 
 lock: .venv/bin/uv ## Pin every dependency by name, version and hash
 	$(COMPILE) --group build --group test --group check --group docs pyproject.toml -o requirements-dev.txt

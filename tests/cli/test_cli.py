@@ -134,6 +134,21 @@ def test_inspect_layers_prints_the_summary():
     assert re.search(r"total parameters: [\d,]+", run("inspect", PETS, "--layers").stdout)
 
 
+def test_convert_writes_one_file_and_says_so(tmp_path: Path):
+    """Nothing on stdout; a second time needs --force."""
+    out = tmp_path / "colours.onnx"
+    done = run("convert", COLOURS, out)
+    assert (0, "") == (done.returncode, done.stdout)
+    assert re.search(rf"written: {re.escape(str(out))} \(\d+\.\d MiB\)", done.stderr)
+    refused = run("convert", COLOURS, out)
+    assert (1, f"error: {out} is there already\nhint: write over it: --force\n") == (
+        refused.returncode,
+        refused.stderr,
+    )
+    assert 0 == run("convert", COLOURS, out, "--force").returncode
+    assert "because the file carries this recipe" in run("inspect", out).stdout
+
+
 def test_inspect_json_is_one_object():
     """The same for machines; operations only when asked for."""
     facts = json.loads(run("inspect", PETS, "--json").stdout)

@@ -17,6 +17,7 @@ VERBS = {
     "serve": "Put model files on the web: a page, an API, docs.",
     "predict": "Ask a model about pictures, without a server.",
     "inspect": "Tell what a model file is, and how it would be served and why.",
+    "convert": "Write a model as one ONNX file, with its recipe and labels inside.",
     "demo": "Serve the bundled models with a page to play with.",
 }
 """Every verb with its one line of help; its code is in the module of the same name."""

@@ -59,13 +59,18 @@ def print_left_out(left: LeftOut) -> None:
 
 
 def layer_lines(plan: ModelPlan) -> Iterator[str]:
-    """The model summary: a layer a line with its output shape and parameters, then the total."""
+    """The model summary: a layer a line with its output shape and parameters, then the totals."""
     layers = plan.description.layers
     width = max((len(f"{layer.name} ({layer.kind})") for layer in layers), default=0)
+    yield f"{'layer (kind)':{width}}  {'output shape':24} {'parameters':>12}"
     for layer in layers:
-        shape = "" if layer.shape is None else _shape(layer.shape)
+        shape = "" if layer.shape is None else str(layer.shape)
         yield f"{f'{layer.name} ({layer.kind})':{width}}  {shape:24} {layer.parameters:>12,}"
-    yield f"total parameters: {sum(layer.parameters for layer in layers):,}"
+    total = sum(layer.parameters for layer in layers)
+    yield f"total parameters: {total:,}"
+    if any(layer.trainable is not None for layer in layers):
+        trainable = sum(layer.trainable or 0 for layer in layers)
+        yield f"trainable: {trainable:,}, not trainable: {total - trainable:,}"
 
 
 def _numbers(count: int) -> str:
@@ -74,10 +79,6 @@ def _numbers(count: int) -> str:
 
 def _writer(plan: ModelPlan) -> str:
     return f"written by {plan.description.writer}, " if plan.description.writer else ""
-
-
-def _shape(shape: tuple[int | None, ...]) -> str:
-    return "(" + ", ".join("any" if side is None else str(side) for side in shape) + ")"
 
 
 def _input(image: ImageInput) -> str:

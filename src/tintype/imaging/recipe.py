@@ -27,6 +27,7 @@ __all__ = [
     "parse_recipe",
     "parse_recipe_text",
     "recipe_settings",
+    "settings_of",
 ]
 
 _STEPS: Final[dict[str, type]] = {
@@ -86,6 +87,22 @@ def expand(recipe: Recipe) -> dict[str, object]:
     if recipe.values.op == "caffe":
         plain["values"] = {**dataclasses.asdict(recipe.values), "order": "BGR"}
     return plain
+
+
+def settings_of(recipe: Recipe) -> dict[str, object]:
+    """Return the shortest mapping that ``parse_recipe`` makes ``recipe`` of: what to keep of it."""
+    settings: dict[str, object] = {"preset": recipe.preset}
+    for name in _STEPS:
+        before = dataclasses.asdict(getattr(PRESETS[recipe.preset], name))
+        now = dataclasses.asdict(getattr(recipe, name))
+        changed = {
+            key: list(value) if isinstance(value, tuple) else value
+            for key, value in now.items()
+            if value != before[key]
+        }
+        if changed:
+            settings[name] = changed
+    return settings
 
 
 def parse_recipe_text(text: str) -> Recipe:

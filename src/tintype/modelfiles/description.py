@@ -19,12 +19,16 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layer:
-    """One line of a model summary: name, kind, shape of the output, number of parameters."""
+    """One line of a model summary: name, kind, shape of the output, number of parameters.
+
+    ``trainable``: how many of the parameters training changes, None where the file does not tell.
+    """
 
     name: str
     kind: str
     shape: Shape | None
     parameters: int
+    trainable: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +28,21 @@ from tintype.modelfiles.first_layers import Behind, batch_norm_affine, first_lay
 from tintype.modelfiles.graphwalk import GraphStart, GraphView, Node, closing_of, start_of
 from tintype.modelfiles.image_input import (
     CHANNELS,
+    ChosenInput,
     InputHints,
     choose_image_input,
     describe_spec,
 )
 from tintype.modelfiles.label_shapes import parse_property
+from tintype.modelfiles.onnx_properties import (
+    LABELS,
+    OUTPUT,
+    RECIPE,
+    SOURCE,
+    carried_activation,
+    carried_image,
+    carried_writer,
+)
 from tintype.modelfiles.onnx_tensors import (
     TYPES,
     constants_of,
@@ -41,11 +51,9 @@ from tintype.modelfiles.onnx_tensors import (
     outside_files,
     shape_of,
 )
-from tintype.types import Format, Graph, ImageInput, Layout, Output, TensorSpec
+from tintype.types import ClassOutput, Format, Graph, ImageInput, Layout, Output, TensorSpec
 
-_LABEL_KEYS = ("tintype.labels", "names", "labels", "class_names", "classes", "id2label")
-_RECIPE_KEY = "tintype.recipe"
-_SOURCE_KEY = "tintype.source"
+_LABEL_KEYS = (LABELS, "names", "labels", "class_names", "classes", "id2label")
 _RECURRENT = frozenset({"LSTM", "GRU", "RNN"})
 _NHWC_TO_NCHW = (0, 3, 1, 2)
 _RESIZE_WORDS = ("mode", "coordinate_transformation_mode")
@@ -75,15 +83,22 @@ def describe_onnx(path: Path, *, options: ReadOptions) -> ModelDescription:
     outputs = _specs(file.model.graph.output)
     starts = {spec.name: _start(file, spec) for spec in inputs}
     hints = {spec.name: _hints(file, spec, starts[spec.name]) for spec in inputs}
-    chosen = choose_image_input(inputs, wanted=options.input, hints=hints)
+    properties = _properties(file)
+    chosen = _carried_input(inputs, properties, options) or choose_image_input(
+        inputs, wanted=options.input, hints=hints
+    )
     if len(inputs) > 1:
         raise NotAnImageModel(
             f"the model wants {len(inputs)} inputs at once "
             f"({', '.join(describe_spec(spec) for spec in inputs[:8])}), expected one picture"
         )
-    output, read, note = _output(file, outputs, options)
+    told = {spec.name for spec in outputs} & {properties.get(OUTPUT)}
+    wanted = options.output or next(iter(told), None)
+    output, read, note = _output(file, outputs, wanted)
+    activation = carried_activation(properties)
+    if isinstance(output, ClassOutput) and activation is not None and options.output is None:
+        output = replace(output, activation=activation, reason="the file says so")
     image = chosen.image
-    properties = _properties(file)
     outside = outside_files(file.model)
     return ModelDescription(
         path=path,
@@ -100,7 +115,7 @@ def describe_onnx(path: Path, *, options: ReadOptions) -> ModelDescription:
         ),
         layers=_layers(file),
         operations=tuple(f"{node.name} ({node.kind})" for node in file.view.nodes),
-        notes=tuple(text for text in (chosen.note, note) if text),
+        notes=tuple(text for text in (chosen.note, note, carried_writer(properties)) if text),
     )
 
 
@@ -139,6 +154,16 @@ def _specs(values: Sequence[Any]) -> list[TensorSpec]:
         for value in values
         if value.type.HasField("tensor_type")
     ]
+
+
+def _carried_input(
+    inputs: Sequence[TensorSpec], properties: dict[str, str], options: ReadOptions
+) -> ChosenInput | None:
+    """The input as ``tintype convert`` wrote it down; a person's word goes before."""
+    if options.input is not None or len(inputs) != 1:
+        return None
+    image = carried_image(properties, inputs[0])
+    return None if image is None else ChosenInput(image=image)
 
 
 def _start(file: _File, spec: TensorSpec) -> GraphStart:
@@ -181,10 +206,10 @@ def _hints(file: _File, spec: TensorSpec, start: GraphStart) -> InputHints:
 
 
 def _output(
-    file: _File, outputs: list[TensorSpec], options: ReadOptions
+    file: _File, outputs: list[TensorSpec], wanted: str | None
 ) -> tuple[Output, tuple[TensorSpec, ...], str | None]:
     """The answer, the tensors to read for it, and a note."""
-    detection = detection_by_names(outputs) if options.output is None else None
+    detection = detection_by_names(outputs) if wanted is None else None
     if detection is not None:
         parts = (detection.boxes, detection.classes, detection.scores, detection.count)
         return detection, tuple(part for part in parts if part is not None), None
@@ -193,7 +218,7 @@ def _output(
         for spec in outputs
         if (closing := closing_of(file.view, spec.name)) is not None
     }
-    chosen, note = choose_class_output(outputs, closings, wanted=options.output)
+    chosen, note = choose_class_output(outputs, closings, wanted=wanted)
     return chosen, (chosen.tensor,), note
 
 
@@ -219,7 +244,7 @@ def _evidence(
 ) -> Evidence:
     names = [node.name for node in file.view.nodes]
     producer = file.model.producer_name.lower()
-    source = properties.get(_SOURCE_KEY) or ("pytorch" if "pytorch" in producer else None)
+    source = properties.get(SOURCE) or ("pytorch" if "pytorch" in producer else None)
     return Evidence(
         affine=start.affine.evidence(),
         resize=_resize(file, start) if image.height is None else None,
@@ -227,7 +252,7 @@ def _evidence(
         backbone=backbone_in([*names, file.model.graph.name, *list(file.constants)[:1000]]),
         teachable_machine=is_teachable_machine(names),
         source="keras" if "keras" in producer else source,
-        recipe=properties.get(_RECIPE_KEY),
+        recipe=properties.get(RECIPE),
     )
 
 

@@ -40,6 +40,13 @@ POOLING: dict[str, Layers] = {
     "max-valid": lambda k: [k.MaxPooling2D()],
     "average-same-leaves-padding-out": lambda k: [k.AveragePooling2D(3, strides=2, padding="same")],
     "average-valid": lambda k: [k.AveragePooling2D((2, 3))],
+    "max-of-zeros-around": lambda k: [k.Conv2D(5, 3), k.ZeroPadding2D(1), k.MaxPooling2D(3, 2)],
+    "max-of-zeros-around-relu": lambda k: [
+        k.Conv2D(5, 3, activation="relu"),
+        k.ZeroPadding2D(1),
+        k.MaxPooling2D(3, 2),
+    ],
+    "average-of-zeros-around": lambda k: [k.ZeroPadding2D(1), k.AveragePooling2D(3, 2)],
     "global-average": lambda k: [k.Conv2D(5, 1), k.GlobalAveragePooling2D()],
     "global-average-kept": lambda k: [k.Conv2D(5, 1), k.GlobalAveragePooling2D(keepdims=True)],
     "global-max": lambda k: [k.GlobalMaxPooling2D()],

@@ -16,7 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tintype.errors import ModelFileDamaged, ModelFileTooLarge
-from tintype.modelfiles.keras.onnx_wire import Attribute, Node, OnnxGraph, Port, encode_model
+from tintype.modelfiles.keras.onnx_wire import Attribute, Node, OnnxGraph, Port
+from tintype.modelfiles.keras.tidy import tidy
 from tintype.types import Shape
 
 MAX_NODES = 20_000
@@ -75,6 +76,8 @@ class GraphBuilder:
 
     nodes: list[Node] = field(default_factory=list)
     constants: dict[str, npt.NDArray[Any]] = field(default_factory=dict)
+    moved_shapes: dict[str, Shape] = field(default_factory=dict)
+    """The shape of every tensor whose axes are moved, as it lies in the graph."""
     _names: dict[str, int] = field(default_factory=dict)
     _moved: dict[tuple[str, Order], str] = field(default_factory=dict)
     _shared: dict[tuple[object, ...], str] = field(default_factory=dict)
@@ -198,6 +201,7 @@ class GraphBuilder:
             # At most one axis is longer than 1: nothing moves in memory.
             target = (0, *(int(value.shape[axis] or 1) for axis in order[1:]))
             return self.add("Reshape", (value.name, self.shape_constant(target)), name)
+        self.moved_shapes[value.name] = value.stored_shape
         return self.add(
             "Transpose",
             (value.name,),
@@ -205,25 +209,16 @@ class GraphBuilder:
             {"perm": tuple(value.order.index(axis) for axis in order)},
         )
 
-    def needed(self, outputs: set[str]) -> list[Node]:
-        """The operations that ``outputs`` are computed from, in order."""
-        wanted = set(outputs)
-        kept: list[Node] = []
-        for node in reversed(self.nodes):
-            if not wanted.isdisjoint(node.outputs):
-                wanted.update(node.inputs)
-                kept.append(node)
-        return kept[::-1]
-
-    def encode(self, *, name: str, inputs: Sequence[Port], outputs: Sequence[Port]) -> bytes:
-        """The graph as ONNX bytes; operations and constants that no output needs are left out."""
-        nodes = self.needed({port.name for port in outputs})
-        used = {key for node in nodes for key in node.inputs}
-        constants = {key: self.constants[key] for key in self.constants if key in used}
+    def finish(self, *, name: str, inputs: Sequence[Port], outputs: Sequence[Port]) -> OnnxGraph:
+        """The graph tidied up; operations and constants that no output needs are left out."""
         graph = OnnxGraph(
-            name=name, nodes=nodes, constants=constants, inputs=inputs, outputs=outputs
+            name=name,
+            nodes=self.nodes,
+            constants=self.constants,
+            inputs=inputs,
+            outputs=outputs,
         )
-        return encode_model(graph, producer="tintype")
+        return tidy(graph, self.moved_shapes)
 
 
 def check_shape(shape: Shape, layer: str) -> Shape:

@@ -12,7 +12,7 @@ import numpy as np
 
 from tintype.errors import ModelFileDamaged, ModelFileTooLarge
 from tintype.modelfiles.description import ModelDescription, ReadOptions
-from tintype.modelfiles.keras.answer import ChosenOutput, choose_output
+from tintype.modelfiles.keras.answer import choose_output
 from tintype.modelfiles.keras.build import (
     Building,
     build_model,
@@ -20,14 +20,14 @@ from tintype.modelfiles.keras.build import (
     picture_port,
     slots_of,
 )
-from tintype.modelfiles.keras.config import ModelConfig, parse_model
+from tintype.modelfiles.keras.config import parse_model
 from tintype.modelfiles.keras.container import KerasFile, open_keras
 from tintype.modelfiles.keras.dialect import check_declared_shapes, dialect_of, refuse_adapters
 from tintype.modelfiles.keras.endpoints import cut_to_one_input
 from tintype.modelfiles.keras.evidence import gather_evidence
-from tintype.modelfiles.keras.image import ChosenInput, choose_input
+from tintype.modelfiles.keras.image import choose_input
 from tintype.modelfiles.keras.old_weights import turn_weights
-from tintype.modelfiles.keras.onnx_wire import Port
+from tintype.modelfiles.keras.onnx_wire import Port, encode_model
 from tintype.modelfiles.keras.summary import summarise
 from tintype.modelfiles.keras.weights import find_weights
 from tintype.types import Format, Graph
@@ -83,18 +83,28 @@ def _describe(path: Path, file: KerasFile, options: ReadOptions) -> ModelDescrip
     evidence, remarks = gather_evidence(
         model, building, image=chosen.image, value=value, generation=file.generation
     )
-    nodes = building.graph.needed({answer.value.name})
+    spec = answer.output.tensor
+    graph = building.graph.finish(
+        name=model.name,
+        inputs=[port],
+        outputs=[Port(name=spec.name, dtype=spec.dtype, shape=spec.shape)],
+    )
     return ModelDescription(
         path=path,
         format=file.format,
         writer=_writer(file),
         image=chosen.image,
         output=answer.output,
-        graph=_graph(model, building, port, chosen, answer),
+        graph=Graph(
+            format=Format.ONNX,
+            source=encode_model(graph, producer="tintype"),
+            input=tensor,
+            outputs=(spec,),
+        ),
         labels_in_file=file.labels,
         evidence=evidence,
         layers=summarise(model, building, tensor.shape),
-        operations=tuple(f"{node.name} ({node.op})" for node in nodes),
+        operations=tuple(f"{node.name} ({node.op})" for node in graph.nodes),
         findings=answer.findings,
         notes=(
             chosen.note,
@@ -106,18 +116,6 @@ def _describe(path: Path, file: KerasFile, options: ReadOptions) -> ModelDescrip
             *dict.fromkeys(building.remarks),
         ),
     )
-
-
-def _graph(
-    model: ModelConfig, building: Building, port: Port, chosen: ChosenInput, answer: ChosenOutput
-) -> Graph:
-    spec = answer.output.tensor
-    source = building.graph.encode(
-        name=model.name,
-        inputs=[port],
-        outputs=[Port(name=spec.name, dtype=spec.dtype, shape=spec.shape)],
-    )
-    return Graph(format=Format.ONNX, source=source, input=chosen.image.tensor, outputs=(spec,))
 
 
 def _writer(file: KerasFile) -> str | None:
