@@ -15,7 +15,7 @@ demo: .venv/installed ## Serve the bundled models (PORT=8000)
 	$(BIN)/tintype demo --port $(PORT)
 
 test: .venv/installed-dev ## Install what the tests need and run everything
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile
 
 check: .venv/installed-dev ## Format, lint, types, import contracts
 	$(BIN)/ruff format --check .

@@ -117,6 +117,7 @@ def make(framework: str, endings: tuple[str, ...]) -> Callable[[str, Path], dict
         keras = importlib.import_module(FRAMEWORKS[framework])
         side = {**ARCHITECTURES, **HUGE}[name]
         build = getattr(keras.applications, name)
+        keras.utils.set_random_seed(1)
         model = enliven(build(weights=None, input_shape=(side, side, 3)))
         batch = pictures_for(model, PICTURES)
         scores = np.asarray(model(batch, training=False))

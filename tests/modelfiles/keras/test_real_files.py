@@ -57,4 +57,4 @@ def test_its_first_layers(description) -> None:
 def test_layer_names_stay(description) -> None:
     """The layers' names can be found in the graph."""
     assert "block_1_expand (Conv)" in description.operations
-    assert "Conv_1_bn (BatchNormalization)" in description.operations
+    assert "Conv_1 (Conv)" in description.operations

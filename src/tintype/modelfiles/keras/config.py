@@ -300,13 +300,19 @@ def _check_names(layers: list[LayerConfig], model: str) -> None:
 def layers_by_path(
     model: ModelConfig, path: tuple[str, ...] = ()
 ) -> list[tuple[tuple[str, ...], LayerConfig]]:
-    """Every layer that is no model, with the names of the models around it and its own."""
-    found: list[tuple[tuple[str, ...], LayerConfig]] = []
-    for layer in model.layers:
-        here = (*path, layer.name)
-        inner = layer.inner
-        found.extend([(here, layer)] if inner is None else layers_by_path(inner, here))
-    return found
+    """Every layer that is no model, with the names of what is around it and its own."""
+    return [found for layer in model.layers for found in _by_path(layer, (*path, layer.name))]
+
+
+def _by_path(
+    layer: LayerConfig, here: tuple[str, ...]
+) -> list[tuple[tuple[str, ...], LayerConfig]]:
+    if layer.inner is not None:
+        return layers_by_path(layer.inner, here)
+    wrapped = [
+        found for part in layer.parts.values() for found in _by_path(part, (*here, part.name))
+    ]
+    return [(here, layer), *wrapped]
 
 
 def _name(body: Mapping[str, Any], default: str) -> str:

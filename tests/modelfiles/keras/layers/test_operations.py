@@ -276,4 +276,5 @@ def test_function_of_tensorflow(name, keras2, prove_function) -> None:
 
 def test_every_operation_is_proved() -> None:
     """Whatever stands in the table of operations has a test here."""
-    assert {name for row in ROWS for name in row.keras.split()} == set(KERAS)
+    elsewhere = {"ExtractPatches"}  # in test_attention.py, with what it is for
+    assert {name for row in ROWS for name in row.keras.split()} == set(KERAS) | elsewhere
