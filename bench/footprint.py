@@ -117,7 +117,7 @@ def peer_once() -> tuple[float, float, float, bool]:
 def memory(pid: int) -> tuple[float, bool]:
     """Resident MiB of the process, and whether it has mapped a TensorFlow library."""
     process = psutil.Process(pid)
-    mapped = any("/tensorflow/" in region.path for region in process.memory_maps())
+    mapped = any("/site-packages/tensorflow/" in region.path for region in process.memory_maps())
     return process.memory_info().rss / MIB, mapped
 
 
