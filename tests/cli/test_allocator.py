@@ -12,8 +12,8 @@ HOLES = """
 import sys
 import numpy as np
 if sys.argv[1] == "told":
-    from tintype.cli.allocator import give_memory_back
-    give_memory_back()
+    from tintype.cli.allocator import map_large_blocks
+    map_large_blocks()
 def resident():
     return int(open("/proc/self/statm").read().split()[1]) * 4096
 np.ones(30 << 20, np.uint8)  # by itself malloc now takes this for a usual size

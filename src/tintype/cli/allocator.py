@@ -14,7 +14,7 @@ _MAPPED_FROM: Final = 4 << 20
 _KEPT: Final = 8 << 20
 
 
-def give_memory_back() -> None:
+def map_large_blocks() -> None:
     """Tell glibc's malloc to map blocks of 4 MiB and more, and to keep at most 8 MiB of free heap.
 
     By itself glibc raises the first number to 32 MiB as large blocks are freed (mallopt(3),

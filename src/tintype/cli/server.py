@@ -13,7 +13,7 @@ import typer
 import uvicorn
 import uvloop
 
-from tintype.cli.allocator import give_memory_back
+from tintype.cli.allocator import map_large_blocks
 from tintype.cli.connection import Connection
 from tintype.cli.report import print_left_out, summary_lines
 from tintype.errors import SettingsError
@@ -34,7 +34,7 @@ def serve(cards: tuple[Card, ...], *, settings: Settings, samples: tuple[Path, .
     Raises ModelFileError and SettingsError before anything is listened to.
     """
     set_up_logs()
-    give_memory_back()
+    map_large_blocks()
     listener = _bind(settings.server)
     with listener, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(cards, settings, samples, listener))
