@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -193,8 +194,9 @@ def test_serving_a_keras_file_imports_no_tensorflow():
     assert "[]\n" == done.stdout
 
 
-def test_a_full_disk_is_told_in_one_line():
-    """No traceback, whatever stdout is."""
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_full_disk_is_told_in_one_line(unbuffered: str):
+    """No traceback, whatever stdout is, whenever Python writes to it."""
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
             [TINTYPE, "inspect", COLOURS],
@@ -202,6 +204,7 @@ def test_a_full_disk_is_told_in_one_line():
             stderr=subprocess.PIPE,
             text=True,
             check=False,
+            env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
         )
     assert (1, "error: [Errno 28] No space left on device\n") == (done.returncode, done.stderr)
 

@@ -55,6 +55,7 @@ def main() -> None:
     except OSError as error:  # a file of the person's, or where the words go
         with contextlib.suppress(OSError):
             typer.echo(f"error: {error}", err=True)
+        _let_go_of_stdout()
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
@@ -72,6 +73,15 @@ def _open_standard_files() -> None:
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # takes the lowest free number: this one
             setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115 - a number, open as long as the process
+
+
+def _let_go_of_stdout() -> None:
+    """Send what is still to be written nowhere: Python would try again as it leaves, and complain.
+
+    See the note on SIGPIPE in Python's ``signal`` documentation.
+    """
+    with contextlib.suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def _absent() -> None:
