@@ -23,6 +23,7 @@ from tintype.errors import (
     EngineFailed,
     ImageTooLarge,
     ModelUnavailable,
+    TintypeError,
     UnknownModel,
     UnsupportedImageFormat,
 )
@@ -35,7 +36,7 @@ from tintype.models.card import Card
 from tintype.models.host import ModelHost
 from tintype.models.info import Health
 from tintype.models.plan import ModelPlan
-from tintype.predict import Lanes, Predictor, PredictPolicy, PredictRequest
+from tintype.predict import Caller, Lanes, Observer, Predictor, PredictPolicy, PredictRequest
 from tintype.types import (
     Activation,
     ClassOutput,
@@ -44,6 +45,7 @@ from tintype.types import (
     ImageInput,
     Layout,
     Point,
+    Prediction,
     TensorSpec,
 )
 
@@ -96,6 +98,7 @@ async def serving(
     max_pixels: int = 1_000_000,
     lanes: Lanes | None = None,
     gate: ByteGate | None = None,
+    observers: tuple[Observer, ...] = (),
 ) -> AsyncIterator[Predictor]:
     async with AsyncExitStack() as stack:
         pool = stack.enter_context(ThreadPoolExecutor(2))
@@ -107,6 +110,7 @@ async def serving(
             gate=gate or ByteGate(1 << 28),
             limits=DecodeLimits(max_pixels=max_pixels),
             policy=PredictPolicy(deadline_seconds=deadline),
+            observers=observers,
         )
 
 
@@ -340,3 +344,37 @@ async def test_two_ways_of_decoding_need_the_memory_of_one():
     async with serving(*hosts, gate=ByteGate(most)) as predictor:
         prediction = await predictor.predict(PredictRequest(image=picture))
     assert ["a", "b"] == [result.model for result in prediction.results]
+
+
+class Notes:
+    """An observer that remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, object]] = []
+
+    def answered(self, request: PredictRequest, prediction: Prediction) -> None:
+        """Note the prediction."""
+        self.told.append((request.caller.key, prediction))
+
+    def refused(self, request: PredictRequest, error: TintypeError, *, seconds: float) -> None:
+        """Note the error."""
+        assert seconds >= 0
+        self.told.append((request.caller.key, error))
+
+
+async def test_observers_are_told_of_every_answer():
+    """The very prediction the caller gets, with who asked."""
+    notes = Notes()
+    async with serving(host(), observers=(notes,)) as predictor:
+        asked = PredictRequest(image=png(RED), caller=Caller(key="shop"))
+        prediction = await predictor.predict(asked)
+    assert [("shop", prediction)] == notes.told
+
+
+async def test_observers_are_told_of_every_refusal():
+    """The error that the caller gets."""
+    notes = Notes()
+    async with serving(host(), observers=(notes,)) as predictor:
+        with pytest.raises(TintypeError) as raised:
+            await predictor.predict(PredictRequest(image=b"no picture"))
+    assert [("", raised.value)] == notes.told

@@ -43,10 +43,16 @@ def test_a_flag_not_given_changes_nothing(file: Path):
 @pytest.mark.parametrize("setting", [*all_settings(Settings())], ids=lambda s: s.variable)
 def test_every_setting_has_a_variable(setting):
     """Each setting can be moved by its environment variable."""
-    is_text = isinstance(setting.value, str)
-    settings = read_settings(environment={setting.variable: "here" if is_text else "1"})
+    given, expected = {
+        str: ("here", "here"),
+        bool: ("on", True),
+        int: ("1", 1),
+        float: ("1", 1.0),
+        tuple: ("a, b", ("a", "b")),
+    }[type(setting.value)]
+    settings = read_settings(environment={setting.variable: given})
     moved = {s.variable: s.value for s in all_settings(settings)}[setting.variable]
-    assert ("here" if is_text else type(setting.value)(1)) == moved
+    assert expected == moved
 
 
 def test_unknown_variable_names_the_nearest():

@@ -65,7 +65,7 @@ async def test_a_found_model_that_does_not_load_stops_no_other(folder: Path):
     card = replace(good.card, name="bad", file=folder / "bad.keras")
     bad = replace(good, card=card, description=replace(good.description, graph=graph))
     told: list[LeftOut] = []
-    async with running((bad, good), settings=Settings(), left_out=told.append) as predictor:
-        names = [info.name for info in predictor.models()]
+    async with running((bad, good), settings=Settings(), left_out=told.append) as services:
+        names = [info.name for info in services.predictor.models()]
     assert ["good"] == names
     assert "bad.keras" in told[0].error.message

@@ -6,11 +6,17 @@ import asyncio
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, field
+from typing import Final, Protocol
 
 from tintype.batching.gate import ByteGate
-from tintype.errors import DeadlineExceeded, ModelUnavailable, ServingError, UnknownModel
+from tintype.errors import (
+    DeadlineExceeded,
+    ModelUnavailable,
+    ServingError,
+    TintypeError,
+    UnknownModel,
+)
 from tintype.imaging.decode import Pixels, decode, decoded_bytes
 from tintype.imaging.explain import seen
 from tintype.imaging.header import Header, read_header
@@ -36,6 +42,14 @@ _QUICK_PIXELS: Final = 6_000_000  # about 50 ms of decoding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """Who asks: the id of the HTTP request, and the name of the API key, empty without one."""
+
+    request_id: str = ""
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PredictRequest:
     """One picture and what is asked of it.
 
@@ -49,6 +63,7 @@ class PredictRequest:
     top: int | None = None
     threshold: float | None = None
     explain: frozenset[Explain] = frozenset()
+    caller: Caller = field(default_factory=Caller)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +71,21 @@ class PredictPolicy:
     """How long a request may take, from its arrival to its answer, in seconds."""
 
     deadline_seconds: float = 30.0
+
+
+class Observer(Protocol):
+    """Is told of every request: the record, the metrics and the log are observers.
+
+    Called in the event loop, before the caller has the answer. Must not block, await or raise.
+    """
+
+    def answered(self, request: PredictRequest, prediction: Prediction) -> None:
+        """A prediction is about to be given; some of its results may be errors."""
+        ...
+
+    def refused(self, request: PredictRequest, error: TintypeError, *, seconds: float) -> None:
+        """The request ends with ``error``, ``seconds`` after it came."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +129,7 @@ class Lanes:
 class Predictor:
     """Answers pictures with the models it was given. Owns no threads and no models."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts it is wired from
         self,
         hosts: tuple[ModelHost, ...],
         *,
@@ -107,12 +137,14 @@ class Predictor:
         gate: ByteGate,
         limits: DecodeLimits,
         policy: PredictPolicy,
+        observers: tuple[Observer, ...] = (),
     ) -> None:
         self._hosts = {host.name: host for host in hosts}
         self._lanes = lanes
         self._gate = gate
         self._limits = limits
         self._policy = policy
+        self._observers = observers
 
     def models(self) -> tuple[ModelInfo, ...]:
         """Every served model, in the order given."""
@@ -133,6 +165,17 @@ class Predictor:
         a ServingError when no model at all could answer.
         """
         begun = time.monotonic()
+        try:
+            prediction = await self._answer(request, begun=begun)
+        except TintypeError as error:
+            for observer in self._observers:
+                observer.refused(request, error, seconds=time.monotonic() - begun)
+            raise
+        for observer in self._observers:
+            observer.answered(request, prediction)
+        return prediction
+
+    async def _answer(self, request: PredictRequest, *, begun: float) -> Prediction:
         deadline = begun + self._policy.deadline_seconds
         hosts = self._asked(request.models)
         header = read_header(request.image, limits=self._limits)

@@ -12,7 +12,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from tintype.batching.policy import BatchPolicy
 from tintype.engines.engine import EngineOptions
@@ -27,6 +27,14 @@ _NOT_SETTINGS = frozenset(
 )
 """Variables of the test suite, which share the prefix."""
 _MEBIBYTE = 1 << 20
+
+_WORDS = {
+    **dict.fromkeys(("true", "1", "yes", "on"), True),
+    **dict.fromkeys(("false", "0", "no", "off"), False),
+}
+
+Value: TypeAlias = str | int | float | bool | tuple[str, ...]
+"""What a setting may be: the kind of its default decides."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +76,7 @@ class Setting:
 
     section: str
     name: str
-    value: str | int | float
+    value: Value
 
     @property
     def variable(self) -> str:
@@ -141,20 +149,47 @@ def _with(settings: Settings, dotted: str, value: object, *, where: str) -> Sett
     return replace(settings, **changes)
 
 
-def _converted(value: object, *, like: str | float, dotted: str, where: str) -> object:
+def _converted(value: object, *, like: Value, dotted: str, where: str) -> Value:
+    converted = _read_as(value, like=like)
+    if converted is None:
+        raise SettingsError(
+            f"{dotted} = {value!r} in {where}: expected {_wanted(like)}",
+        )
+    return converted
+
+
+def _read_as(value: object, *, like: Value) -> Value | None:
+    """``value`` as the kind of ``like``, None where it is none. Variables hold text only."""
     if isinstance(like, str):
-        if isinstance(value, str) and value.strip():
-            return value
-        raise SettingsError(f"{dotted} = {value!r} in {where}: expected a text, not empty")
+        return value if isinstance(value, str) and (value.strip() or not like) else None
+    if isinstance(like, bool):
+        return _WORDS.get(str(value).strip().lower())
+    if isinstance(like, tuple):
+        return _texts(value)
     kind = int if isinstance(like, int) else float
     try:
         number = kind(str(value))
     except ValueError:
-        number = -1
-    if number >= 0:
-        return number
-    wanted = "a whole number" if kind is int else "a number"
-    raise SettingsError(f"{dotted} = {value!r} in {where}: expected {wanted}, 0 or more")
+        return None
+    return number if number >= 0 else None
+
+
+def _texts(value: object) -> tuple[str, ...] | None:
+    """A list of texts; in a variable or a flag, with commas between them."""
+    items = value.split(",") if isinstance(value, str) else value
+    if not isinstance(items, list | tuple) or not all(isinstance(item, str) for item in items):
+        return None
+    return tuple(item.strip() for item in items if item.strip())
+
+
+def _wanted(like: Value) -> str:
+    if isinstance(like, str):
+        return "a text, not empty" if like else "a text"
+    if isinstance(like, bool):
+        return "true or false"
+    if isinstance(like, tuple):
+        return "a list of texts (in a variable: commas between them)"
+    return ("a whole number" if isinstance(like, int) else "a number") + ", 0 or more"
 
 
 def _nearest(name: str, known: list[str]) -> str:

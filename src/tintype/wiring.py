@@ -16,6 +16,7 @@ from tintype.models.host import ModelHost
 from tintype.models.plan import ModelPlan, plan_model
 from tintype.predict import Lanes, Predictor
 from tintype.settings import Settings
+from tintype.web.services import Services
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,8 +66,8 @@ def _named(error: TintypeError, card: Card) -> TintypeError:
 @asynccontextmanager
 async def running(
     plans: tuple[ModelPlan, ...], *, settings: Settings, left_out: Callable[[LeftOut], None]
-) -> AsyncIterator[Predictor]:
-    """A predictor with every model loaded and warm; drained and closed on the way out.
+) -> AsyncIterator[Services]:
+    """Every service, each model loaded and warm; drained and closed on the way out.
 
     A model that was only found in a folder and cannot be loaded is told to ``left_out``, unless no
     other is ready. Raises ModelFileError, SettingsError, ServingError, naming the file.
@@ -93,10 +94,11 @@ async def running(
             if not ready:
                 raise one.error
             left_out(one)
-        yield Predictor(
+        predictor = Predictor(
             tuple(ready),
             lanes=lanes,
             gate=ByteGate(settings.memory.picture_bytes),
             limits=settings.images,
             policy=settings.requests,
         )
+        yield Services(predictor=predictor)

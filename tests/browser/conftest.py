@@ -17,6 +17,7 @@ from PIL import Image
 
 from tintype.web.app import create_app
 from tintype.web.fake import FakePredictor
+from tintype.web.services import Services
 from tintype.web.uploads import UploadLimits
 
 CHROMIUM = Path(os.environ.get("TINTYPE_CHROMIUM", "/usr/bin/chromium"))
@@ -83,7 +84,7 @@ def site(tmp_path_factory) -> Iterator[Site]:
     sample.write_bytes(picture())
     predictor = FakePredictor()
     limits = UploadLimits(max_body_bytes=1 << 20)
-    app = create_app(predictor, limits=limits, samples=(sample,))
+    app = create_app(Services(predictor=predictor), limits=limits, samples=(sample,))
     config = uvicorn.Config(app, lifespan="off", log_level="critical", access_log=False)
     server = Server(config)
     with socket.create_server(("127.0.0.1", 0)) as listener:

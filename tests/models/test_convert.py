@@ -58,9 +58,9 @@ def picture() -> bytes:
 
 def scores_of(plan: ModelPlan, picture: bytes) -> list[tuple[str, float]]:
     async def ask() -> list[tuple[str, float]]:
-        async with running((plan,), settings=Settings(), left_out=pytest.fail) as predictor:
+        async with running((plan,), settings=Settings(), left_out=pytest.fail) as services:
             asked = PredictRequest(image=picture, points=(), top=1000, threshold=0)
-            found = (await predictor.predict(asked)).results[0].labels or ()
+            found = (await services.predictor.predict(asked)).results[0].labels or ()
         return sorted((one.label, one.score) for one in found)
 
     return asyncio.run(ask())

@@ -12,6 +12,7 @@ from PIL import Image
 
 from tintype.web.app import create_app
 from tintype.web.fake import FakePredictor
+from tintype.web.services import Services
 from tintype.web.uploads import UploadLimits
 
 
@@ -46,7 +47,7 @@ def app(predictor, limits, png, tmp_path):
     """The application, with one sample picture ``red-dog.png``."""
     sample = tmp_path / "red-dog.png"
     sample.write_bytes(png)
-    return create_app(predictor, limits=limits, samples=(sample,))
+    return create_app(Services(predictor=predictor), limits=limits, samples=(sample,))
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from tintype.errors import DeadlineExceeded, Overloaded
 from tintype.types import Point, Task
 from tintype.web.app import create_app
 from tintype.web.fake import fake_info
+from tintype.web.services import Services
 from tintype.web.uploads import UploadLimits
 
 GIF = "R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"
@@ -274,7 +275,7 @@ async def test_a_large_batch_leaves_room_for_others(predictor, png):
     """Only some of its pictures are at work at a time; all are answered."""
     predictor.hold = asyncio.Event()
     images = [base64.b64encode(png).decode()] * 12
-    roomy = create_app(predictor, limits=UploadLimits())
+    roomy = create_app(Services(predictor=predictor), limits=UploadLimits())
     transport = httpx.ASGITransport(app=roomy)
     async with httpx.AsyncClient(transport=transport, base_url="http://tintype.test") as other:
         sent = asyncio.ensure_future(other.post("/api/predict/batch", json={"images": images}))

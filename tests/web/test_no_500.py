@@ -11,9 +11,12 @@ from hypothesis import strategies as st
 
 from tintype.web.app import create_app
 from tintype.web.fake import FakePredictor
+from tintype.web.services import Services
 from tintype.web.uploads import UploadLimits
 
-APP = create_app(FakePredictor(), limits=UploadLimits(max_body_bytes=4096, max_images=3))
+APP = create_app(
+    Services(predictor=FakePredictor()), limits=UploadLimits(max_body_bytes=4096, max_images=3)
+)
 ALLOWED = {200, 204, 303, 304, 400, 403, 404, 405, 413, 415, 422, 503}
 GIF = bytes.fromhex(
     "47494638396101000100800000000000ffffff21f90401000000002c00000000010001000002014400 3b"

@@ -91,10 +91,10 @@ async def _predict_all(
         for plan in plans:
             typer.echo("\n".join(summary_lines(plan)), err=True)
     failed = 0
-    async with running(plans, settings=settings, left_out=print_left_out) as predictor:
+    async with running(plans, settings=settings, left_out=print_left_out) as services:
         for image in images:
             try:
-                prediction = await _predict_one(predictor, image, asked, settings)
+                prediction = await _predict_one(services.predictor, image, asked, settings)
             except TintypeError as error:
                 failed += 1
                 _print_failure(image, error, as_json=as_json)

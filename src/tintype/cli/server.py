@@ -71,8 +71,8 @@ async def _serve(
 ) -> None:
     async with running(
         await _planned(cards), settings=settings, left_out=print_left_out
-    ) as predictor:
-        app = create_app(predictor, limits=settings.uploads, samples=samples)
+    ) as services:
+        app = create_app(services, limits=settings.uploads, samples=samples)
         server = _Server(
             uvicorn.Config(
                 app,

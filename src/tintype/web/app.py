@@ -14,7 +14,6 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from tintype.errors import TintypeError
-from tintype.predict import Predictor
 from tintype.web.api import Api
 from tintype.web.documents import Documents
 from tintype.web.errors import (
@@ -28,6 +27,7 @@ from tintype.web.files import Files, read_files
 from tintype.web.health import Health
 from tintype.web.inflight import BodiesInFlight
 from tintype.web.pages import Pages
+from tintype.web.services import Services
 from tintype.web.trace import Trace
 from tintype.web.uploads import UploadLimits
 
@@ -37,17 +37,18 @@ _STATIC: Final = Path(__file__).with_name("static")
 
 
 def create_app(
-    predictor: Predictor,
+    services: Services,
     *,
     limits: UploadLimits,
     samples: tuple[Path, ...] = (),
     title: str = "Tintype",
 ) -> Starlette:
-    """The application around a predictor that somebody else starts and stops.
+    """The application around services that somebody else starts and stops.
 
     ``samples`` are pictures that the page offers to play with. Reads its small files once.
     """
     pictures = read_files(samples)
+    predictor = services.predictor
     api = Api(predictor, limits=limits)
     health = Health(predictor)
     pages = Pages(predictor, limits=limits, samples=pictures, title=title)
