@@ -27,8 +27,9 @@ from tintype.web.files import Files, read_files
 from tintype.web.health import Health
 from tintype.web.inflight import BodiesInFlight
 from tintype.web.pages import Pages
+from tintype.web.scrape import Scrape
 from tintype.web.services import Services
-from tintype.web.trace import Trace
+from tintype.web.trace import Trace, note_route
 from tintype.web.uploads import UploadLimits
 
 Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
@@ -54,7 +55,8 @@ def create_app(
     pages = Pages(predictor, limits=limits, samples=pictures, title=title)
     documents = Documents(title=title)
     static = Files(read_files(sorted(_STATIC.iterdir())))
-    table: Mapping[str, Mapping[str, Handler]] = {
+    metrics = services.metrics
+    table: dict[str, Mapping[str, Handler]] = {
         "/": {"GET": pages.index, "POST": pages.submit},
         "/api/predict": {"POST": api.predict},
         "/api/predict/batch": {"POST": api.predict_batch},
@@ -68,6 +70,8 @@ def create_app(
         "/static/{name}": {"GET": static.serve},
         "/samples/{name}": {"GET": Files(pictures).serve},
     }
+    if metrics is not None:
+        table["/metrics"] = {"GET": Scrape(metrics).metrics}
     on_error: Mapping[Any, Any] = {  # a handler for each class, told by the class's own name
         TintypeError: on_tintype_error,
         ClientGone: on_client_gone,
@@ -76,9 +80,9 @@ def create_app(
     app = Starlette(
         routes=[_route(path, handlers) for path, handlers in table.items()],
         middleware=[
-            Middleware(Trace),
+            Middleware(Trace, metrics=metrics),
             Middleware(LastHandler),
-            Middleware(BodiesInFlight, most=limits.max_bytes_in_flight),
+            Middleware(BodiesInFlight, most=limits.max_bytes_in_flight, metrics=metrics),
         ],
         exception_handlers=on_error,
     )
@@ -88,8 +92,10 @@ def create_app(
 
 def _route(path: str, handlers: Mapping[str, Handler]) -> Route:
     """One route a path, so that a wrong method is told all the right ones."""
+    told = path.replace(":path}", "}")
 
     async def endpoint(request: Request) -> Response:
+        note_route(request.scope, told)
         method = "GET" if request.method == "HEAD" else request.method
         return await handlers[method](request)
 

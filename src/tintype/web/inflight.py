@@ -5,6 +5,7 @@ from __future__ import annotations
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tintype.errors import Overloaded
+from tintype.metrics import BODY_BYTES, Metrics
 
 
 class BodiesInFlight:
@@ -14,10 +15,12 @@ class BodiesInFlight:
     once; the others go on.
     """
 
-    def __init__(self, app: ASGIApp, *, most: int) -> None:
+    def __init__(self, app: ASGIApp, *, most: int, metrics: Metrics | None = None) -> None:
         self._app = app
         self._most = most
         self._held = 0
+        if metrics is not None:
+            metrics.watch(BODY_BYTES, lambda: [((), self._held)])
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on; give back what its body took when it is done."""
