@@ -140,6 +140,7 @@ def _paths() -> Json:
         "/api/models/{name}": {"get": _model()},
         "/live": {"get": _simple("Is the process alive?", {"status": "alive"})},
         "/ready": {"get": _ready()},
+        "/metrics": {"get": _metrics()},
         "/openapi.json": {"get": _simple("This document", None)},
     }
 
@@ -237,6 +238,15 @@ def _ready() -> Json:
     ready = _simple("Is every model loaded and warm?", READY_EXAMPLE)
     ready["responses"]["503"] = {"description": "Not every model is ready"}
     return ready
+
+
+def _metrics() -> Json:
+    content = {"text/plain": {"schema": {"type": "string"}}}
+    return {
+        "summary": "Every metric, for Prometheus",
+        "responses": {"200": {"description": "The metrics", "content": content}},
+        "x-curl": [{"title": "All metrics", "command": "curl {base}/metrics"}],
+    }
 
 
 def _simple(summary: str, example: object) -> Json:
