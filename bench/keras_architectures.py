@@ -5,7 +5,8 @@
 For each: random weights (``bench/lively.py``), saved as ``.keras`` and ``.h5`` by Keras 3 and as
 ``.h5`` by Keras 2; scores of eight pictures compared; seconds to load, seconds from an empty
 process to the first answer, milliseconds a picture and resident memory here and in Keras 3. Each
-figure comes from a process of its own, one process at a time. Results are kept in ``bench/results/keras_architectures.json`` as they come in, so that a run may be cut short and
+figure comes from a process of its own, one process at a time. Results are kept in
+``bench/results/keras_architectures.json`` as they come in, so that a run may be cut short and
 taken up again; ``docs/reference/keras.md`` is written of all of them (``--page``: only that).
 """
 
@@ -311,7 +312,8 @@ def _head(facts: dict[str, Any], count: int) -> list[str]:
         "",
         (
             "| architecture | side | parameters | spread | difference `.keras` | `.h5` | "
-            "Keras 2 `.h5` | load, s: here | Keras | first answer, s: here | Keras | a picture, ms: here | `predict` | call | "
+            "Keras 2 `.h5` | load, s: here | Keras | first answer, s: here | Keras | "
+            "a picture, ms: here | `predict` | call | "
             "memory, MiB: here | Keras |"
         ),
         "| --- |" + 15 * " --: |",
