@@ -17,7 +17,7 @@ from sklearn.metrics import (
 )
 
 from tintype.record.accuracy import report, share
-from tintype.record.judged import count, judge
+from tintype.record.outcomes import count, outcome_of
 from tintype.types import LabelScore
 
 NAMES = ("bird", "cat", "cow", "dog")
@@ -44,7 +44,7 @@ def right(scores: np.ndarray) -> list[str]:
 @pytest.fixture(scope="module")
 def judged(scores: np.ndarray, right: list[str]) -> list:
     return [
-        judge(_ranked(row), right=name, model="m", version="1", at_ms=0)
+        outcome_of(_ranked(row), right=name, model="m", version="1", at_ms=0)
         for row, name in zip(scores, right, strict=True)
     ]
 
@@ -120,7 +120,7 @@ def test_calibration_by_hand():
     """Four answers of score 0.9, three right; one of 0.3, right: |0.9-0.75|*0.8 + 0.7*0.2."""
     answers = [("cat", 0.9)] * 3 + [("dog", 0.9), ("cat", 0.3)]
     judged = [
-        judge(
+        outcome_of(
             (LabelScore(index=0, label="cat", score=score),),
             right=right,
             model="m",
@@ -143,7 +143,7 @@ def test_figures_by_hand():
         + [("dog", "cat"), ("cow", "dog")]
     )
     judged = [
-        judge(
+        outcome_of(
             (LabelScore(index=0, label=answered, score=0.5),),
             right=right,
             model="m",

@@ -17,7 +17,7 @@ from statistics import NormalDist, fmean
 from typing import Final
 
 from tintype.record.calibration import Calibration, calibrate
-from tintype.record.judged import Counts, Hits
+from tintype.record.outcomes import Counts, Hits
 
 CONFIDENCE: Final = 0.95
 """Of a hundred such intervals, about 95 hold the true share."""

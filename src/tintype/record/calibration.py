@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tintype.record.judged import ScoreBin
+from tintype.record.outcomes import ScoreBin
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Predictions that somebody has judged, and how they are counted."""
+"""Answers beside what is right, and how they are counted."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FIRST_MONDAY_MS: Final = 4 * 24 * 3600 * 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Judged:
+class Outcome:
     """One answer of a classifier beside what is right.
 
     ``right``: the right label, None where a person said only that the answer is wrong.
@@ -46,12 +46,12 @@ class Judged:
         return self.rank == 1
 
 
-def judge(
+def outcome_of(
     ranked: Sequence[LabelScore], *, right: str, model: str, version: str, at_ms: int
-) -> Judged:
+) -> Outcome:
     """Judge an answer (labels, best first) by the right label."""
     names = [each.label for each in ranked]
-    return Judged(
+    return Outcome(
         model=model,
         version=version,
         at_ms=at_ms,
@@ -103,15 +103,17 @@ class Counts:
     versions: Mapping[tuple[str, str], Hits] = field(default_factory=dict)
 
 
-def count(judged: Sequence[Judged], *, tops: Iterable[int] = (1, 5)) -> Counts:
-    """Count judged predictions."""
+def count(outcomes: Sequence[Outcome], *, tops: Iterable[int] = (1, 5)) -> Counts:
+    """Count outcomes, with the share among the first N for each of ``tops``."""
     return Counts(
-        hits=_hits(judged),
-        top={n: _top(judged, n) for n in tops},
-        confusion=Counter((each.right, each.answered) for each in judged if each.right is not None),
-        bins=_bins(judged),
-        weeks=_hits_by(judged, lambda each: week_of(each.at_ms)),
-        versions=_hits_by(judged, lambda each: (each.model, each.version)),
+        hits=_hits(outcomes),
+        top={n: _top(outcomes, n) for n in tops},
+        confusion=Counter(
+            (each.right, each.answered) for each in outcomes if each.right is not None
+        ),
+        bins=_bins(outcomes),
+        weeks=_hits_by(outcomes, lambda each: week_of(each.at_ms)),
+        versions=_hits_by(outcomes, lambda each: (each.model, each.version)),
     )
 
 
@@ -138,26 +140,26 @@ def score_bin(number: int, *, judged: int, score_sum: float, right: int) -> Scor
     )
 
 
-def _hits(judged: Sequence[Judged]) -> Hits:
-    return Hits(right=sum(each.correct for each in judged), judged=len(judged))
+def _hits(outcomes: Sequence[Outcome]) -> Hits:
+    return Hits(right=sum(each.correct for each in outcomes), judged=len(outcomes))
 
 
-def _hits_by(judged: Sequence[Judged], key: Callable[[Judged], Key]) -> dict[Key, Hits]:
-    groups: dict[Key, list[Judged]] = {}
-    for each in judged:
+def _hits_by(outcomes: Sequence[Outcome], key: Callable[[Outcome], Key]) -> dict[Key, Hits]:
+    groups: dict[Key, list[Outcome]] = {}
+    for each in outcomes:
         groups.setdefault(key(each), []).append(each)
     return {name: _hits(group) for name, group in groups.items()}
 
 
-def _top(judged: Sequence[Judged], n: int) -> Hits:
-    known = [each for each in judged if each.right is not None and each.listed >= n]
+def _top(outcomes: Sequence[Outcome], n: int) -> Hits:
+    known = [each for each in outcomes if each.right is not None and each.listed >= n]
     right = sum(each.rank is not None and each.rank <= n for each in known)
     return Hits(right=right, judged=len(known))
 
 
-def _bins(judged: Sequence[Judged]) -> tuple[ScoreBin, ...]:
+def _bins(outcomes: Sequence[Outcome]) -> tuple[ScoreBin, ...]:
     found: dict[int, list[tuple[float, bool]]] = {}
-    for each in judged:
+    for each in outcomes:
         if each.score is not None:
             number = bisect_left(SCORE_EDGES, each.score)
             found.setdefault(number, []).append((each.score, each.correct))

@@ -6,7 +6,7 @@ from datetime import date
 
 import pytest
 
-from tintype.record.judged import Hits, Judged, ScoreBin, count, judge, week_begins, week_of
+from tintype.record.outcomes import Hits, Outcome, ScoreBin, count, outcome_of, week_begins, week_of
 from tintype.types import LabelScore
 
 
@@ -19,7 +19,9 @@ def answer(*names: str, score: float = 0.6) -> tuple[LabelScore, ...]:
 
 
 def judged(right: str, *names: str, score: float = 0.6, version: str = "1", at_ms: int = 0):
-    return judge(answer(*names, score=score), right=right, model="m", version=version, at_ms=at_ms)
+    return outcome_of(
+        answer(*names, score=score), right=right, model="m", version=version, at_ms=at_ms
+    )
 
 
 def test_an_answer_is_judged_by_the_place_of_the_right_label():
@@ -38,7 +40,7 @@ def test_an_answer_is_judged_by_the_place_of_the_right_label():
 
 def test_an_answer_without_labels_is_wrong():
     """Nothing passed the threshold."""
-    empty = judge((), right="cat", model="m", version="1", at_ms=0)
+    empty = outcome_of((), right="cat", model="m", version="1", at_ms=0)
     counts = count([empty])
     assert Hits(right=0, judged=1) == counts.hits
     assert {("cat", None): 1} == counts.confusion
@@ -55,7 +57,7 @@ def test_top_n_counts_answers_that_have_n_labels():
 
 def test_wrong_without_a_right_label_counts_as_wrong_alone():
     """It is in no confusion, and its rank is not known."""
-    wrong = Judged(
+    wrong = Outcome(
         model="m",
         version="1",
         at_ms=0,
