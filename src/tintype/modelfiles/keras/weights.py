@@ -46,8 +46,8 @@ SlotsOf: TypeAlias = Callable[[LayerConfig], tuple[Slot, ...]]
 _NEEDLESS = frozenset({"count", "StateVar", "seed_generator_state", "rng_state"})
 """State of adaption and of random numbers: no inference needs it."""
 
-_NAMELESS = "Variable"
-"""What TensorFlow calls a weight that its author gave no name."""
+_NAMELESS = frozenset({"Variable", "variable"})
+"""What TensorFlow and Keras 3 call a weight that its author gave no name."""
 
 _SLOTS_OF_KERAS_1 = {
     "W": "kernel",
@@ -221,7 +221,7 @@ def _nested_names(
 ) -> dict[LayerPath, dict[str, str]]:
     found: dict[LayerPath, dict[str, str]] = defaultdict(dict)
     in_order = len(names) == len(expected) and all(
-        base_name(name) in {base_name(item.slot), _NAMELESS, _OTHER_NAMES.get(item.slot)}
+        base_name(name) in {base_name(item.slot), *_NAMELESS, _OTHER_NAMES.get(item.slot)}
         for name, item in zip(names, expected, strict=True)
     )
     if in_order:

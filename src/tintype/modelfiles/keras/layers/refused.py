@@ -23,7 +23,6 @@ _REFUSED: dict[str, str] = {
     "JaxLayer": _FOREIGN,
     "Lambda": "it holds Python code, which is never run",
     "Layer": "it is the base class: it computes nothing",
-    "Masking": "its mask changes what recurrent layers behind it compute",
     "MaxNumBoundingBoxes": _BOXES,
     "MelSpectrogram": _SOUND,
     "STFTSpectrogram": _SOUND,
