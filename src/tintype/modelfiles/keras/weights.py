@@ -70,8 +70,9 @@ _CLASSES = {"GroupQueryAttention": "GroupedQueryAttention"}
 _OTHER_NAMES = {"depthwise_kernel": "kernel"}
 """What Keras 3 calls a weight of Keras 2."""
 
-_CONTAINERS = ("layers", "_layer_checkpoint_dependencies", "_layers")
-"""What the group of a model's layers is called: today, and in the first months of the format."""
+_CONTAINERS = ("layers", "_layer_checkpoint_dependencies", "_layers", "_pipeline_layers")
+"""What the group of a model's layers is called: today, in the first months of the format, and in
+a Pipeline."""
 
 
 def find_weights(file: KerasFile, model: ModelConfig, slots_of: SlotsOf) -> WeightMap:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
+
 from tintype.modelfiles.keras.graph import Value
+from tintype.modelfiles.keras.layers.arguments import argument
 from tintype.modelfiles.keras.layers.call import LayerCall, LayerKind
 from tintype.modelfiles.keras.layers.masks import UNKNOWN
 from tintype.modelfiles.keras.settings import Settings
@@ -39,4 +42,34 @@ def _slots(_settings: Settings) -> tuple[Slot, ...]:
     return (Slot("embeddings"),)
 
 
-EMBEDDING_LAYERS: dict[str, LayerKind] = {"Embedding": LayerKind(_embedding, _slots)}
+def _reversible(call: LayerCall) -> Value:
+    """An embedding, or the way back: rows times the table turned, or times one of its own.
+
+    keras ``layers/core/reversible_embedding.py``; a cap makes it tanh(x / cap) * cap.
+    """
+    if not argument(call, "reverse", place=1, default=False):
+        return _embedding(call)
+    value = call.graph.as_keras(call.input)
+    rows, width = (call.settings.sizes(key, 1)[0] for key in ("input_dim", "output_dim"))
+    if call.settings.flag("tie_weights", default=True):
+        back = call.weight_constant("embeddings", (rows, width), np.transpose, form="back")
+    else:
+        back = call.weight_constant("reverse_embeddings", (width, rows))
+    cap = call.settings.optional_number("logit_soft_cap")
+    name = call.emit("MatMul", (value.name, back), "" if cap is None else "product")
+    if cap is not None:
+        number = call.graph.scalar(cap)
+        bent = call.emit("Tanh", (call.emit("Div", (name, number), "part"),), "bent")
+        name = call.emit("Mul", (bent, number))
+    return call.result(name, (*value.shape[:-1], rows))
+
+
+def _reversible_slots(settings: Settings) -> tuple[Slot, ...]:
+    tied = settings.flag("tie_weights", default=True)
+    return (Slot("embeddings"), *(() if tied else (Slot("reverse_embeddings"),)))
+
+
+EMBEDDING_LAYERS: dict[str, LayerKind] = {
+    "Embedding": LayerKind(_embedding, _slots),
+    "ReversibleEmbedding": LayerKind(_reversible, _reversible_slots),
+}

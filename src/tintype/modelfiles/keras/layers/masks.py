@@ -40,7 +40,9 @@ _CARRY = frozenset(
 )
 """Layers that hand the mask of their tensor on; those that do nothing hand it on with it."""
 
-_SERIES = frozenset({"SimpleRNN", "LSTM", "GRU", "RNN", "Bidirectional"})
+_SERIES = frozenset(
+    {"SimpleRNN", "LSTM", "GRU", "UnifiedLSTM", "UnifiedGRU", "RNN", "Bidirectional"}
+)
 """Layers that skip masked steps, and hand the mask on where they answer with all steps."""
 
 _JOIN = frozenset(

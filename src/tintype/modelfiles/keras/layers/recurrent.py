@@ -324,7 +324,7 @@ def _no_layer(call: LayerCall) -> Value:
 RECURRENT_LAYERS: dict[str, LayerKind] = {
     **{
         kind: LayerKind(_first, cell_slots("cell"), _recurrent)
-        for kind in ("SimpleRNN", "LSTM", "GRU")
+        for kind in ("SimpleRNN", "LSTM", "GRU", "UnifiedLSTM", "UnifiedGRU")
     },
     **{kind: LayerKind(_first, cell_slots(""), _recurrent) for kind in ("CuDNNLSTM", "CuDNNGRU")},
     **{
