@@ -26,7 +26,7 @@ from tintype.models.plan import ModelPlan, plan_model
 from tintype.observers import PredictionLog, PredictionMetrics
 from tintype.predict import Lanes, Predictor
 from tintype.settings import Settings
-from tintype.web.inputs import Inputs
+from tintype.web.inputs import Fetch, InputPolicy, Inputs
 from tintype.web.paths import allowed_roots
 from tintype.web.services import Services
 
@@ -92,7 +92,7 @@ async def running(
     A model that was only found in a folder and cannot be loaded is told to ``left_out``, unless no
     other is ready. Raises ModelFileError, SettingsError, ServingError, naming the file.
     """
-    roots = allowed_roots(settings.inputs.paths)
+    roots, fetch = allowed_roots(settings.inputs.paths), _fetch(settings.inputs)
     metrics = Metrics() if observed else None
     hosts = [_host(plan, settings, metrics) for plan in plans]
     del plans  # each holds its graph until its engine is loaded
@@ -102,11 +102,8 @@ async def running(
             quick=stack.enter_context(ThreadPoolExecutor(threads, "pictures")),
             slow=stack.enter_context(ThreadPoolExecutor(threads, "slow-pictures")),
         )
-        inputs = Inputs(
-            settings.inputs,
-            roots=roots,
-            threads=stack.enter_context(ThreadPoolExecutor(_FILE_THREADS, "named-pictures")),
-        )
+        files = stack.enter_context(ThreadPoolExecutor(_FILE_THREADS, "named-pictures"))
+        inputs = Inputs(settings.inputs, roots=roots, threads=files, fetch=fetch)
         ready: list[ModelHost] = []
         failed: list[LeftOut] = []
         for host in hosts:
@@ -153,3 +150,12 @@ def _watch(metrics: Metrics, hosts: tuple[ModelHost, ...], gate: ByteGate) -> No
         MODEL_READY,
         lambda: [((host.name, host.version), host.health is Health.READY) for host in hosts],
     )
+
+
+def _fetch(policy: InputPolicy) -> Fetch | None:
+    """What fetches pictures by URL, None where that is off. Raises SettingsError."""
+    if not policy.urls:
+        return None
+    from tintype.web.fetch import Fetcher  # noqa: PLC0415 - few servers fetch: kept off the start
+
+    return Fetcher(policy.url_policy(), redirects=policy.url_redirects).fetch
