@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from tintype.batching.gate import ByteGate
 from tintype.errors import EngineFailed, ModelFileError, TintypeError
+from tintype.models.absent import absence_of
 from tintype.models.card import Card
 from tintype.models.host import ModelHost
 from tintype.models.plan import ModelPlan, plan_model
@@ -21,7 +22,7 @@ from tintype.web.services import Services
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeftOut:
-    """A model that was found in a folder and cannot be served, and why."""
+    """A model that cannot be served and need not be (see ``Card.may_be_absent``), and why."""
 
     card: Card
     error: TintypeError
@@ -32,9 +33,9 @@ async def make_plans(
 ) -> tuple[ModelPlan, ...]:
     """Read every model file, side by side.
 
-    A file that was only found in a folder is told to ``left_out`` when it cannot be served, unless
-    it is the last. Raises ModelFileError of the first that was named and fails; the message tells
-    which.
+    A file that was only found in a folder, or whose card has a fallback, is told to ``left_out``
+    when it cannot be served, unless it is the last. Raises ModelFileError of the first other that
+    fails; the message tells which.
     """
     plans = await asyncio.gather(*(asyncio.to_thread(_plan, card) for card in cards))
     made = tuple(plan for plan in plans if isinstance(plan, ModelPlan))
@@ -51,7 +52,7 @@ def _plan(card: Card) -> ModelPlan | LeftOut:
         return plan_model(card)
     except ModelFileError as error:
         named = _named(error, card)
-        if not card.found:
+        if not card.may_be_absent:
             raise named from error
         return LeftOut(card=card, error=named)
 
@@ -65,12 +66,17 @@ def _named(error: TintypeError, card: Card) -> TintypeError:
 
 @asynccontextmanager
 async def running(
-    plans: tuple[ModelPlan, ...], *, settings: Settings, left_out: Callable[[LeftOut], None]
+    plans: tuple[ModelPlan, ...],
+    *,
+    settings: Settings,
+    left_out: Callable[[LeftOut], None],
+    absent: tuple[LeftOut, ...] = (),
 ) -> AsyncIterator[Services]:
     """Every service, each model loaded and warm; drained and closed on the way out.
 
-    A model that was only found in a folder and cannot be loaded is told to ``left_out``, unless no
-    other is ready. Raises ModelFileError, SettingsError, ServingError, naming the file.
+    A model that may be absent and cannot be loaded is told to ``left_out``, unless no other is
+    ready; ``absent`` are those whose file could not even be read. Raises ModelFileError,
+    SettingsError, ServingError, naming the file.
     """
     hosts = [ModelHost(plan, policy=settings.batching, options=settings.engine) for plan in plans]
     del plans  # each holds its graph until its engine is loaded
@@ -88,7 +94,7 @@ async def running(
                 ready.append(await stack.enter_async_context(host))
             except (ModelFileError, EngineFailed) as error:
                 failed.append(LeftOut(card=card, error=_named(error, card)))
-                if not card.found:
+                if not card.may_be_absent:
                     raise failed[-1].error from error
         for one in failed:
             if not ready:
@@ -96,6 +102,7 @@ async def running(
             left_out(one)
         predictor = Predictor(
             tuple(ready),
+            absent=tuple(absence_of(one.card) for one in (*absent, *failed)),
             lanes=lanes,
             gate=ByteGate(settings.memory.picture_bytes),
             limits=settings.images,

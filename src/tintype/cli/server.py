@@ -15,14 +15,14 @@ import uvloop
 
 from tintype.cli.allocator import map_large_blocks
 from tintype.cli.connection import Connection
-from tintype.cli.report import print_left_out, summary_lines
+from tintype.cli.report import noting_left_out, print_left_out, summary_lines
 from tintype.errors import SettingsError
 from tintype.log_setup import set_up_logs
 from tintype.models.card import Card
 from tintype.models.plan import ModelPlan
 from tintype.settings import ServerSettings, Settings
 from tintype.web.app import create_app
-from tintype.wiring import make_plans, running
+from tintype.wiring import LeftOut, make_plans, running
 
 _BACKLOG = 1024
 _DRAIN_SECONDS = 30
@@ -69,8 +69,12 @@ class _Server(uvicorn.Server):
 async def _serve(
     cards: tuple[Card, ...], settings: Settings, samples: tuple[Path, ...], listener: socket.socket
 ) -> None:
+    absent: list[LeftOut] = []
     async with running(
-        await _planned(cards), settings=settings, left_out=print_left_out
+        await _planned(cards, absent),
+        settings=settings,
+        left_out=print_left_out,
+        absent=tuple(absent),
     ) as services:
         app = create_app(services, limits=settings.uploads, samples=samples)
         server = _Server(
@@ -89,9 +93,9 @@ async def _serve(
         await server.serve(sockets=[listener])
 
 
-async def _planned(cards: tuple[Card, ...]) -> tuple[ModelPlan, ...]:
+async def _planned(cards: tuple[Card, ...], absent: list[LeftOut]) -> tuple[ModelPlan, ...]:
     """Read the model files, and say what was decided about each and why."""
-    plans = await make_plans(cards, left_out=print_left_out)
+    plans = await make_plans(cards, left_out=noting_left_out(absent))
     for plan in plans:
         _tell("\n".join(summary_lines(plan)))
     return plans
