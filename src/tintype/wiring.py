@@ -17,7 +17,11 @@ from tintype.models.host import ModelHost
 from tintype.models.plan import ModelPlan, plan_model
 from tintype.predict import Lanes, Predictor
 from tintype.settings import Settings
+from tintype.web.inputs import Inputs
+from tintype.web.paths import allowed_roots
 from tintype.web.services import Services
+
+_FILE_THREADS = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +82,7 @@ async def running(
     ready; ``absent`` are those whose file could not even be read. Raises ModelFileError,
     SettingsError, ServingError, naming the file.
     """
+    roots = allowed_roots(settings.inputs.paths)
     hosts = [ModelHost(plan, policy=settings.batching, options=settings.engine) for plan in plans]
     del plans  # each holds its graph until its engine is loaded
     async with AsyncExitStack() as stack:
@@ -85,6 +90,11 @@ async def running(
         lanes = Lanes(
             quick=stack.enter_context(ThreadPoolExecutor(threads, "pictures")),
             slow=stack.enter_context(ThreadPoolExecutor(threads, "slow-pictures")),
+        )
+        inputs = Inputs(
+            settings.inputs,
+            roots=roots,
+            threads=stack.enter_context(ThreadPoolExecutor(_FILE_THREADS, "named-pictures")),
         )
         ready: list[ModelHost] = []
         failed: list[LeftOut] = []
@@ -108,4 +118,4 @@ async def running(
             limits=settings.images,
             policy=settings.requests,
         )
-        yield Services(predictor=predictor)
+        yield Services(predictor=predictor, inputs=inputs)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tintype.predict import Predictor
+from tintype.web.inputs import Inputs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -12,3 +13,4 @@ class Services:
     """The running parts that routes call. Somebody else starts and stops them."""
 
     predictor: Predictor
+    inputs: Inputs = field(default_factory=Inputs)
