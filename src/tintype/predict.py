@@ -171,6 +171,10 @@ class Predictor:
         """One served model. Raises UnknownModel."""
         return self._host(name).info()
 
+    def header(self, image: bytes) -> Header:
+        """What a picture says of itself, held to the limits. Raises ImageError."""
+        return read_header(image, limits=self._limits)
+
     def check(self, names: tuple[str, ...]) -> None:
         """Raise what a request for these models would, where none of them could answer it."""
         self._asked(names)
@@ -200,7 +204,7 @@ class Predictor:
     async def _answer(self, request: PredictRequest, *, begun: float) -> Prediction:
         deadline = begun + self._policy.deadline_seconds
         asked = self._asked(request.models)
-        header = read_header(request.image, limits=self._limits)
+        header = self.header(request.image)
         hosts = tuple(model for model in asked if isinstance(model, ModelHost))
         prepared = await self._prepare(request, header, hosts, deadline=deadline)
         groups = await self._ask_all(asked, prepared, request, deadline=deadline)

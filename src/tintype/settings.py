@@ -19,6 +19,7 @@ from tintype.engines.engine import EngineOptions
 from tintype.errors import SettingsError
 from tintype.imaging.limits import DecodeLimits
 from tintype.predict import PredictPolicy
+from tintype.web.compat.policy import CompatPolicy
 from tintype.web.inputs import InputPolicy
 from tintype.web.uploads import UploadLimits
 
@@ -70,6 +71,7 @@ class Settings:
     requests: PredictPolicy = field(default_factory=PredictPolicy)
     batching: BatchPolicy = field(default_factory=BatchPolicy)
     engine: EngineOptions = field(default_factory=EngineOptions)
+    compat: CompatPolicy = field(default_factory=CompatPolicy)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -76,7 +76,7 @@ async def _serve(
         left_out=print_left_out,
         absent=tuple(absent),
     ) as services:
-        app = create_app(services, limits=settings.uploads, samples=samples)
+        app = create_app(services, limits=settings.uploads, compat=settings.compat, samples=samples)
         server = _Server(
             uvicorn.Config(
                 app,
