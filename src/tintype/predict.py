@@ -22,6 +22,7 @@ from tintype.imaging.decode import Pixels, decode, decoded_bytes
 from tintype.imaging.explain import seen
 from tintype.imaging.header import Header, read_header
 from tintype.imaging.limits import DecodeLimits
+from tintype.imaging.look import look_of
 from tintype.imaging.prepare import prepare
 from tintype.imaging.steps import Decode
 from tintype.imaging.window import seen_window
@@ -31,6 +32,7 @@ from tintype.models.info import Health, ModelInfo
 from tintype.types import (
     Explain,
     ImageFacts,
+    PictureLook,
     Point,
     Prediction,
     Result,
@@ -112,6 +114,7 @@ class _Prepared:
     """A picture made ready for every model asked, with the seconds it took."""
 
     facts: ImageFacts
+    look: PictureLook
     questions: dict[str, tuple[_Question, ...]]
     """For each model that is there, one question a point."""
     decode_seconds: float
@@ -222,6 +225,7 @@ class Predictor:
                 run=together(max(answer.run_seconds for answer in group) for group in groups),
                 total=time.monotonic() - begun,
             ),
+            look=prepared.look,
         )
 
     def _host(self, name: str) -> ModelHost:
@@ -406,6 +410,7 @@ def _prepare_all(
     """
     seconds = {"decode": 0.0, "prepare": 0.0}
     facts: list[ImageFacts] = []
+    looks: list[PictureLook] = []
     questions: dict[str, list[_Question]] = {host.name: [] for host in hosts}
     points = request.points or (None,)
     explain = "input" in request.explain
@@ -415,6 +420,7 @@ def _prepare_all(
         picture = decode(request.image, header=header, how=how)
         decoded = time.monotonic()
         facts.append(picture.facts)
+        looks.append(look_of(picture.array))
         for host in hosts:
             if host.recipe.decode == how:
                 questions[host.name] += [
@@ -425,6 +431,7 @@ def _prepare_all(
         seconds["prepare"] += time.monotonic() - decoded
     return _Prepared(
         facts=facts[0],
+        look=looks[0],
         questions={name: tuple(asked) for name, asked in questions.items()},
         decode_seconds=seconds["decode"],
         prepare_seconds=seconds["prepare"],

@@ -11,10 +11,20 @@ from dataclasses import dataclass
 
 from tintype.batching.gate import ByteGate
 from tintype.errors import EngineFailed, ModelFileError, TintypeError
+from tintype.metrics import (
+    BATCH_PICTURES,
+    MODEL_READY,
+    PICTURE_BYTES,
+    PICTURES_WAITING,
+    QUEUE_PICTURES,
+    Metrics,
+)
 from tintype.models.absent import absence_of
 from tintype.models.card import Card
 from tintype.models.host import ModelHost
+from tintype.models.info import Health
 from tintype.models.plan import ModelPlan, plan_model
+from tintype.observers import PredictionLog, PredictionMetrics
 from tintype.predict import Lanes, Predictor
 from tintype.settings import Settings
 from tintype.web.inputs import Inputs
@@ -75,15 +85,18 @@ async def running(
     settings: Settings,
     left_out: Callable[[LeftOut], None],
     absent: tuple[LeftOut, ...] = (),
+    observed: bool = False,
 ) -> AsyncIterator[Services]:
     """Every service, each model loaded and warm; drained and closed on the way out.
 
     A model that may be absent and cannot be loaded is told to ``left_out``, unless no other is
-    ready; ``absent`` are those whose file could not even be read. Raises ModelFileError,
-    SettingsError, ServingError, naming the file.
+    ready; ``absent`` are those whose file could not even be read. ``observed``: predictions are
+    logged and counted, as a server's are. Raises ModelFileError, SettingsError, ServingError,
+    naming the file.
     """
     roots = allowed_roots(settings.inputs.paths)
-    hosts = [ModelHost(plan, policy=settings.batching, options=settings.engine) for plan in plans]
+    metrics = Metrics() if observed else None
+    hosts = [_host(plan, settings, metrics) for plan in plans]
     del plans  # each holds its graph until its engine is loaded
     async with AsyncExitStack() as stack:
         threads = os.cpu_count() or 1
@@ -110,12 +123,36 @@ async def running(
             if not ready:
                 raise one.error
             left_out(one)
+        gate = ByteGate(settings.memory.picture_bytes)
+        if metrics is not None:
+            _watch(metrics, tuple(ready), gate)
         predictor = Predictor(
             tuple(ready),
             absent=tuple(absence_of(one.card) for one in (*absent, *failed)),
             lanes=lanes,
-            gate=ByteGate(settings.memory.picture_bytes),
+            gate=gate,
             limits=settings.images,
             policy=settings.requests,
+            observers=(PredictionLog(), PredictionMetrics(metrics)) if metrics else (),
         )
-        yield Services(predictor=predictor, inputs=inputs)
+        yield Services(predictor=predictor, inputs=inputs, metrics=metrics)
+
+
+def _host(plan: ModelPlan, settings: Settings, metrics: Metrics | None) -> ModelHost:
+    def count(pictures: int) -> None:
+        if metrics is not None:
+            metrics.observe(BATCH_PICTURES, pictures, plan.card.name)
+
+    return ModelHost(plan, policy=settings.batching, options=settings.engine, on_batch=count)
+
+
+def _watch(metrics: Metrics, hosts: tuple[ModelHost, ...], gate: ByteGate) -> None:
+    metrics.watch(PICTURE_BYTES, lambda: [((), gate.held)])
+    metrics.watch(PICTURES_WAITING, lambda: [((), gate.waiting())])
+    metrics.watch(
+        QUEUE_PICTURES, lambda: [((host.name, host.version), host.waiting()) for host in hosts]
+    )
+    metrics.watch(
+        MODEL_READY,
+        lambda: [((host.name, host.version), host.health is Health.READY) for host in hosts],
+    )

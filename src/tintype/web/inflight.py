@@ -14,6 +14,11 @@ class BytesInFlight:
         self._most = most
         self._held = 0
 
+    @property
+    def held(self) -> int:
+        """Bytes held now."""
+        return self._held
+
     def take(self, size: int) -> None:
         """Count ``size`` bytes. Raises Overloaded above the bound; they are counted all the same.
 

@@ -18,7 +18,7 @@ from tintype.imaging.sniff import sniff
 from tintype.models.info import ModelInfo
 from tintype.predict import Predictor
 from tintype.types import Point, Prediction, Task
-from tintype.web.api import predict_request
+from tintype.web.api import caller_of, predict_request
 from tintype.web.body import read_body, unless_gone
 from tintype.web.compat.answers import (
     best_class,
@@ -170,9 +170,9 @@ class Compat:
         async def answer() -> Prediction:
             async with self._pictures.bytes_of(picture) as image:
                 points = () if mark is None else (self._pixel(image, mark),)
-                return await self._predictor.predict(
-                    predict_request(image, dataclasses.replace(options, points=points))
-                )
+                placed = dataclasses.replace(options, points=points)
+                asked = predict_request(image, placed, caller=caller_of(request))
+                return await self._predictor.predict(asked)
 
         return await unless_gone(request.receive, answer())
 
