@@ -18,6 +18,7 @@ from tintype.batching.policy import BatchPolicy
 from tintype.engines.engine import EngineOptions
 from tintype.errors import SettingsError
 from tintype.imaging.limits import DecodeLimits
+from tintype.log_setup import LogSettings
 from tintype.predict import PredictPolicy
 from tintype.web.inputs import InputPolicy
 from tintype.web.uploads import UploadLimits
@@ -70,6 +71,7 @@ class Settings:
     requests: PredictPolicy = field(default_factory=PredictPolicy)
     batching: BatchPolicy = field(default_factory=BatchPolicy)
     engine: EngineOptions = field(default_factory=EngineOptions)
+    log: LogSettings = field(default_factory=LogSettings)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,6 +17,11 @@ class BytesInFlight:
         self._most = most
         self._held = 0
 
+    @property
+    def held(self) -> int:
+        """Bytes held now."""
+        return self._held
+
     @contextmanager
     def counted(self) -> Iterator[Callable[[int], None]]:
         """A function that counts the bytes it is told of, until the end of the block.

@@ -111,6 +111,8 @@ def _schemas() -> Json:
         (Prediction, ModelInfo), schema_hook=_any_value, ref_template=_REF
     )
     known: Json = dict(schemas)
+    del known["Prediction"]["properties"]["look"]  # for observers, not part of the answer
+    del known["PictureLook"]
     known["Problem"] = {
         "type": "object",
         "description": "RFC 9457. Further members hold the facts: `limit`, `actual`, `format`.",
@@ -140,6 +142,7 @@ def _paths() -> Json:
         "/api/models/{name}": {"get": _model()},
         "/live": {"get": _simple("Is the process alive?", {"status": "alive"})},
         "/ready": {"get": _ready()},
+        "/metrics": {"get": _metrics()},
         "/openapi.json": {"get": _simple("This document", None)},
     }
 
@@ -237,6 +240,15 @@ def _ready() -> Json:
     ready = _simple("Is every model loaded and warm?", READY_EXAMPLE)
     ready["responses"]["503"] = {"description": "Not every model is ready"}
     return ready
+
+
+def _metrics() -> Json:
+    content = {"text/plain": {"schema": {"type": "string"}}}
+    return {
+        "summary": "Every metric, for Prometheus",
+        "responses": {"200": {"description": "The metrics", "content": content}},
+        "x-curl": [{"title": "All metrics", "command": "curl {base}/metrics"}],
+    }
 
 
 def _simple(summary: str, example: object) -> Json:

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from tintype.errors import MalformedRequest, TintypeError
 from tintype.predict import Predictor
 from tintype.types import Prediction
-from tintype.web.api import predict_request
+from tintype.web.api import caller_of, predict_request
 from tintype.web.body import read_body, unless_gone
 from tintype.web.errors import problem_of
 from tintype.web.files import File
@@ -88,7 +88,7 @@ class Pages:
 
     async def _answered(self, request: Request, upload: Upload) -> Response:
         async with self._pictures.bytes_of(upload.image) as image:
-            asked = predict_request(image, upload.options)
+            asked = predict_request(image, upload.options, caller=caller_of(request))
             prediction = await unless_gone(request.receive, self._predictor.predict(asked))
             return self._shown(request, upload, image, prediction)
 
