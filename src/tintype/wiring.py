@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from tintype.batching.gate import ByteGate
 from tintype.errors import EngineFailed, ModelFileError, TintypeError
+from tintype.imaging.recipe import expand
 from tintype.models.card import Card
 from tintype.models.host import ModelHost
 from tintype.models.plan import ModelPlan, plan_model
 from tintype.predict import Lanes, Predictor
-from tintype.settings import Settings
+from tintype.record.place import place_of, refuse_newer_file
+from tintype.record.recorder import Recorder
+from tintype.record.values import ModelFacts
+from tintype.settings import Settings, state_folder
 from tintype.web.services import Services
 
 
@@ -94,11 +100,38 @@ async def running(
             if not ready:
                 raise one.error
             left_out(one)
+        record = _recorder(settings)
+        if record is not None:
+            record.know(_facts(host) for host in ready)
+            stack.enter_context(record)
         predictor = Predictor(
             tuple(ready),
             lanes=lanes,
             gate=ByteGate(settings.memory.picture_bytes),
             limits=settings.images,
             policy=settings.requests,
+            observers=() if record is None else (record,),
         )
-        yield Services(predictor=predictor)
+        yield Services(predictor=predictor, record=record)
+
+
+def _recorder(settings: Settings) -> Recorder | None:
+    """The record, not yet begun. Raises SettingsError where its schema is newer."""
+    if not settings.record.enabled:
+        return None
+    state = state_folder(settings)
+    place = place_of(settings.record.database, state=state)
+    if isinstance(place, Path):
+        refuse_newer_file(place)
+    return Recorder(place, state=state, policy=settings.record)
+
+
+def _facts(host: ModelHost) -> ModelFacts:
+    return ModelFacts(
+        name=host.name,
+        version=host.version,
+        task=host.task,
+        path=host.plan.card.file,
+        recipe=json.dumps(expand(host.recipe)),
+        labels=host.plan.labels,
+    )

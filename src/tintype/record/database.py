@@ -9,18 +9,20 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError
-from sqlalchemy.pool import NullPool, QueuePool
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError
 
 from tintype.errors import SettingsError
+from tintype.record.place import Place
 
 BUSY_SECONDS = 5.0
 """How long a statement waits for another writer's lock before it fails."""
 
 _DRIVERS = {"postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
+_POSTGRESQL = {"connect_timeout": int(BUSY_SECONDS), "options": "-c lock_timeout=5s"}
 _SQLITE_PRAGMAS = (
     "PRAGMA journal_mode=WAL",
     "PRAGMA synchronous=FULL",  # what is acknowledged survives a power cut, too
@@ -29,39 +31,38 @@ _SQLITE_PRAGMAS = (
 )
 
 
-def make_engine(url: str) -> Engine:
-    """An engine for a SQLite or PostgreSQL address; nothing is connected to yet.
+def make_engine(place: Place) -> Engine:
+    """An engine for a SQLite file or an address; nothing is connected to yet.
 
-    Raises SettingsError for any other address, and where PostgreSQL's driver is not installed.
+    Raises SettingsError for an address that is neither SQLite's nor PostgreSQL's, and where
+    PostgreSQL's driver is not installed.
     """
+    url = _url(place)
+    if url.get_backend_name() == "sqlite":
+        engine = create_engine(url)
+        event.listen(engine, "connect", _set_up_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+        return engine
     try:
-        parsed = make_url(url)
-    except ArgumentError as error:
-        raise _not_an_address() from error
-    if parsed.drivername in _DRIVERS:
-        parsed = parsed.set(drivername=_DRIVERS[parsed.drivername])
-    if parsed.get_backend_name() not in {"sqlite", "postgresql"}:
-        raise _not_an_address()
-    try:
-        if parsed.get_backend_name() == "sqlite":
-            engine = create_engine(parsed, poolclass=NullPool)
-            event.listen(engine, "connect", _set_up_sqlite)
-            event.listen(engine, "begin", _begin_sqlite)
-            return engine
-        connect = {"connect_timeout": int(BUSY_SECONDS), "options": "-c lock_timeout=5s"}
-        return create_engine(
-            parsed,
-            poolclass=QueuePool,
-            pool_size=2,
-            max_overflow=4,
-            pool_pre_ping=True,
-            connect_args=connect,
-        )
-    except (ModuleNotFoundError, NoSuchModuleError) as error:
+        return create_engine(url, pool_pre_ping=True, connect_args=_POSTGRESQL)
+    except ModuleNotFoundError as error:
         raise SettingsError(
-            f"the driver of {parsed.drivername} is not installed",
-            hint="pip install 'tintype[postgresql]'",
+            "the driver of PostgreSQL is not installed", hint="pip install 'tintype[postgresql]'"
         ) from error
+
+
+def _url(place: Place) -> URL:
+    if isinstance(place, Path):
+        return URL.create("sqlite", database=str(place))
+    try:
+        url = make_url(place)
+        url = url.set(drivername=_DRIVERS.get(url.drivername, url.drivername))
+        known = url.get_backend_name() in {"sqlite", "postgresql"}
+    except (ArgumentError, ValueError) as error:
+        raise _not_an_address() from error
+    if not known or (url.get_backend_name() == "sqlite" and not url.database):
+        raise _not_an_address()
+    return url
 
 
 @contextmanager

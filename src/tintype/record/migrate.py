@@ -8,8 +8,8 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, text
 
-from tintype.errors import SettingsError
 from tintype.record.database import writing
+from tintype.record.place import refuse_newer
 
 _LOCK = 0x74696E74  # any number that all servers of one database share: "tint"
 
@@ -22,7 +22,7 @@ def upgrade(engine: Engine) -> None:
     """
     with writing(engine) as connection:
         _lock(connection)
-        refuse_newer(connection)
+        refuse_newer(MigrationContext.configure(connection).get_current_revision())
         command.upgrade(_config(connection), "head")
 
 
@@ -31,18 +31,6 @@ def downgrade(engine: Engine, revision: str) -> None:
     with writing(engine) as connection:
         _lock(connection)
         command.downgrade(_config(connection), revision)
-
-
-def refuse_newer(connection: Connection) -> None:
-    """Raise SettingsError when the database has a schema that this version does not know."""
-    present = MigrationContext.configure(connection).get_current_revision()
-    known = {step.revision for step in _scripts().walk_revisions()}
-    if present is not None and present not in known:
-        raise SettingsError(
-            f"the record's database has schema {present}, written by a newer Tintype; "
-            f"this one knows {max(known)}",
-            hint="install the newer version again, or name another database: record.database",
-        )
 
 
 def head() -> str:

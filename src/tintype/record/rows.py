@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from tintype.record.values import Entry, ModelFacts, Refusal
+from tintype.record.values import Entry, ModelFacts, Refusal, first
 from tintype.types import Result
 
 Row: TypeAlias = dict[str, Any]
@@ -56,7 +56,7 @@ def prediction_row(entry: Entry) -> Row:
 
 def result_row(entry: Entry, position: int, result: Result, *, model_id: int) -> Row:
     """A row of ``results``."""
-    best = next(iter(result.labels or result.boxes or ()), None)
+    best = first(result.labels, result.boxes)
     return {
         "prediction_id": entry.prediction.id,
         "position": position,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -24,7 +24,7 @@ from tintype.record.values import (
     Refusal,
     Said,
 )
-from tintype.types import Box, LabelScore, Point, ResultError, Seconds
+from tintype.types import Box, LabelScore, Point, Result, ResultError, Seconds
 
 _SECONDS = ("decode", "prepare", "queue", "run", "total")
 
@@ -33,18 +33,14 @@ def add_model(connection: Connection, facts: ModelFacts, *, sha256: str, at_ms: 
     """The number of a model in the record; a new one is added."""
     row = rows.model_row(facts, sha256=sha256, at_ms=at_ms)
     connection.execute(_insert_new(connection, models), row)
-    return connection.execute(
-        select(models.c.id).where(models.c.fingerprint == row["fingerprint"])
-    ).scalar_one()
+    found = select(models.c.id).where(models.c.fingerprint == row["fingerprint"])
+    return int(connection.execute(found).scalar_one())
 
 
 def add_predictions(
-    connection: Connection, entries: Sequence[Entry], *, model_ids: Mapping[ModelFacts, int]
+    connection: Connection, entries: Sequence[Entry], *, model_id: Callable[[Entry, Result], int]
 ) -> None:
-    """Add predictions with their results. One that is there already is left as it is.
-
-    ``model_ids`` has the number of every model that the entries name.
-    """
+    """Add predictions with their results. One that is there already is left as it is."""
     if not entries:
         return
     connection.execute(
@@ -53,12 +49,7 @@ def add_predictions(
     connection.execute(
         _insert_new(connection, results),
         [
-            rows.result_row(
-                entry,
-                position,
-                result,
-                model_id=model_ids[entry.models[result.model, result.version]],
-            )
+            rows.result_row(entry, position, result, model_id=model_id(entry, result))
             for entry in entries
             for position, result in enumerate(entry.prediction.results)
         ],
@@ -129,7 +120,7 @@ def put_feedback(
         .where(results.c.prediction_id == prediction_id, results.c.position == result.position)
     ).one()
     judged = judge(result, said, labels=_labels(model.labels))
-    best = next(iter(result.labels or result.boxes or ()), None)
+    best = result.best
     row = {
         "at_ms": at_ms,
         "predicted_ms": prediction.at_ms,
@@ -187,9 +178,7 @@ def forget_old(connection: Connection, *, before_ms: int, most: int) -> int:
     _delete(connection, ids)
     connection.execute(
         delete(refusals).where(
-            refusals.c.id.in_(
-                select(refusals.c.id).where(refusals.c.at_ms < before_ms).limit(most)
-            )
+            refusals.c.id.in_(select(refusals.c.id).where(refusals.c.at_ms < before_ms).limit(most))
         )
     )
     return len(ids)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,9 +12,11 @@ from typing import TypeAlias
 from tintype.types import Box, LabelScore, Point, Prediction, ResultError, Seconds
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ModelFacts:
     """What the record keeps of a served model, once, beside all its predictions.
+
+    One value a loaded model: two are never equal, so that telling them apart is quick.
 
     ``recipe`` is the expanded recipe as JSON, ``path`` the file or folder whose content is hashed.
     """
@@ -110,6 +113,11 @@ class RecordedResult:
     seconds: float
     feedback: Judged | None
 
+    @property
+    def best(self) -> LabelScore | Box | None:
+        """The first label, or the first box."""
+        return first(self.labels, self.boxes)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordedImage:
@@ -133,3 +141,34 @@ class RecordedPrediction:
     image: RecordedImage
     results: tuple[RecordedResult, ...]
     seconds: Seconds = field(default_factory=Seconds)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordCounts:
+    """How the record does, since the start.
+
+    ``waiting`` predictions are not written yet. ``dropped`` were answered and are not in the
+    record: the queue was full, or the database did not take them. ``lost`` are those of earlier
+    runs that ended without leaving. ``problem`` is why nothing can be written now, empty when all
+    is well.
+    """
+
+    waiting: int
+    written: int
+    dropped: int
+    lost: int
+    problem: str
+
+
+def first(
+    labels: tuple[LabelScore, ...] | None, boxes: tuple[Box, ...] | None
+) -> LabelScore | Box | None:
+    """What an answer says first: its best label, or its first box."""
+    if labels:
+        return labels[0]
+    return boxes[0] if boxes else None
+
+
+def now_ms() -> int:
+    """Milliseconds since 1970, UTC."""
+    return time.time_ns() // 1_000_000

@@ -5,10 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tintype.predict import Predictor
+from tintype.record.recorder import Recorder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
-    """The running parts that routes call. Somebody else starts and stops them."""
+    """The running parts that routes call. Somebody else starts and stops them.
+
+    ``record`` None: nothing is recorded.
+    """
 
     predictor: Predictor
+    record: Recorder | None = None
