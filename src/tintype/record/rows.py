@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import math
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 import msgspec
 
 from tintype.record.values import Entry, ModelFacts, Refusal, first
-from tintype.types import Result
+from tintype.types import Box, LabelScore, Result
 
 Row: TypeAlias = dict[str, Any]
 
@@ -66,8 +67,8 @@ def result_row(entry: Entry, position: int, result: Result, *, model_id: int) ->
         "point_y": result.point.y if result.point else None,
         "label": text(best.label) if best else None,
         "score": _score(best.score) if best else None,
-        "labels": None if result.labels is None else json(result.labels),
-        "boxes": None if result.boxes is None else json(result.boxes),
+        "labels": None if result.labels is None else json(_clean(result.labels)),
+        "boxes": None if result.boxes is None else json(_clean(result.boxes)),
         "error": result.error.type if result.error else None,
         "error_detail": text(result.error.detail) if result.error else None,
         "seconds": result.seconds,
@@ -93,8 +94,16 @@ def text(value: str) -> str:
 
 
 def json(value: object) -> str:
-    """JSON as text; a NUL inside is escaped by JSON itself."""
+    """JSON as text."""
     return msgspec.json.encode(value).decode("utf-8")
+
+
+def _clean(found: tuple[LabelScore, ...] | tuple[Box, ...]) -> list[LabelScore | Box]:
+    """The labels or boxes with texts that both databases take, as in the columns."""
+    return [
+        each if (label := text(each.label)) == each.label else replace(each, label=label)
+        for each in found
+    ]
 
 
 def _score(score: float) -> float | None:
