@@ -18,11 +18,11 @@ from sqlalchemy.exc import ArgumentError
 from tintype.errors import SettingsError
 from tintype.record.place import Place
 
-BUSY_SECONDS = 5.0
+BUSY_SECONDS = 2.0
 """How long a statement waits for another writer's lock before it fails."""
 
 _DRIVERS = {"postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
-_POSTGRESQL = {"connect_timeout": int(BUSY_SECONDS), "options": "-c lock_timeout=5s"}
+_POSTGRESQL = {"connect_timeout": int(BUSY_SECONDS), "options": "-c lock_timeout=2s"}
 _SQLITE_PRAGMAS = (
     "PRAGMA journal_mode=WAL",
     "PRAGMA synchronous=FULL",  # what is acknowledged survives a power cut, too
