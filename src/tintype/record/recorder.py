@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from queue import SimpleQueue
-from types import TracebackType
+from types import ModuleType, TracebackType
 from typing import TYPE_CHECKING, Final, Protocol, Self, TypeVar
 
 from tintype.errors import Overloaded, TintypeError
@@ -23,7 +23,18 @@ from tintype.record.place import Place
 from tintype.record.policy import RecordPolicy
 from tintype.record.readers import Readers
 from tintype.record.tally import Tally
-from tintype.record.values import Entry, ModelFacts, Models, RecordCounts, Refusal, now_ms
+from tintype.record.values import (
+    Entry,
+    Judged,
+    ModelFacts,
+    Models,
+    RecordCounts,
+    RecordedPrediction,
+    RecordedResult,
+    Refusal,
+    Said,
+    now_ms,
+)
 from tintype.types import Prediction, Result
 
 if TYPE_CHECKING:
@@ -139,6 +150,32 @@ class Recorder:
             )
         )
 
+    async def find(self, prediction_id: str) -> RecordedPrediction:
+        """A prediction with what was said of it. Raises UnknownPrediction, RecordUnavailable."""
+        return await self.ask(lambda connection: _store().find(connection, prediction_id))
+
+    async def say(
+        self, prediction_id: str, said: Said, *, key: str
+    ) -> tuple[RecordedResult, Judged]:
+        """Keep what a person said, in place of what was said before; committed when this returns.
+
+        Gives the result that was meant and what the words mean for it. Raises UnknownPrediction,
+        MalformedRequest, RecordUnavailable.
+        """
+        at_ms = now_ms()
+        return await self.ask(
+            lambda connection: _store().put_feedback(
+                connection, prediction_id, said, key=key, at_ms=at_ms
+            )
+        )
+
+    async def forget(self, prediction_id: str) -> tuple[str, ...]:
+        """Delete a prediction and what was said of it. Raises UnknownPrediction.
+
+        Gives the names of kept pictures that nothing refers to any more.
+        """
+        return await self.ask(lambda connection: _store().forget(connection, prediction_id))
+
     async def ask(self, work: Callable[[Connection], T]) -> T:
         """Have ``work`` done on the writer's connection, after what was handed over before.
 
@@ -188,6 +225,13 @@ class Recorder:
             policy=self._policy,
             leaving=self._leaving,
         ).run()
+
+
+def _store() -> ModuleType:
+    """The statements, for work that the writer does: with them comes SQLAlchemy."""
+    from tintype.record import store  # noqa: PLC0415 - never on the way to ready
+
+    return store
 
 
 def _nothing(_: Connection) -> None:

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from tintype.errors import TintypeError
-from tintype.predict import Predictor, PredictRequest
+from tintype.predict import Caller, Predictor, PredictRequest
 from tintype.web.body import read_body, unless_gone
 from tintype.web.errors import internal_problem, problem_of
 from tintype.web.options import Options
@@ -42,7 +42,7 @@ class Api:
             query=request.query_params.multi_items(),
             limits=self._limits,
         )
-        asked = predict_request(upload.image, upload.options)
+        asked = predict_request(upload.image, upload.options, name=request_id(request.scope))
         prediction = await unless_gone(request.receive, self._predictor.predict(asked))
         return _json(
             prediction_json(prediction),
@@ -87,7 +87,7 @@ class Api:
         if isinstance(image, TintypeError):
             return {"error": {**problem_of(image), "index": index}}
         try:
-            prediction = await self._predictor.predict(predict_request(image, options))
+            prediction = await self._predictor.predict(predict_request(image, options, name=name))
         except TintypeError as error:
             return {"error": {**problem_of(error), "index": index}}
         except Exception:  # the last handler, once for each picture of a batch
@@ -96,8 +96,8 @@ class Api:
         return prediction_body(prediction)
 
 
-def predict_request(image: bytes, options: Options) -> PredictRequest:
-    """What the predictor is asked, out of what the caller sent."""
+def predict_request(image: bytes, options: Options, *, name: str) -> PredictRequest:
+    """What the predictor is asked, out of what the caller sent; ``name`` is the request's id."""
     return PredictRequest(
         image=image,
         models=options.models,
@@ -105,6 +105,7 @@ def predict_request(image: bytes, options: Options) -> PredictRequest:
         top=options.top,
         threshold=options.threshold,
         explain=options.explain,
+        caller=Caller(request_id=name),
     )
 
 

@@ -27,6 +27,7 @@ from tintype.web.files import Files, read_files
 from tintype.web.health import Health
 from tintype.web.inflight import BodiesInFlight
 from tintype.web.pages import Pages
+from tintype.web.predictions import Predictions
 from tintype.web.services import Services
 from tintype.web.trace import Trace
 from tintype.web.uploads import UploadLimits
@@ -50,6 +51,7 @@ def create_app(
     pictures = read_files(samples)
     predictor = services.predictor
     api = Api(predictor, limits=limits)
+    predictions = Predictions(services.record, limits=limits)
     health = Health(predictor)
     pages = Pages(predictor, limits=limits, samples=pictures, title=title)
     documents = Documents(title=title)
@@ -60,6 +62,8 @@ def create_app(
         "/api/predict/batch": {"POST": api.predict_batch},
         "/api/models": {"GET": api.models},
         "/api/models/{name:path}": {"GET": api.model},
+        "/api/predictions/{id}": {"GET": predictions.show, "DELETE": predictions.delete},
+        "/api/predictions/{id}/feedback": {"PUT": predictions.say},
         "/live": {"GET": health.live},
         "/ready": {"GET": health.ready},
         "/docs": {"GET": documents.docs},

@@ -28,6 +28,7 @@ from tintype.web.page_view import (
 )
 from tintype.web.render import render
 from tintype.web.schemas import server_timing
+from tintype.web.trace import request_id
 from tintype.web.uploads import Upload, UploadLimits, read_upload
 
 FRAGMENT_HEADER: Final = "x-fragment"
@@ -83,7 +84,7 @@ class Pages:
             return self._page(request, choices=choices, error=error)
 
     async def _answered(self, request: Request, upload: Upload) -> Response:
-        asked = predict_request(upload.image, upload.options)
+        asked = predict_request(upload.image, upload.options, name=request_id(request.scope))
         prediction = await unless_gone(request.receive, self._predictor.predict(asked))
         name = file_name(upload.name)
         # What the page asks to have explained is for the eye; the line is to copy.
