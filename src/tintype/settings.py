@@ -18,8 +18,10 @@ from tintype.batching.policy import BatchPolicy
 from tintype.engines.engine import EngineOptions
 from tintype.errors import SettingsError
 from tintype.imaging.limits import DecodeLimits
+from tintype.log_setup import LogSettings
 from tintype.predict import PredictPolicy
 from tintype.record.policy import RecordPolicy
+from tintype.web.inputs import InputPolicy
 from tintype.web.uploads import UploadLimits
 
 _PREFIX = "TINTYPE_"
@@ -71,11 +73,13 @@ class Settings:
 
     server: ServerSettings = field(default_factory=ServerSettings)
     uploads: UploadLimits = field(default_factory=UploadLimits)
+    inputs: InputPolicy = field(default_factory=InputPolicy)
     images: DecodeLimits = field(default_factory=DecodeLimits)
     memory: MemorySettings = field(default_factory=MemorySettings)
     requests: PredictPolicy = field(default_factory=PredictPolicy)
     batching: BatchPolicy = field(default_factory=BatchPolicy)
     engine: EngineOptions = field(default_factory=EngineOptions)
+    log: LogSettings = field(default_factory=LogSettings)
     state: StateSettings = field(default_factory=StateSettings)
     record: RecordPolicy = field(default_factory=RecordPolicy)
 

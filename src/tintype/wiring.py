@@ -14,15 +14,31 @@ from pathlib import Path
 from tintype.batching.gate import ByteGate
 from tintype.errors import EngineFailed, ModelFileError, TintypeError
 from tintype.imaging.recipe import expand
+from tintype.metrics import (
+    BATCH_PICTURES,
+    MODEL_READY,
+    PICTURE_BYTES,
+    PICTURES_WAITING,
+    QUEUE_PICTURES,
+    RECORD_DROPPED,
+    RECORD_QUEUE,
+    Metrics,
+)
 from tintype.models.card import Card
 from tintype.models.host import ModelHost
+from tintype.models.info import Health
 from tintype.models.plan import ModelPlan, plan_model
-from tintype.predict import Lanes, Predictor
+from tintype.observers import PredictionLog, PredictionMetrics
+from tintype.predict import Lanes, Observer, Predictor
 from tintype.record.place import place_of, refuse_newer_file
 from tintype.record.recorder import Recorder
 from tintype.record.values import ModelFacts
 from tintype.settings import Settings, state_folder
+from tintype.web.inputs import Inputs
+from tintype.web.paths import allowed_roots
 from tintype.web.services import Services
+
+_FILE_THREADS = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,20 +87,33 @@ def _named(error: TintypeError, card: Card) -> TintypeError:
 
 @asynccontextmanager
 async def running(
-    plans: tuple[ModelPlan, ...], *, settings: Settings, left_out: Callable[[LeftOut], None]
+    plans: tuple[ModelPlan, ...],
+    *,
+    settings: Settings,
+    left_out: Callable[[LeftOut], None],
+    observed: bool = False,
 ) -> AsyncIterator[Services]:
     """Every service, each model loaded and warm; drained and closed on the way out.
+
+    ``observed``: predictions are logged and counted, as a server's are.
 
     A model that was only found in a folder and cannot be loaded is told to ``left_out``, unless no
     other is ready. Raises ModelFileError, SettingsError, ServingError, naming the file.
     """
-    hosts = [ModelHost(plan, policy=settings.batching, options=settings.engine) for plan in plans]
+    roots = allowed_roots(settings.inputs.paths)
+    metrics = Metrics() if observed else None
+    hosts = [_host(plan, settings, metrics) for plan in plans]
     del plans  # each holds its graph until its engine is loaded
     async with AsyncExitStack() as stack:
         threads = os.cpu_count() or 1
         lanes = Lanes(
             quick=stack.enter_context(ThreadPoolExecutor(threads, "pictures")),
             slow=stack.enter_context(ThreadPoolExecutor(threads, "slow-pictures")),
+        )
+        inputs = Inputs(
+            settings.inputs,
+            roots=roots,
+            threads=stack.enter_context(ThreadPoolExecutor(_FILE_THREADS, "named-pictures")),
         )
         ready: list[ModelHost] = []
         failed: list[LeftOut] = []
@@ -100,19 +129,30 @@ async def running(
             if not ready:
                 raise one.error
             left_out(one)
+        gate = ByteGate(settings.memory.picture_bytes)
         record = _recorder(settings)
         if record is not None:
             record.know(_facts(host) for host in ready)
             stack.enter_context(record)
+        if metrics is not None:
+            _watch(metrics, tuple(ready), gate)
+            _watch_record(metrics, record)
         predictor = Predictor(
             tuple(ready),
             lanes=lanes,
-            gate=ByteGate(settings.memory.picture_bytes),
+            gate=gate,
             limits=settings.images,
             policy=settings.requests,
-            observers=() if record is None else (record,),
+            observers=_observers(metrics, record),
         )
-        yield Services(predictor=predictor, record=record)
+        yield Services(predictor=predictor, inputs=inputs, metrics=metrics, record=record)
+
+
+def _observers(metrics: Metrics | None, record: Recorder | None) -> tuple[Observer, ...]:
+    told: tuple[Observer, ...] = ()
+    if metrics is not None:
+        told = (PredictionLog(), PredictionMetrics(metrics))
+    return told if record is None else (*told, record)
 
 
 def _recorder(settings: Settings) -> Recorder | None:
@@ -135,3 +175,29 @@ def _facts(host: ModelHost) -> ModelFacts:
         recipe=json.dumps(expand(host.recipe)),
         labels=host.plan.labels,
     )
+
+
+def _host(plan: ModelPlan, settings: Settings, metrics: Metrics | None) -> ModelHost:
+    def count(pictures: int) -> None:
+        if metrics is not None:
+            metrics.observe(BATCH_PICTURES, pictures, plan.card.name)
+
+    return ModelHost(plan, policy=settings.batching, options=settings.engine, on_batch=count)
+
+
+def _watch(metrics: Metrics, hosts: tuple[ModelHost, ...], gate: ByteGate) -> None:
+    metrics.watch(PICTURE_BYTES, lambda: [((), gate.held)])
+    metrics.watch(PICTURES_WAITING, lambda: [((), gate.waiting())])
+    metrics.watch(
+        QUEUE_PICTURES, lambda: [((host.name, host.version), host.waiting()) for host in hosts]
+    )
+    metrics.watch(
+        MODEL_READY,
+        lambda: [((host.name, host.version), host.health is Health.READY) for host in hosts],
+    )
+
+
+def _watch_record(metrics: Metrics, record: Recorder | None) -> None:
+    if record is not None:
+        metrics.watch(RECORD_QUEUE, lambda: [((), record.counts().waiting)])
+        metrics.watch(RECORD_DROPPED, lambda: [((), record.counts().dropped)])

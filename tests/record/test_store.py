@@ -69,6 +69,17 @@ def test_the_first_label_and_the_first_box_have_columns_of_their_own(connection,
     assert [("dog", 0.75), ("cup", 0.75), (None, None)] == [tuple(row) for row in rows]
 
 
+def test_how_the_picture_looks_has_columns(connection, add):
+    """What drift is told from; null where nobody looked."""
+    add(predicted())
+    add(replace(predicted(), look=None))
+    looks = select(
+        *(predictions.c[name] for name in ("brightness", "contrast", "colour", "detail"))
+    )
+    rows = [tuple(row) for row in connection.execute(looks)]
+    assert {(0.5, 0.25, 0.125, 0.0625), (None,) * 4} == {*rows}
+
+
 def test_the_same_prediction_twice_is_one(connection, add):
     """A batch that is tried again leaves what is there."""
     prediction = predicted()

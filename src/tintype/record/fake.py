@@ -11,6 +11,7 @@ from tintype.types import (
     Box,
     ImageFacts,
     LabelScore,
+    PictureLook,
     Point,
     Prediction,
     Result,
@@ -89,6 +90,7 @@ def predicted(*results: Result, sha256: str = "ab" * 32) -> Prediction:
         image=ImageFacts(width=640, height=480, format="jpeg", sha256=sha256, orientation=6),
         results=results or (classified(("dog", 0.75), ("cat", 0.25)),),
         seconds=Seconds(decode=0.001, prepare=0.002, queue=0.003, run=0.004, total=0.01),
+        look=PictureLook(brightness=0.5, contrast=0.25, colour=0.125, detail=0.0625),
     )
 
 

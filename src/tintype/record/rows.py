@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import math
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any, TypeAlias
 
 import msgspec
 
 from tintype.record.values import Entry, ModelFacts, Refusal, first
-from tintype.types import Box, LabelScore, Result
+from tintype.types import Box, LabelScore, PictureLook, Result
 
 Row: TypeAlias = dict[str, Any]
 
 _LONGEST_TEXT = 1000
+_LOOK = tuple(each.name for each in fields(PictureLook))
 
 
 def model_row(facts: ModelFacts, *, sha256: str, at_ms: int) -> Row:
@@ -52,6 +53,7 @@ def prediction_row(entry: Entry) -> Row:
         "queue_s": seconds.queue,
         "run_s": seconds.run,
         "total_s": seconds.total,
+        **{name: getattr(prediction.look, name, None) for name in _LOOK},
     }
 
 

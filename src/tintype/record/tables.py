@@ -55,6 +55,10 @@ predictions = Table(
     Column("queue_s", Double, nullable=False),
     Column("run_s", Double, nullable=False),
     Column("total_s", Double, nullable=False),
+    Column("brightness", Double),
+    Column("contrast", Double),
+    Column("colour", Double),
+    Column("detail", Double),
     Index("predictions_at", "at_ms"),
     Index("predictions_image", "image_sha256"),
 )

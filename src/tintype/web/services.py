@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from tintype.metrics import Metrics
 from tintype.predict import Predictor
 from tintype.record.recorder import Recorder
+from tintype.web.inputs import Inputs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
     """The running parts that routes call. Somebody else starts and stops them.
 
-    ``record`` None: nothing is recorded.
+    Without ``metrics`` nothing is counted and there is no ``/metrics``; without ``record``
+    nothing is recorded.
     """
 
     predictor: Predictor
+    inputs: Inputs = field(default_factory=Inputs)
+    metrics: Metrics | None = None
     record: Recorder | None = None

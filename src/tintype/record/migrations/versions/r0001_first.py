@@ -39,6 +39,10 @@ def upgrade() -> None:
         sa.Column("queue_s", sa.Double, nullable=False),
         sa.Column("run_s", sa.Double, nullable=False),
         sa.Column("total_s", sa.Double, nullable=False),
+        sa.Column("brightness", sa.Double),
+        sa.Column("contrast", sa.Double),
+        sa.Column("colour", sa.Double),
+        sa.Column("detail", sa.Double),
     )
     op.create_index("predictions_at", "predictions", ["at_ms"])
     op.create_index("predictions_image", "predictions", ["image_sha256"])
