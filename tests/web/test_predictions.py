@@ -10,32 +10,9 @@ import httpx
 import pytest
 
 from tintype.predict import Caller, PredictRequest
-from tintype.record.policy import RecordPolicy
-from tintype.record.recorder import Recorder
-from tintype.record.values import ModelFacts
 from tintype.web.app import create_app
-from tintype.web.fake import FakePredictor
 from tintype.web.openapi_examples import FEEDBACK_CURL, FEEDBACK_EXAMPLE, RECORDED_EXAMPLE
 from tintype.web.services import Services
-
-
-@pytest.fixture
-def record(tmp_path):
-    """A running record that knows the fake predictor's models."""
-    facts = [
-        ModelFacts(
-            name=info.name,
-            version=info.version,
-            task=info.task,
-            path=tmp_path / info.file,
-            recipe="{}",
-            labels=info.labels,
-        )
-        for info in FakePredictor().models()
-    ]
-    with Recorder(tmp_path / "record.db", state=tmp_path, policy=RecordPolicy()) as record:
-        record.know(facts)
-        yield record
 
 
 @pytest.fixture
