@@ -1,4 +1,4 @@
-"""What is told of every prediction: a line in the log, numbers in the metrics."""
+"""What is told of every prediction and every change of a model: log lines, and metrics."""
 
 from __future__ import annotations
 
@@ -7,7 +7,16 @@ from dataclasses import asdict
 import structlog
 
 from tintype.errors import ServingError, TintypeError
-from tintype.metrics import REFUSED, RESULT_SECONDS, RESULTS, STAGE_SECONDS, Metrics
+from tintype.metrics import (
+    MODEL_CHANGES,
+    MODEL_LOAD_SECONDS,
+    REFUSED,
+    RESULT_SECONDS,
+    RESULTS,
+    STAGE_SECONDS,
+    Metrics,
+)
+from tintype.models.host import ModelHost
 from tintype.predict import PredictRequest
 from tintype.types import Box, LabelScore, Prediction, Result
 
@@ -70,6 +79,52 @@ class PredictionMetrics:
     def refused(self, request: PredictRequest, error: TintypeError, *, seconds: float) -> None:  # noqa: ARG002 - every observer takes it
         """Count the reason."""
         self._metrics.count(REFUSED, error.type)
+
+
+class ModelLog:
+    """ModelEvents: a line for every version that comes, goes or is refused."""
+
+    def loaded(self, host: ModelHost, *, seconds: float) -> None:
+        """Write which version, on which engine, how long it took, and what was converted."""
+        plan = host.plan
+        log.info(
+            "model loaded",
+            model=host.name,
+            version=host.version,
+            engine=plan.engine,
+            format=plan.description.format.value,
+            converted=plan.description.ran_code or "",
+            seconds=round(seconds, 3),
+        )
+
+    def refused(self, name: str, error: TintypeError) -> None:
+        """Write why the old version stays."""
+        log.warning("model change refused", model=name, reason=error.type, detail=error.message)
+
+    def removed(self, host: ModelHost) -> None:
+        """Write that it has gone."""
+        log.info("model removed", model=host.name, version=host.version)
+
+
+class ModelMetrics:
+    """ModelEvents: counts changes, keeps load times, forgets versions that have gone."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def loaded(self, host: ModelHost, *, seconds: float) -> None:
+        """Count it and keep its load time."""
+        self._metrics.count(MODEL_CHANGES, host.name, "loaded")
+        self._metrics.set(MODEL_LOAD_SECONDS, seconds, host.name, host.version)
+
+    def refused(self, name: str, error: TintypeError) -> None:  # noqa: ARG002 - the log tells why
+        """Count it."""
+        self._metrics.count(MODEL_CHANGES, name, "refused")
+
+    def removed(self, host: ModelHost) -> None:
+        """Count it, and drop the version's series."""
+        self._metrics.count(MODEL_CHANGES, host.name, "removed")
+        self._metrics.forget(model=host.name, version=host.version)
 
 
 def _who(request: PredictRequest) -> dict[str, object]:

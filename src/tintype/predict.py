@@ -24,7 +24,8 @@ from tintype.imaging.limits import DecodeLimits
 from tintype.imaging.prepare import prepare
 from tintype.imaging.window import seen_window
 from tintype.models.host import Found, ModelHost
-from tintype.models.info import Health, ModelInfo
+from tintype.models.info import ModelInfo
+from tintype.models.registry import Registry
 from tintype.types import (
     Explain,
     ImageFacts,
@@ -127,11 +128,11 @@ class Lanes:
 
 
 class Predictor:
-    """Answers pictures with the models it was given. Owns no threads and no models."""
+    """Answers pictures with the models that are served. Owns no threads and no models."""
 
     def __init__(  # noqa: PLR0913 - the parts it is wired from
         self,
-        hosts: tuple[ModelHost, ...],
+        models: Registry,
         *,
         lanes: Lanes,
         gate: ByteGate,
@@ -139,7 +140,7 @@ class Predictor:
         policy: PredictPolicy,
         observers: tuple[Observer, ...] = (),
     ) -> None:
-        self._hosts = {host.name: host for host in hosts}
+        self._models = models
         self._lanes = lanes
         self._gate = gate
         self._limits = limits
@@ -148,15 +149,19 @@ class Predictor:
 
     def models(self) -> tuple[ModelInfo, ...]:
         """Every served model, in the order given."""
-        return tuple(host.info() for host in self._hosts.values())
+        return tuple(served.info(served.stable) for served in self._models.all())
 
     def model(self, name: str) -> ModelInfo:
-        """One served model. Raises UnknownModel."""
-        return self._host(name).info()
+        """One served model, or one version of it (``pets@canary``). Raises UnknownModel."""
+        found = self._models.find(name)
+        if found is None:
+            raise self._unknown(name)
+        served, version = found
+        return served.info(version or served.stable)
 
     def ready(self) -> bool:
         """Whether every model is loaded and warm."""
-        return all(host.health is Health.READY for host in self._hosts.values())
+        return self._models.ready()
 
     async def predict(self, request: PredictRequest) -> Prediction:
         """Answer one picture.
@@ -177,7 +182,18 @@ class Predictor:
 
     async def _answer(self, request: PredictRequest, *, begun: float) -> Prediction:
         deadline = begun + self._policy.deadline_seconds
-        hosts = self._asked(request.models)
+        hosts = self._asked(request.models, request.image)
+        with self._models.holding(hosts):
+            return await self._answer_with(hosts, request, begun=begun, deadline=deadline)
+
+    async def _answer_with(
+        self,
+        hosts: tuple[ModelHost, ...],
+        request: PredictRequest,
+        *,
+        begun: float,
+        deadline: float,
+    ) -> Prediction:
         header = read_header(request.image, limits=self._limits)
         prepared = await self._prepare(request, header, hosts, deadline=deadline)
         answers = await asyncio.gather(
@@ -197,21 +213,22 @@ class Predictor:
             ),
         )
 
-    def _host(self, name: str) -> ModelHost:
-        host = self._hosts.get(name)
-        if host is None:
-            raise UnknownModel(
-                f"no model {name!r} is served; served are: {', '.join(self._hosts)}",
-                hint="GET /api/models lists them",
-            )
-        return host
+    def _unknown(self, name: str) -> UnknownModel:
+        return UnknownModel(
+            f"no model {name!r} is served; served are: {', '.join(self._models.names())}",
+            hint="GET /api/models lists them",
+        )
 
-    def _asked(self, names: tuple[str, ...]) -> tuple[ModelHost, ...]:
-        if not self._hosts:
+    def _asked(self, names: tuple[str, ...], image: bytes) -> tuple[ModelHost, ...]:
+        if not self._models.names():
             raise ModelUnavailable("no model is served")
-        if not names:
-            return tuple(self._hosts.values())
-        return tuple(self._host(name) for name in dict.fromkeys(names))
+        hosts: dict[ModelHost, None] = {}
+        for name in names:
+            host = self._models.choose(name, image)
+            if host is None:
+                raise self._unknown(name)
+            hosts[host] = None
+        return tuple(hosts) or self._models.choose_all(image)
 
     async def _prepare(
         self,
@@ -295,7 +312,7 @@ def _prepare_all(
     """
     seconds = {"decode": 0.0, "prepare": 0.0}
     facts: list[ImageFacts] = []
-    questions: dict[str, list[_Question]] = {host.name: [] for host in hosts}
+    questions: dict[ModelHost, list[_Question]] = {host: [] for host in hosts}
     points = request.points or (None,)
     explain = "input" in request.explain
     for how in dict.fromkeys(host.recipe.decode for host in hosts):
@@ -305,7 +322,7 @@ def _prepare_all(
         facts.append(picture.facts)
         for host in hosts:
             if host.recipe.decode == how:
-                questions[host.name] += [
+                questions[host] += [
                     _question(host, picture, point, explain=explain) for point in points
                 ]
         del picture  # before the next one is made
@@ -313,7 +330,7 @@ def _prepare_all(
         seconds["prepare"] += time.monotonic() - decoded
     return _Prepared(
         facts=facts[0],
-        questions=tuple(question for host in hosts for question in questions[host.name]),
+        questions=tuple(question for host in hosts for question in questions[host]),
         decode_seconds=seconds["decode"],
         prepare_seconds=seconds["prepare"],
     )

@@ -23,6 +23,7 @@ from tintype.models.card import Card
 from tintype.models.host import ModelHost
 from tintype.models.info import Health
 from tintype.models.plan import ModelPlan, plan_model
+from tintype.models.registry import Registry
 from tintype.observers import PredictionLog, PredictionMetrics
 from tintype.predict import Lanes, Predictor
 from tintype.settings import Settings
@@ -115,7 +116,7 @@ async def running(
         if metrics is not None:
             _watch(metrics, tuple(ready), gate)
         predictor = Predictor(
-            tuple(ready),
+            Registry(ready),
             lanes=lanes,
             gate=gate,
             limits=settings.images,
