@@ -20,6 +20,7 @@ from tintype.errors import SettingsError
 from tintype.imaging.limits import DecodeLimits
 from tintype.log_setup import LogSettings
 from tintype.predict import PredictPolicy
+from tintype.web.inputs import InputPolicy
 from tintype.web.uploads import UploadLimits
 
 _PREFIX = "TINTYPE_"
@@ -64,6 +65,7 @@ class Settings:
 
     server: ServerSettings = field(default_factory=ServerSettings)
     uploads: UploadLimits = field(default_factory=UploadLimits)
+    inputs: InputPolicy = field(default_factory=InputPolicy)
     images: DecodeLimits = field(default_factory=DecodeLimits)
     memory: MemorySettings = field(default_factory=MemorySettings)
     requests: PredictPolicy = field(default_factory=PredictPolicy)

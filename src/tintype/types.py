@@ -253,7 +253,11 @@ class ResultError:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """One model's answer for one point (or for the whole picture). ``seconds``: wait and run."""
+    """One model's answer for one point (or for the whole picture). ``seconds``: wait and run.
+
+    ``fallback``: the model gave no answer (``error`` says why), and ``labels`` are those that its
+    owner wants told in its place, with score 0.
+    """
 
     model: str
     version: str
@@ -262,6 +266,7 @@ class Result:
     labels: tuple[LabelScore, ...] | None = None
     boxes: tuple[Box, ...] | None = None
     error: ResultError | None = None
+    fallback: bool = False
     seconds: float = 0.0
     input: SeenInput | None = None
 

@@ -49,6 +49,8 @@ class VersionInfo:
 class ModelInfo:
     """What is served and how. ``file`` is a name, never a path of the server.
 
+    ``deadline_seconds`` and ``fallback`` are the card's. ``first_class`` is the number that a
+    detector itself gives to the first of ``labels``, see ``DetectionOutput``.
     ``refused`` says why the last change to the model was not taken, empty when it was.
     """
 
@@ -78,5 +80,8 @@ class ModelInfo:
     threshold: float | None
     warnings: tuple[str, ...]
     parameters: int | None
+    deadline_seconds: float | None = None
+    fallback: tuple[str, ...] = ()
+    first_class: int = 0
     versions: tuple[VersionInfo, ...] = ()
     refused: str = ""

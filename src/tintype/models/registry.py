@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Final, Self
 
+from tintype.models.absent import AbsentModel
 from tintype.models.host import ModelHost
 from tintype.models.info import Health, ModelInfo, VersionInfo
 
@@ -73,8 +74,11 @@ class Registry:
     context drains and closes every host that is left.
     """
 
-    def __init__(self, hosts: Iterable[ModelHost] = ()) -> None:
+    def __init__(
+        self, hosts: Iterable[ModelHost] = (), *, absent: Iterable[AbsentModel] = ()
+    ) -> None:
         self._served = {host.name: Served(stable=host) for host in hosts}
+        self._absent = {model.name: model for model in absent if model.name not in self._served}
         self._held: Counter[ModelHost] = Counter()
         self._free: dict[ModelHost, asyncio.Event] = {}
 
@@ -102,10 +106,19 @@ class Registry:
     def put(self, served: Served) -> None:
         """Serve this from now on, in the place of what had its name. The old hosts live on."""
         self._served[served.name] = served
+        self._absent.pop(served.name, None)
 
     def drop(self, name: str) -> None:
         """Serve it no more. Its hosts live on."""
         del self._served[name]
+
+    def absent(self, name: str) -> AbsentModel | None:
+        """A model that was meant to be served and could not be loaded."""
+        return self._absent.get(name)
+
+    def all_absent(self) -> tuple[AbsentModel, ...]:
+        """Every model that was meant to be served and could not be loaded."""
+        return tuple(self._absent.values())
 
     def names(self) -> tuple[str, ...]:
         """Every name, in order."""

@@ -14,6 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from tintype.errors import TintypeError
+from tintype.metrics import BODY_BYTES
 from tintype.web.api import Api
 from tintype.web.documents import Documents
 from tintype.web.errors import (
@@ -25,7 +26,8 @@ from tintype.web.errors import (
 )
 from tintype.web.files import Files, read_files
 from tintype.web.health import Health
-from tintype.web.inflight import BodiesInFlight
+from tintype.web.inflight import BodiesInFlight, BytesInFlight
+from tintype.web.inputs import Pictures
 from tintype.web.pages import Pages
 from tintype.web.scrape import Scrape
 from tintype.web.services import Services
@@ -48,11 +50,13 @@ def create_app(
 
     ``samples`` are pictures that the page offers to play with. Reads its small files once.
     """
-    pictures = read_files(samples)
+    samples_read = read_files(samples)
     predictor = services.predictor
-    api = Api(predictor, limits=limits)
+    held = BytesInFlight(limits.max_bytes_in_flight)
+    pictures = Pictures(services.inputs, held=held, limit=limits.max_body_bytes)
+    api = Api(predictor, pictures=pictures, limits=limits)
     health = Health(predictor)
-    pages = Pages(predictor, limits=limits, samples=pictures, title=title)
+    pages = Pages(predictor, pictures=pictures, limits=limits, samples=samples_read, title=title)
     documents = Documents(title=title)
     static = Files(read_files(sorted(_STATIC.iterdir())))
     metrics = services.metrics
@@ -68,10 +72,11 @@ def create_app(
         "/openapi.json": {"GET": documents.openapi},
         "/problems/{slug}": {"GET": documents.problem},
         "/static/{name}": {"GET": static.serve},
-        "/samples/{name}": {"GET": Files(pictures).serve},
+        "/samples/{name}": {"GET": Files(samples_read).serve},
     }
     if metrics is not None:
         table["/metrics"] = {"GET": Scrape(metrics).metrics}
+        metrics.watch(BODY_BYTES, lambda: [((), held.held)])
     on_error: Mapping[Any, Any] = {  # a handler for each class, told by the class's own name
         TintypeError: on_tintype_error,
         ClientGone: on_client_gone,
@@ -82,7 +87,7 @@ def create_app(
         middleware=[
             Middleware(Trace, metrics=metrics),
             Middleware(LastHandler),
-            Middleware(BodiesInFlight, most=limits.max_bytes_in_flight, metrics=metrics),
+            Middleware(BodiesInFlight, held=held),
         ],
         exception_handlers=on_error,
     )

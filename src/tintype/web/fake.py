@@ -64,6 +64,11 @@ class FakePredictor:
             raise UnknownModel(f"no model {name!r} is served", hint="GET /api/models lists them")
         return self.infos[name]
 
+    def check(self, names: tuple[str, ...]) -> None:
+        """Raise UnknownModel unless one of them is there, or none is named."""
+        if names and not any(name in self.infos for name in names):
+            self.model(names[0])
+
     def ready(self) -> bool:
         """What ``is_ready`` says."""
         return self.is_ready

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tintype.metrics import Metrics
 from tintype.predict import Predictor
+from tintype.web.inputs import Inputs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,4 +17,5 @@ class Services:
     """
 
     predictor: Predictor
+    inputs: Inputs = field(default_factory=Inputs)
     metrics: Metrics | None = None
