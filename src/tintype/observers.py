@@ -10,6 +10,8 @@ from tintype.errors import ServingError, TintypeError
 from tintype.metrics import (
     MODEL_CHANGES,
     MODEL_LOAD_SECONDS,
+    MODEL_READY,
+    QUEUE_PICTURES,
     REFUSED,
     RESULT_SECONDS,
     RESULTS,
@@ -17,6 +19,8 @@ from tintype.metrics import (
     Metrics,
 )
 from tintype.models.host import ModelHost
+from tintype.models.info import Health
+from tintype.models.registry import Registry
 from tintype.predict import PredictRequest
 from tintype.types import Box, LabelScore, Prediction, Result
 
@@ -125,6 +129,21 @@ class ModelMetrics:
         """Count it, and drop the version's series."""
         self._metrics.count(MODEL_CHANGES, host.name, "removed")
         self._metrics.forget(model=host.name, version=host.version)
+
+
+def watch_models(metrics: Metrics, registry: Registry) -> None:
+    """Tell queues and health of every loaded version at each scrape."""
+
+    def hosts() -> list[ModelHost]:
+        return [host for served in registry.all() for host in served.hosts()]
+
+    metrics.watch(
+        QUEUE_PICTURES, lambda: [((host.name, host.version), host.waiting()) for host in hosts()]
+    )
+    metrics.watch(
+        MODEL_READY,
+        lambda: [((host.name, host.version), host.health is Health.READY) for host in hosts()],
+    )
 
 
 def _who(request: PredictRequest) -> dict[str, object]:

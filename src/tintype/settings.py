@@ -19,6 +19,7 @@ from tintype.engines.engine import EngineOptions
 from tintype.errors import SettingsError
 from tintype.imaging.limits import DecodeLimits
 from tintype.log_setup import LogSettings
+from tintype.models.keeper import WatchPolicy
 from tintype.predict import PredictPolicy
 from tintype.web.inputs import InputPolicy
 from tintype.web.uploads import UploadLimits
@@ -72,6 +73,7 @@ class Settings:
     batching: BatchPolicy = field(default_factory=BatchPolicy)
     engine: EngineOptions = field(default_factory=EngineOptions)
     log: LogSettings = field(default_factory=LogSettings)
+    models: WatchPolicy = field(default_factory=WatchPolicy)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from importlib import resources
 from pathlib import Path
 
@@ -18,7 +19,7 @@ def command(host: Host = None, port: Port = None, config: Config = None) -> None
     settings = read_settings(file=config, flags={"server.host": host, "server.port": port})
     with resources.as_file(resources.files("tintype.demo")) as folder:
         serve(
-            find_cards((folder / "models",)),
+            partial(find_cards, (folder / "models",)),
             settings=settings,
             samples=_pictures(folder / "pictures"),
         )

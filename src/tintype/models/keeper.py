@@ -23,14 +23,11 @@ from tintype.errors import ModelFileError, ModelUnavailable, TintypeError, Unkno
 from tintype.models.card import Card
 from tintype.models.fingerprint import Fingerprint, fingerprint
 from tintype.models.host import ModelHost
-from tintype.models.library import Broken
+from tintype.models.library import Find
 from tintype.models.registry import Registry, Served
 
 _LOOK_AGAIN_SECONDS: Final = 0.25
 _MOST_LOOKS: Final = 40
-
-Find: TypeAlias = Callable[[Broken], tuple[Card, ...]]
-"""Looks for the models anew; tells of paths whose models cannot be known."""
 
 Load: TypeAlias = Callable[[Card], Awaitable[ModelHost]]
 """A card to a loaded host that has passed its golden set. Raises TintypeError."""
@@ -165,7 +162,7 @@ class Keeper:
         broken: dict[Path, ModelFileError] = {}
         cards: dict[str, Card] = {}
         prints: dict[str, tuple[Fingerprint, ...]] = {}
-        for card in self._find(broken.__setitem__):
+        for card in self._find(broken=broken.__setitem__):
             both = (card,) if card.canary is None else (card, card.canary)
             try:
                 prints[card.name] = tuple(fingerprint(each) for each in both)

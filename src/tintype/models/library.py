@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from tintype.errors import CardError, ModelFileError, UnknownModelFormat
 from tintype.modelfiles.safety import unreadable
@@ -26,6 +26,15 @@ from tintype.models.card import (
 
 Broken: TypeAlias = Callable[[Path, ModelFileError], None]
 """Told of a path whose models cannot be known now, and why."""
+
+
+class Find(Protocol):
+    """Looks for models, again and again: ``find_cards`` with its paths filled in."""
+
+    def __call__(self, *, broken: Broken | None = None) -> tuple[Card, ...]:
+        """As ``find_cards``."""
+        ...
+
 
 _MAX_DEPTH = 3
 _TELLING_SUFFIXES = frozenset({".keras", ".h5", ".hdf5", ".tflite", ".onnx"})

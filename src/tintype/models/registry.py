@@ -78,7 +78,9 @@ class Registry:
         self, hosts: Iterable[ModelHost] = (), *, absent: Iterable[AbsentModel] = ()
     ) -> None:
         self._served = {host.name: Served(stable=host) for host in hosts}
-        self._absent = {model.name: model for model in absent if model.name not in self._served}
+        self._absent: dict[str, AbsentModel] = {}
+        for model in absent:
+            self.lack(model)
         self._held: Counter[ModelHost] = Counter()
         self._free: dict[ModelHost, asyncio.Event] = {}
 
@@ -111,6 +113,11 @@ class Registry:
     def drop(self, name: str) -> None:
         """Serve it no more. Its hosts live on."""
         del self._served[name]
+
+    def lack(self, model: AbsentModel) -> None:
+        """Note that a model was meant to be served and could not be loaded."""
+        if model.name not in self._served:
+            self._absent[model.name] = model
 
     def absent(self, name: str) -> AbsentModel | None:
         """A model that was meant to be served and could not be loaded."""
