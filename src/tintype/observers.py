@@ -15,6 +15,7 @@ from tintype.metrics import (
     REFUSED,
     RESULT_SECONDS,
     RESULTS,
+    SHADOW,
     STAGE_SECONDS,
     Metrics,
 )
@@ -22,6 +23,7 @@ from tintype.models.host import ModelHost
 from tintype.models.info import Health
 from tintype.models.registry import Registry
 from tintype.predict import PredictRequest
+from tintype.shadow import Comparison, Outcome
 from tintype.types import Box, LabelScore, Prediction, Result
 
 log = structlog.get_logger(__name__)
@@ -129,6 +131,34 @@ class ModelMetrics:
         """Count it, and drop the version's series."""
         self._metrics.count(MODEL_CHANGES, host.name, "removed")
         self._metrics.forget(model=host.name, version=host.version)
+
+
+class ShadowLog:
+    """A Listener of the shadow: a line for each disagreement."""
+
+    def compared(self, comparison: Comparison) -> None:
+        """Write what either version says, where they differ."""
+        canary = comparison.canary
+        if comparison.outcome is Outcome.DIFFERS and canary is not None:
+            log.info(
+                "versions differ",
+                **_who(comparison.request),
+                id=comparison.prediction_id,
+                model=canary.model,
+                stable={"version": comparison.stable.version, **_first(comparison.stable)},
+                canary={"version": canary.version, **_first(canary)},
+            )
+
+
+class ShadowMetrics:
+    """A Listener of the shadow: counts what came of it."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def compared(self, comparison: Comparison) -> None:
+        """Count one comparison."""
+        self._metrics.count(SHADOW, comparison.stable.model, comparison.outcome)
 
 
 def watch_models(metrics: Metrics, registry: Registry) -> None:

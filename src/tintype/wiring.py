@@ -27,10 +27,13 @@ from tintype.observers import (
     ModelMetrics,
     PredictionLog,
     PredictionMetrics,
+    ShadowLog,
+    ShadowMetrics,
     watch_models,
 )
-from tintype.predict import Lanes, Predictor
+from tintype.predict import Lanes, Observer, Predictor
 from tintype.settings import Settings
+from tintype.shadow import Shadow
 from tintype.web.inputs import Inputs
 from tintype.web.paths import allowed_roots
 from tintype.web.services import Services
@@ -119,25 +122,34 @@ async def running(
         registry = await stack.enter_async_context(Registry())
         await _load_all([*plans], registry, loader, _Telling(left_out, absent, events))
         gate = ByteGate(settings.memory.picture_bytes)
-        predictor = Predictor(
+        make = partial(
+            Predictor,
             registry,
             lanes=lanes,
             gate=gate,
             limits=settings.images,
             policy=settings.requests,
-            observers=(PredictionLog(), PredictionMetrics(metrics)) if metrics else (),
         )
+        observers: tuple[Observer, ...] = ()
         keeper = None
-        if find is not None:
+        if metrics is not None and find is not None:
+            listeners = (ShadowLog(), ShadowMetrics(metrics))
+            shadow = Shadow(registry, ask=make().predict, listeners=listeners)
+            await stack.enter_async_context(shadow)
+            observers = (PredictionLog(), PredictionMetrics(metrics), shadow)
             keeper = Keeper(
                 registry, find=find, load=loader.load_card, policy=settings.models, events=events
             )
             await stack.enter_async_context(keeper)
-        if metrics is not None:
-            watch_models(metrics, registry)
-            metrics.watch(PICTURE_BYTES, lambda: [((), gate.held)])
-            metrics.watch(PICTURES_WAITING, lambda: [((), gate.waiting())])
+            _watch(metrics, registry, gate)
+        predictor = make(observers=observers)
         yield Services(predictor=predictor, inputs=inputs, metrics=metrics, keeper=keeper)
+
+
+def _watch(metrics: Metrics, registry: Registry, gate: ByteGate) -> None:
+    watch_models(metrics, registry)
+    metrics.watch(PICTURE_BYTES, lambda: [((), gate.held)])
+    metrics.watch(PICTURES_WAITING, lambda: [((), gate.waiting())])
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ class Fingerprint:
 
 def fingerprint(card: Card) -> Fingerprint:
     """The fingerprint of a card's version. Raises OSError when a file goes meanwhile."""
-    alone = replace(card, versions=VersionRules(), earlier=(), canary=None)
+    alone = replace(card, versions=VersionRules(), earlier=(), canary=None, found=False)
     return Fingerprint(card=alone, files=tuple(_stamp(path) for path in _files(card)))
 
 

@@ -20,7 +20,7 @@ import structlog
 
 from tintype.engines.give_back import give_back_memory
 from tintype.errors import ModelFileError, ModelUnavailable, TintypeError, UnknownModel
-from tintype.models.card import Card
+from tintype.models.card import Card, VersionRules
 from tintype.models.fingerprint import Fingerprint, fingerprint
 from tintype.models.host import ModelHost
 from tintype.models.library import Find
@@ -62,11 +62,20 @@ class ModelEvents(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """A model as it lay in its folder: two that are equal say that nothing changed."""
+
+    rules: VersionRules
+    stable: Fingerprint
+    canary: Fingerprint | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
     """What lay in the folders at one moment. ``broken``: paths whose models cannot be known."""
 
     cards: Mapping[str, Card] = field(default_factory=dict)
-    prints: Mapping[str, tuple[Fingerprint, ...]] = field(default_factory=dict)
+    seen: Mapping[str, Seen] = field(default_factory=dict)
     broken: Mapping[Path, ModelFileError] = field(default_factory=dict)
 
 
@@ -88,7 +97,7 @@ class Keeper:
         self._policy = policy
         self._events = events
         self._prints: dict[ModelHost, Fingerprint] = {}
-        self._tried: dict[str, tuple[Fingerprint, ...]] = {}
+        self._tried: dict[str, Seen] = {}
         self._told: dict[Path, str] = {}
         self._last = Look()
         self._turn = asyncio.Lock()
@@ -99,9 +108,9 @@ class Keeper:
         """Take what is served for what lies there now, then look again and again."""
         self._last = await asyncio.to_thread(self._look)
         for served in self._registry.all():
-            for each in self._last.prints.get(served.name, ()):
-                if each.card.file == served.stable.plan.card.file:
-                    self._prints[served.stable] = each
+            seen = self._last.seen.get(served.name)
+            if seen is not None and seen.stable.card.file == served.stable.plan.card.file:
+                self._prints[served.stable] = seen.stable
         if self._policy.poll_seconds > 0:
             self._watch = asyncio.ensure_future(self._follow())
         return self
@@ -126,9 +135,9 @@ class Keeper:
             before, self._last = self._last, look
             self._tell_broken(look)
             for name, card in look.cards.items():
-                settled = look.prints[name] == before.prints.get(name)
-                if settled and self._tried.get(name) != look.prints[name]:
-                    self._tried[name] = look.prints[name]
+                settled = look.seen[name] == before.seen.get(name)
+                if settled and self._tried.get(name) != look.seen[name]:
+                    self._tried[name] = look.seen[name]
                     with contextlib.suppress(TintypeError):  # told to the events already
                         await self._take(name, card, anew=False)
             for name in self._registry.names():
@@ -146,7 +155,7 @@ class Keeper:
             card = look.cards.get(name)
             if card is None:
                 raise self._no_such(name, look)
-            self._tried[name] = look.prints[name]
+            self._tried[name] = look.seen[name]
             await self._take(name, card, anew=True)
 
     async def _follow(self) -> None:
@@ -161,16 +170,19 @@ class Keeper:
         """In a thread: what lies there. A model whose files go meanwhile is not seen."""
         broken: dict[Path, ModelFileError] = {}
         cards: dict[str, Card] = {}
-        prints: dict[str, tuple[Fingerprint, ...]] = {}
+        seen: dict[str, Seen] = {}
         for card in self._find(broken=broken.__setitem__):
-            both = (card,) if card.canary is None else (card, card.canary)
             try:
-                prints[card.name] = tuple(fingerprint(each) for each in both)
+                seen[card.name] = Seen(
+                    rules=card.versions,
+                    stable=fingerprint(card),
+                    canary=None if card.canary is None else fingerprint(card.canary),
+                )
             except OSError as error:
                 broken[card.file] = ModelFileError(f"{card.file}: {error.strerror or error}")
                 continue
             cards[card.name] = card
-        return Look(cards=cards, prints=prints, broken=broken)
+        return Look(cards=cards, seen=seen, broken=broken)
 
     async def _settled_look(self, name: str) -> Look:
         """A look at files that nobody is writing. Raises ModelUnavailable when somebody is."""
@@ -178,7 +190,7 @@ class Keeper:
         for _ in range(_MOST_LOOKS):
             await asyncio.sleep(_LOOK_AGAIN_SECONDS)
             before, look = look, await asyncio.to_thread(self._look)
-            if look.prints.get(name) == before.prints.get(name):
+            if look.seen.get(name) == before.seen.get(name):
                 return look
         raise ModelUnavailable(
             f"the files of {name!r} have been changing for "
@@ -239,6 +251,11 @@ class Keeper:
             host = await self._load_card(card)
         except OSError as error:
             raise ModelFileError(f"{card.file}: {error.strerror or error}") from error
+        except TintypeError:
+            raise
+        except Exception as error:  # whatever lies in a folder, the watch goes on
+            log.exception("a model could not be loaded", model=card.name, version=card.version)
+            raise ModelFileError(f"{card.file}: {type(error).__name__}: {error}") from error
         self._prints[host] = wanted
         for event in self._events:
             event.loaded(host, seconds=time.monotonic() - begun)
