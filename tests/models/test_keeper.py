@@ -169,7 +169,9 @@ async def test_a_card_that_cannot_be_read_changes_nothing(folder):
         put_fake_model(folder / "things/model.tflite")
         await now.look_twice()
         assert {"pets": ("1",), "things": ("1",)} == now.versions()
-        assert "is no TOML" in now.registry.served("pets").refused
+        told = now.registry.served("pets").refused
+        assert "model.toml is no TOML" in told
+        assert str(folder) not in told
 
 
 async def test_a_canary_is_loaded_beside_the_stable_version(folder):

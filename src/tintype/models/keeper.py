@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -276,7 +277,7 @@ class Keeper:
         if served is None:
             return
         if error is not None:
-            self._registry.put(replace(served, refused=error.message))
+            self._registry.put(replace(served, refused=_public(error, served)))
             return
         self._registry.drop(name)
         self._tried.pop(name, None)
@@ -298,7 +299,7 @@ class Keeper:
     def _refuse(self, name: str, errors: list[TintypeError]) -> None:
         served = self._registry.served(name)
         if served is not None:
-            words = "; ".join(error.message for error in errors)
+            words = "; ".join(_public(error, served) for error in errors)
             self._registry.put(replace(served, refused=words))
         for error in errors:
             for event in self._events:
@@ -321,6 +322,13 @@ class Keeper:
         return broken or ModelFileError(
             f"the files of {name!r} have gone; it is served no more soon"
         )
+
+
+def _public(error: TintypeError, served: Served) -> str:
+    """The words of an error without the folders of this machine: everybody may read them."""
+    card = served.stable.plan.card
+    folder = (card.folder or card.file.parent).parent
+    return error.message.replace(f"{folder}{os.sep}", "")
 
 
 def _within(file: Path, folder: Path) -> bool:
