@@ -197,7 +197,7 @@ class Metrics:
     def __init__(self) -> None:
         import prometheus_client as client  # noqa: PLC0415 - 17 ms, for servers only
 
-        client.disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series beside each: nobody asks for it
+        client.disable_created_metrics()  # a second series beside each: nobody asks for it
         self._client = client
         self._registry = client.CollectorRegistry(auto_describe=False)
         self._counted = {metric: self._make(metric) for metric in TABLE if not metric.watched}

@@ -22,6 +22,7 @@ from tintype.imaging.decode import Pixels, decode, decoded_bytes
 from tintype.imaging.explain import seen
 from tintype.imaging.header import Header, read_header
 from tintype.imaging.limits import DecodeLimits
+from tintype.imaging.look import look_of
 from tintype.imaging.prepare import prepare
 from tintype.imaging.steps import Decode
 from tintype.imaging.window import seen_window
@@ -32,6 +33,7 @@ from tintype.models.registry import Registry
 from tintype.types import (
     Explain,
     ImageFacts,
+    PictureLook,
     Point,
     Prediction,
     Result,
@@ -113,6 +115,7 @@ class _Prepared:
     """A picture made ready for every model asked, with the seconds it took."""
 
     facts: ImageFacts
+    look: PictureLook
     questions: dict[ModelHost, tuple[_Question, ...]]
     """For each model that is there, one question a point."""
     decode_seconds: float
@@ -171,6 +174,10 @@ class Predictor:
         served, version = found
         return served.info(version or served.stable)
 
+    def header(self, image: bytes) -> Header:
+        """What a picture says of itself, held to the limits. Raises ImageError."""
+        return read_header(image, limits=self._limits)
+
     def check(self, names: tuple[str, ...]) -> None:
         """Raise what a request for these models would, where none of them could answer it."""
         self._asked(names, b"")
@@ -212,7 +219,7 @@ class Predictor:
         begun: float,
         deadline: float,
     ) -> Prediction:
-        header = read_header(request.image, limits=self._limits)
+        header = self.header(request.image)
         hosts = tuple(model for model in asked if isinstance(model, ModelHost))
         prepared = await self._prepare(request, header, hosts, deadline=deadline)
         groups = await self._ask_all(asked, prepared, request, deadline=deadline)
@@ -230,6 +237,7 @@ class Predictor:
                 run=together(max(answer.run_seconds for answer in group) for group in groups),
                 total=time.monotonic() - begun,
             ),
+            look=prepared.look,
         )
 
     def _missing(self, name: str) -> AbsentModel:
@@ -409,6 +417,7 @@ def _prepare_all(
     """
     seconds = {"decode": 0.0, "prepare": 0.0}
     facts: list[ImageFacts] = []
+    looks: list[PictureLook] = []
     questions: dict[ModelHost, list[_Question]] = {host: [] for host in hosts}
     points = request.points or (None,)
     explain = "input" in request.explain
@@ -418,6 +427,7 @@ def _prepare_all(
         picture = decode(request.image, header=header, how=how)
         decoded = time.monotonic()
         facts.append(picture.facts)
+        looks.append(look_of(picture.array))
         for host in hosts:
             if host.recipe.decode == how:
                 questions[host] += [
@@ -428,6 +438,7 @@ def _prepare_all(
         seconds["prepare"] += time.monotonic() - decoded
     return _Prepared(
         facts=facts[0],
+        look=looks[0],
         questions={host: tuple(asked) for host, asked in questions.items()},
         decode_seconds=seconds["decode"],
         prepare_seconds=seconds["prepare"],

@@ -9,21 +9,22 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
-import numpy as np
-import numpy.typing as npt
+if TYPE_CHECKING:  # the client library tells these values too, and starts without numpy
+    import numpy as np
+    import numpy.typing as npt
 
 Shape: TypeAlias = tuple[int | None, ...]
 """Axis lengths, outermost first; ``None`` where the model takes any length."""
 
-UInt8Array: TypeAlias = npt.NDArray[np.uint8]
+UInt8Array: TypeAlias = "npt.NDArray[np.uint8]"
 """Pixels, height x width x channels, 0..255."""
 
-Float32Array: TypeAlias = npt.NDArray[np.float32]
+Float32Array: TypeAlias = "npt.NDArray[np.float32]"
 """Weights, statistics and raw outputs."""
 
-Tensor: TypeAlias = npt.NDArray[np.generic]
+Tensor: TypeAlias = "npt.NDArray[np.generic]"
 """What goes into a model; the model decides the dtype."""
 
 
@@ -222,6 +223,21 @@ class ImageFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PictureLook:
+    """How a picture looks, each number 0..1: what drift of pictures is told from.
+
+    ``brightness`` and ``contrast``: mean and standard deviation of the luma (ITU-R BT.601).
+    ``colour``: mean of largest minus smallest channel, 0 for grey pictures. ``detail``: mean
+    difference in luma between a pixel and its right neighbour, small for blurred pictures.
+    """
+
+    brightness: float
+    contrast: float
+    colour: float
+    detail: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ChannelRange:
     """The range of one channel of a tensor, as the model gets it."""
 
@@ -284,12 +300,16 @@ class Seconds:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prediction:
-    """The answer to one picture: a result for every model and point asked for."""
+    """The answer to one picture: a result for every model and point asked for.
+
+    ``look`` is for observers, and not part of the answer.
+    """
 
     id: str
     image: ImageFacts
     results: tuple[Result, ...]
     seconds: Seconds = field(default_factory=Seconds)
+    look: PictureLook | None = None
 
 
 Explain: TypeAlias = Literal["input"]

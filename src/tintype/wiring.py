@@ -34,7 +34,7 @@ from tintype.observers import (
 from tintype.predict import Lanes, Observer, Predictor
 from tintype.settings import Settings
 from tintype.shadow import Shadow
-from tintype.web.inputs import Inputs
+from tintype.web.inputs import Fetch, InputPolicy, Inputs
 from tintype.web.paths import allowed_roots
 from tintype.web.services import Services
 
@@ -104,7 +104,7 @@ async def running(
     predictions are logged and counted, and the models follow the files that it finds. Raises
     ModelFileError, SettingsError, ServingError, naming the file.
     """
-    roots = allowed_roots(settings.inputs.paths)
+    roots, fetch = allowed_roots(settings.inputs.paths), _fetch(settings.inputs)
     metrics = Metrics() if find is not None else None
     loader = Loader(partial(_host, settings=settings, metrics=metrics), limits=settings.images)
     events = (ModelLog(), ModelMetrics(metrics)) if metrics is not None else ()
@@ -114,11 +114,8 @@ async def running(
             quick=stack.enter_context(ThreadPoolExecutor(threads, "pictures")),
             slow=stack.enter_context(ThreadPoolExecutor(threads, "slow-pictures")),
         )
-        inputs = Inputs(
-            settings.inputs,
-            roots=roots,
-            threads=stack.enter_context(ThreadPoolExecutor(_FILE_THREADS, "named-pictures")),
-        )
+        files = stack.enter_context(ThreadPoolExecutor(_FILE_THREADS, "named-pictures"))
+        inputs = Inputs(settings.inputs, roots=roots, threads=files, fetch=fetch)
         registry = await stack.enter_async_context(Registry())
         await _load_all([*plans], registry, loader, _Telling(left_out, absent, events))
         gate = ByteGate(settings.memory.picture_bytes)
@@ -204,3 +201,12 @@ def _host(plan: ModelPlan, *, settings: Settings, metrics: Metrics | None) -> Mo
             metrics.observe(BATCH_PICTURES, pictures, plan.card.name)
 
     return ModelHost(plan, policy=settings.batching, options=settings.engine, on_batch=count)
+
+
+def _fetch(policy: InputPolicy) -> Fetch | None:
+    """What fetches pictures by URL, None where that is off. Raises SettingsError."""
+    if not policy.urls:
+        return None
+    from tintype.web.fetch import Fetcher  # noqa: PLC0415 - few servers fetch: kept off the start
+
+    return Fetcher(policy.url_policy(), redirects=policy.url_redirects).fetch

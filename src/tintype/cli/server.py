@@ -85,7 +85,7 @@ async def _serve(
     ) as services:
         if services.metrics is not None:
             services.metrics.watch(LOG_DROPPED, lambda: [((), lines.dropped)])
-        app = create_app(services, limits=settings.uploads, samples=samples)
+        app = create_app(services, limits=settings.uploads, compat=settings.compat, samples=samples)
         server = _Server(
             uvicorn.Config(
                 app,

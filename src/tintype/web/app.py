@@ -17,6 +17,8 @@ from tintype.errors import TintypeError
 from tintype.metrics import BODY_BYTES
 from tintype.web.api import Api
 from tintype.web.changes import Changes
+from tintype.web.compat.policy import CompatPolicy
+from tintype.web.compat.routes import Compat
 from tintype.web.documents import Documents
 from tintype.web.errors import (
     ClientGone,
@@ -44,12 +46,14 @@ def create_app(
     services: Services,
     *,
     limits: UploadLimits,
+    compat: CompatPolicy | None = None,
     samples: tuple[Path, ...] = (),
     title: str = "Tintype",
 ) -> Starlette:
     """The application around services that somebody else starts and stops.
 
-    ``samples`` are pictures that the page offers to play with. Reads its small files once.
+    ``compat`` may switch the routes of older systems on. ``samples`` are pictures that the page
+    offers to play with. Reads its small files once.
     """
     samples_read = read_files(samples)
     predictor = services.predictor
@@ -78,8 +82,11 @@ def create_app(
         "/samples/{name}": {"GET": Files(samples_read).serve},
     }
     if metrics is not None:
-        table["/metrics"] = {"GET": Scrape(metrics).metrics}
         metrics.watch(BODY_BYTES, lambda: [((), held.held)])
+        table["/metrics"] = {"GET": Scrape(metrics).metrics}
+    if compat is not None and compat.enabled:
+        older = Compat(predictor, pictures=pictures, limits=limits, policy=compat, title=title)
+        table |= older.table()
     on_error: Mapping[Any, Any] = {  # a handler for each class, told by the class's own name
         TintypeError: on_tintype_error,
         ClientGone: on_client_gone,

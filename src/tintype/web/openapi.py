@@ -111,6 +111,8 @@ def _schemas() -> Json:
         (Prediction, ModelInfo), schema_hook=_any_value, ref_template=_REF
     )
     known: Json = dict(schemas)
+    del known["Prediction"]["properties"]["look"]  # for observers, not part of the answer
+    del known["PictureLook"]
     known["Problem"] = {
         "type": "object",
         "description": "RFC 9457. Further members hold the facts: `limit`, `actual`, `format`.",
