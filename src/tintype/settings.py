@@ -19,6 +19,7 @@ from tintype.engines.engine import EngineOptions
 from tintype.errors import SettingsError
 from tintype.imaging.limits import DecodeLimits
 from tintype.log_setup import LogSettings
+from tintype.models.keeper import WatchPolicy
 from tintype.predict import PredictPolicy
 from tintype.record.policy import RecordPolicy
 from tintype.web.compat.policy import CompatPolicy
@@ -82,6 +83,7 @@ class Settings:
     engine: EngineOptions = field(default_factory=EngineOptions)
     compat: CompatPolicy = field(default_factory=CompatPolicy)
     log: LogSettings = field(default_factory=LogSettings)
+    models: WatchPolicy = field(default_factory=WatchPolicy)
     state: StateSettings = field(default_factory=StateSettings)
     record: RecordPolicy = field(default_factory=RecordPolicy)
 

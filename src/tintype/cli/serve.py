@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated, TypeAlias
 
@@ -79,4 +80,4 @@ def command(  # noqa: PLR0913 - a flag each
         engine=engine,
         allow_code=allow_code,
     )
-    serve(cards_for(tuple(paths), overrides), settings=settings)
+    serve(partial(cards_for, tuple(paths), overrides), settings=settings)

@@ -16,6 +16,7 @@ from starlette.routing import Route
 from tintype.errors import TintypeError
 from tintype.metrics import BODY_BYTES
 from tintype.web.api import Api
+from tintype.web.changes import Changes
 from tintype.web.compat.policy import CompatPolicy
 from tintype.web.compat.routes import Compat
 from tintype.web.documents import Documents
@@ -60,6 +61,7 @@ def create_app(
     predictor = services.predictor
     held = BytesInFlight(limits.max_bytes_in_flight)
     pictures = Pictures(services.inputs, held=held, limit=limits.max_body_bytes)
+    changes = Changes(predictor, keeper=services.keeper)
     api = Api(predictor, pictures=pictures, limits=limits)
     predictions = Predictions(services.record, limits=limits)
     health = Health(predictor)
@@ -82,6 +84,7 @@ def create_app(
         "/api/predict": {"POST": api.predict},
         "/api/predict/batch": {"POST": api.predict_batch},
         "/api/models": {"GET": api.models},
+        "/api/models/{name:path}/reload": {"POST": changes.reload},
         "/api/models/{name:path}": {"GET": api.model},
         "/api/predictions/{id}": {"GET": predictions.show, "DELETE": predictions.delete},
         "/api/predictions/{id}/feedback": {"PUT": predictions.say},

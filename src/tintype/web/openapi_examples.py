@@ -177,6 +177,8 @@ MODEL_EXAMPLE: Final[dict[str, Any]] = {
     "threshold": None,
     "warnings": [],
     "parameters": 538608,
+    "versions": [],
+    "refused": "",
     "deadline_seconds": None,
     "fallback": [],
     "first_class": 0,
