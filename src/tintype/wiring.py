@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from tintype.batching.gate import ByteGate
 from tintype.errors import EngineFailed, ModelFileError, TintypeError
+from tintype.imaging.recipe import expand
 from tintype.metrics import (
     BATCH_PICTURES,
     MODEL_READY,
     PICTURE_BYTES,
     PICTURES_WAITING,
     QUEUE_PICTURES,
+    RECORD_DROPPED,
+    RECORD_QUEUE,
     Metrics,
 )
 from tintype.models.card import Card
@@ -24,8 +29,11 @@ from tintype.models.host import ModelHost
 from tintype.models.info import Health
 from tintype.models.plan import ModelPlan, plan_model
 from tintype.observers import PredictionLog, PredictionMetrics
-from tintype.predict import Lanes, Predictor
-from tintype.settings import Settings
+from tintype.predict import Lanes, Observer, Predictor
+from tintype.record.place import place_of, refuse_newer_file
+from tintype.record.recorder import Recorder
+from tintype.record.values import ModelFacts
+from tintype.settings import Settings, state_folder
 from tintype.web.inputs import Inputs
 from tintype.web.paths import allowed_roots
 from tintype.web.services import Services
@@ -122,17 +130,51 @@ async def running(
                 raise one.error
             left_out(one)
         gate = ByteGate(settings.memory.picture_bytes)
+        record = _recorder(settings)
+        if record is not None:
+            record.know(_facts(host) for host in ready)
+            stack.enter_context(record)
         if metrics is not None:
             _watch(metrics, tuple(ready), gate)
+            _watch_record(metrics, record)
         predictor = Predictor(
             tuple(ready),
             lanes=lanes,
             gate=gate,
             limits=settings.images,
             policy=settings.requests,
-            observers=(PredictionLog(), PredictionMetrics(metrics)) if metrics else (),
+            observers=_observers(metrics, record),
         )
-        yield Services(predictor=predictor, inputs=inputs, metrics=metrics)
+        yield Services(predictor=predictor, inputs=inputs, metrics=metrics, record=record)
+
+
+def _observers(metrics: Metrics | None, record: Recorder | None) -> tuple[Observer, ...]:
+    told: tuple[Observer, ...] = ()
+    if metrics is not None:
+        told = (PredictionLog(), PredictionMetrics(metrics))
+    return told if record is None else (*told, record)
+
+
+def _recorder(settings: Settings) -> Recorder | None:
+    """The record, not yet begun. Raises SettingsError where its schema is newer."""
+    if not settings.record.enabled:
+        return None
+    state = state_folder(settings)
+    place = place_of(settings.record.database, state=state)
+    if isinstance(place, Path):
+        refuse_newer_file(place)
+    return Recorder(place, state=state, policy=settings.record)
+
+
+def _facts(host: ModelHost) -> ModelFacts:
+    return ModelFacts(
+        name=host.name,
+        version=host.version,
+        task=host.task,
+        path=host.plan.card.file,
+        recipe=json.dumps(expand(host.recipe)),
+        labels=host.plan.labels,
+    )
 
 
 def _host(plan: ModelPlan, settings: Settings, metrics: Metrics | None) -> ModelHost:
@@ -153,3 +195,9 @@ def _watch(metrics: Metrics, hosts: tuple[ModelHost, ...], gate: ByteGate) -> No
         MODEL_READY,
         lambda: [((host.name, host.version), host.health is Health.READY) for host in hosts],
     )
+
+
+def _watch_record(metrics: Metrics, record: Recorder | None) -> None:
+    if record is not None:
+        metrics.watch(RECORD_QUEUE, lambda: [((), record.counts().waiting)])
+        metrics.watch(RECORD_DROPPED, lambda: [((), record.counts().dropped)])

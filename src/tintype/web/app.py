@@ -29,6 +29,7 @@ from tintype.web.health import Health
 from tintype.web.inflight import BodiesInFlight, BytesInFlight
 from tintype.web.inputs import Pictures
 from tintype.web.pages import Pages
+from tintype.web.predictions import Predictions
 from tintype.web.scrape import Scrape
 from tintype.web.services import Services
 from tintype.web.trace import Trace, note_route
@@ -55,6 +56,7 @@ def create_app(
     held = BytesInFlight(limits.max_bytes_in_flight)
     pictures = Pictures(services.inputs, held=held, limit=limits.max_body_bytes)
     api = Api(predictor, pictures=pictures, limits=limits)
+    predictions = Predictions(services.record, limits=limits)
     health = Health(predictor)
     pages = Pages(predictor, pictures=pictures, limits=limits, samples=samples_read, title=title)
     documents = Documents(title=title)
@@ -66,6 +68,8 @@ def create_app(
         "/api/predict/batch": {"POST": api.predict_batch},
         "/api/models": {"GET": api.models},
         "/api/models/{name:path}": {"GET": api.model},
+        "/api/predictions/{id}": {"GET": predictions.show, "DELETE": predictions.delete},
+        "/api/predictions/{id}/feedback": {"PUT": predictions.say},
         "/live": {"GET": health.live},
         "/ready": {"GET": health.ready},
         "/docs": {"GET": documents.docs},
