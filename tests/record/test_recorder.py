@@ -48,7 +48,7 @@ async def until(condition) -> None:
     """Wait for the writer, which tells nobody when it has caught up."""
     async with asyncio.timeout(20):
         while not condition():
-            await asyncio.sleep(0.01)  # noqa: ASYNC110 - see above
+            await asyncio.sleep(0.01)
 
 
 def recorded(place: Place, query):
