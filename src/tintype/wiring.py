@@ -95,7 +95,7 @@ async def running(
 ) -> AsyncIterator[Services]:
     """Every service, each model loaded and warm; drained and closed on the way out.
 
-    ``observed``: predictions are logged and counted, as a server's are.
+    ``observed``: predictions are logged, counted and recorded, as a server's are.
 
     A model that was only found in a folder and cannot be loaded is told to ``left_out``, unless no
     other is ready. Raises ModelFileError, SettingsError, ServingError, naming the file.
@@ -130,7 +130,7 @@ async def running(
                 raise one.error
             left_out(one)
         gate = ByteGate(settings.memory.picture_bytes)
-        record = _recorder(settings)
+        record = _recorder(settings) if observed else None
         if record is not None:
             record.know(_facts(host) for host in ready)
             stack.enter_context(record)

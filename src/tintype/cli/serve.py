@@ -31,6 +31,19 @@ Port: TypeAlias = Annotated[
 Config: TypeAlias = Annotated[
     Path | None, typer.Option("--config", help="Settings file (tintype.toml).")
 ]
+State: TypeAlias = Annotated[
+    Path | None,
+    typer.Option("--state", help="Folder of the record. Default: the user's state folder."),
+]
+
+
+def server_flags(host: str | None, port: int | None, state: Path | None) -> dict[str, object]:
+    """The flags of a server as the settings they set."""
+    return {
+        "server.host": host,
+        "server.port": port,
+        "state.folder": None if state is None else str(state),
+    }
 
 
 def command(  # noqa: PLR0913 - a flag each
@@ -41,6 +54,7 @@ def command(  # noqa: PLR0913 - a flag each
     host: Host = None,
     port: Port = None,
     config: Config = None,
+    state: State = None,
     labels: Labels = None,
     recipe: RecipeText = None,
     input: InputName = None,  # noqa: A002 - the flag's name
@@ -50,7 +64,7 @@ def command(  # noqa: PLR0913 - a flag each
     allow_code: AllowCode = False,
 ) -> None:
     """Put model files on the web: a page, an API, docs."""
-    settings = read_settings(file=config, flags={"server.host": host, "server.port": port})
+    settings = read_settings(file=config, flags=server_flags(host, port, state))
     overrides = Overrides(
         labels=labels,
         recipe=recipe,

@@ -24,6 +24,7 @@ from tintype.web.errors import (
     on_http_error,
     on_tintype_error,
 )
+from tintype.web.feedback_pages import FeedbackPages
 from tintype.web.files import Files, read_files
 from tintype.web.health import Health
 from tintype.web.inflight import BodiesInFlight, BytesInFlight
@@ -58,12 +59,22 @@ def create_app(
     api = Api(predictor, pictures=pictures, limits=limits)
     predictions = Predictions(services.record, limits=limits)
     health = Health(predictor)
-    pages = Pages(predictor, pictures=pictures, limits=limits, samples=samples_read, title=title)
+    pages = Pages(
+        predictor,
+        pictures=pictures,
+        limits=limits,
+        samples=samples_read,
+        title=title,
+        recorded=services.record is not None,
+    )
+    feedback = FeedbackPages(predictor, services.record, limits=limits, title=title)
     documents = Documents(title=title)
     static = Files(read_files(sorted(_STATIC.iterdir())))
     metrics = services.metrics
     table: dict[str, Mapping[str, Handler]] = {
         "/": {"GET": pages.index, "POST": pages.submit},
+        "/predictions/{id}": {"GET": feedback.show},
+        "/feedback": {"POST": feedback.submit},
         "/api/predict": {"POST": api.predict},
         "/api/predict/batch": {"POST": api.predict_batch},
         "/api/models": {"GET": api.models},

@@ -93,7 +93,11 @@ def recording(record: Recorder | None) -> Recorder:
 
 def prediction_id(request: Request) -> str:
     """The id in the address. Raises UnknownPrediction for what no id looks like."""
-    name = str(request.path_params["id"])
+    return valid_id(str(request.path_params["id"]))
+
+
+def valid_id(name: str) -> str:
+    """The id, if it looks like one. Raises UnknownPrediction."""
     if not _ID.fullmatch(name):
         raise UnknownPrediction(
             f"{name[:64]!r} is no id of a prediction",
