@@ -19,15 +19,15 @@ from tintype.imaging.prepare import prepare
 from tintype.imaging.recipe import Recipe, expand
 from tintype.models.info import Health, InputInfo, ModelInfo
 from tintype.models.plan import ModelPlan, class_output, without_graph
-from tintype.results.classify import label_scores
+from tintype.results.classify import label_scores, ranked_scores
 from tintype.results.detect import boxes
 from tintype.results.keep import Keep
 from tintype.types import (
     Box,
     ClassOutput,
-    Float32Array,
     ImageInput,
     LabelScore,
+    RankedOutput,
     Task,
     Tensor,
     Window,
@@ -131,7 +131,7 @@ class ModelHost:
 
     def read_out(
         self,
-        outputs: tuple[Float32Array, ...],
+        outputs: tuple[Tensor, ...],
         *,
         window: Window,
         top: int | None,
@@ -145,6 +145,8 @@ class ModelHost:
         )
         if isinstance(output, ClassOutput):
             return Found(labels=label_scores(outputs[0], output=output, labels=labels, keep=keep))
+        if isinstance(output, RankedOutput):
+            return Found(labels=ranked_scores(outputs, labels=labels, keep=keep))
         return Found(boxes=boxes(outputs, output=output, labels=labels, window=window, keep=keep))
 
     def info(self) -> ModelInfo:

@@ -12,7 +12,15 @@ from tintype.modelfiles.tensorflow.constants import PASSING
 from tintype.modelfiles.tensorflow.decoded import DECODERS
 from tintype.modelfiles.tensorflow.flow import FlatNode, Flow, Ref, short_name, tensor_name
 from tintype.modelfiles.tensorflow.reading import Reading
-from tintype.types import Activation, ClassOutput, DetectionOutput, Output, Shape, TensorSpec
+from tintype.types import (
+    Activation,
+    ClassOutput,
+    DetectionOutput,
+    Output,
+    RankedOutput,
+    Shape,
+    TensorSpec,
+)
 
 _DETECTION = ("detection_boxes", "detection_classes", "detection_scores")
 _COUNT = "num_detections"
@@ -182,6 +190,8 @@ def tensors_of(output: Output) -> tuple[TensorSpec, ...]:
     """The tensors to read, in the order of the output's fields."""
     if isinstance(output, ClassOutput):
         return (output.tensor,)
+    if isinstance(output, RankedOutput):
+        return (output.classes, output.scores)
     found = (output.boxes, output.classes, output.scores, output.count)
     return tuple(spec for spec in found if spec is not None)
 
