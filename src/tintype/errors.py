@@ -23,6 +23,8 @@ TintypeError
 │   ├── TooManyImages           more pictures than the limit in one request
 │   ├── UnsupportedEncoding     a compressed request body
 │   ├── InputDisabled           pictures by address or by path, not switched on
+│   ├── InputNotAllowed         an address or a path that the operator does not allow
+│   ├── InputUnreachable        a picture that is not where the caller says
 │   └── UnknownModel            no model of that name is served
 ├── ServingError                the request was fine, the server could not
 │   ├── Overloaded              a queue or the memory for pictures is full
@@ -189,6 +191,18 @@ class InputDisabled(RequestError):
     """Pictures by address or by path are not switched on."""
 
     type = "input-disabled"
+
+
+class InputNotAllowed(RequestError):
+    """The address or path of the picture is none that the operator allows."""
+
+    type = "input-not-allowed"
+
+
+class InputUnreachable(RequestError):
+    """The picture cannot be got from the address or path that was named."""
+
+    type = "input-unreachable"
 
 
 class UnknownModel(RequestError):

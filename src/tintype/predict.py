@@ -18,16 +18,20 @@ from tintype.errors import (
     UnknownModel,
 )
 from tintype.imaging.decode import Pixels, decode, decoded_bytes
+from tintype.imaging.encoded import encoded_row
 from tintype.imaging.explain import seen
 from tintype.imaging.header import Header, read_header
 from tintype.imaging.limits import DecodeLimits
+from tintype.imaging.look import look_of
 from tintype.imaging.prepare import prepare
+from tintype.imaging.view import cut
 from tintype.imaging.window import seen_window
 from tintype.models.host import Found, ModelHost
 from tintype.models.info import Health, ModelInfo
 from tintype.types import (
     Explain,
     ImageFacts,
+    PictureLook,
     Point,
     Prediction,
     Result,
@@ -104,6 +108,7 @@ class _Prepared:
     """A picture made ready for every model asked, with the seconds it took."""
 
     facts: ImageFacts
+    look: PictureLook
     questions: tuple[_Question, ...]
     decode_seconds: float
     prepare_seconds: float
@@ -155,8 +160,9 @@ class Predictor:
         return self._host(name).info()
 
     def ready(self) -> bool:
-        """Whether every model is loaded and warm."""
-        return all(host.health is Health.READY for host in self._hosts.values())
+        """Whether every model is loaded and warm, but for remotes that are down beside others."""
+        health = {host.health for host in self._hosts.values()}
+        return Health.READY in health and health <= {Health.READY, Health.UNREACHABLE}
 
     async def predict(self, request: PredictRequest) -> Prediction:
         """Answer one picture.
@@ -195,6 +201,7 @@ class Predictor:
                 run=max(answer.run_seconds for answer in answers),
                 total=time.monotonic() - begun,
             ),
+            look=prepared.look,
         )
 
     def _host(self, name: str) -> ModelHost:
@@ -295,6 +302,7 @@ def _prepare_all(
     """
     seconds = {"decode": 0.0, "prepare": 0.0}
     facts: list[ImageFacts] = []
+    looks: list[PictureLook] = []
     questions: dict[str, list[_Question]] = {host.name: [] for host in hosts}
     points = request.points or (None,)
     explain = "input" in request.explain
@@ -303,24 +311,34 @@ def _prepare_all(
         picture = decode(request.image, header=header, how=how)
         decoded = time.monotonic()
         facts.append(picture.facts)
+        looks.append(look_of(picture.array))
         for host in hosts:
             if host.recipe.decode == how:
                 questions[host.name] += [
-                    _question(host, picture, point, explain=explain) for point in points
+                    _question(host, picture, point, image=request.image, explain=explain)
+                    for point in points
                 ]
         del picture  # before the next one is made
         seconds["decode"] += decoded - begun
         seconds["prepare"] += time.monotonic() - decoded
     return _Prepared(
         facts=facts[0],
+        look=looks[0],
         questions=tuple(question for host in hosts for question in questions[host.name]),
         decode_seconds=seconds["decode"],
         prepare_seconds=seconds["prepare"],
     )
 
 
-def _question(host: ModelHost, picture: Pixels, point: Point | None, *, explain: bool) -> _Question:
-    row = prepare(picture.array, recipe=host.recipe, target=host.target, point=point)
+def _question(
+    host: ModelHost, picture: Pixels, point: Point | None, *, image: bytes, explain: bool
+) -> _Question:
+    recipe, target = host.recipe, host.target
+    if target.tensor.dtype == "string":
+        row = encoded_row(image, picture=picture, recipe=recipe, point=point)
+        shown: Tensor = cut(picture.array, view=recipe.view, point=point)
+    else:
+        row = shown = prepare(picture.array, recipe=recipe, target=target, point=point)
     return _Question(
         host=host,
         point=point,
@@ -328,9 +346,9 @@ def _question(host: ModelHost, picture: Pixels, point: Point | None, *, explain:
         window=seen_window(
             width=picture.facts.width,
             height=picture.facts.height,
-            recipe=host.recipe,
-            target=host.target,
+            recipe=recipe,
+            target=target,
             point=point,
         ),
-        input=seen(row, recipe=host.recipe, target=host.target) if explain else None,
+        input=seen(shown, recipe=recipe, target=target) if explain else None,
     )

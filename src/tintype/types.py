@@ -254,6 +254,21 @@ class ImageFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PictureLook:
+    """How a picture looks, each number 0..1: what drift of pictures is told from.
+
+    ``brightness`` and ``contrast``: mean and standard deviation of the luma (ITU-R BT.601).
+    ``colour``: mean of largest minus smallest channel, 0 for grey pictures. ``detail``: mean
+    difference in luma between a pixel and its right neighbour, small for blurred pictures.
+    """
+
+    brightness: float
+    contrast: float
+    colour: float
+    detail: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ChannelRange:
     """The range of one channel of a tensor, as the model gets it."""
 
@@ -311,16 +326,30 @@ class Seconds:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prediction:
-    """The answer to one picture: a result for every model and point asked for."""
+    """The answer to one picture: a result for every model and point asked for.
+
+    ``look`` is for observers, and not part of the answer.
+    """
 
     id: str
     image: ImageFacts
     results: tuple[Result, ...]
     seconds: Seconds = field(default_factory=Seconds)
+    look: PictureLook | None = None
 
 
 Explain: TypeAlias = Literal["input"]
 """What a caller may ask to have explained."""
+
+
+def tensors_of(output: Output) -> tuple[TensorSpec, ...]:
+    """The tensors to read for ``output``, in the order of its fields."""
+    if isinstance(output, ClassOutput):
+        return (output.tensor,)
+    if isinstance(output, RankedOutput):
+        return (output.classes, output.scores)
+    found = (output.boxes, output.classes, output.scores, output.count)
+    return tuple(spec for spec in found if spec is not None)
 
 
 def name_text(name: str) -> str:

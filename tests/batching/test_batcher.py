@@ -292,7 +292,7 @@ class _OneRowOnly:
 
     name, batch_size, streams = "fake-short", None, 1
 
-    def run(self, batch):
+    def run(self, batch, *, deadline=None):
         return (batch.reshape(len(batch), -1)[:1, :1],)
 
 

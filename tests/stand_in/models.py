@@ -74,9 +74,7 @@ def _things():
         corners = tf.where(found, tf.concat([low, high], 0), tf.zeros(4))
         return corners, tf.where(found, 0.9, 0.0)
 
-    @tf.function(
-        input_signature=[tf.TensorSpec([1, None, None, 3], tf.uint8, name="image_tensor")]
-    )
+    @tf.function(input_signature=[tf.TensorSpec([1, None, None, 3], tf.uint8, name="image_tensor")])
     def things(image_tensor):
         levels = tf.cast(image_tensor[0], tf.int32)
         red, green = levels[..., 0] - levels[..., 1] > 128, levels[..., 1] - levels[..., 0] > 128

@@ -41,13 +41,14 @@ import grpc
 import numpy as np
 import tensorflow as tf
 from google.protobuf import json_format
-from models import build
 from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow_serving.apis import (
     get_model_metadata_pb2,
     get_model_status_pb2,
     predict_pb2,
 )
+
+from models import build
 
 _CODES = {
     "refusing": (grpc.StatusCode.UNAVAILABLE, 503, "the stand-in refuses: it is too busy"),
@@ -228,7 +229,8 @@ class Server:
         plain = {key: _plain(value) for key, value in outputs.items()}
         if len(plain) == 1:
             return {"predictions": next(iter(plain.values()))}
-        return {"predictions": [dict(zip(plain, row)) for row in zip(*plain.values())]}
+        rows = zip(*plain.values(), strict=True)
+        return {"predictions": [dict(zip(plain, row, strict=True)) for row in rows]}
 
 
 def listed(array: np.ndarray) -> Any:
@@ -290,9 +292,7 @@ def grpc_server(server: Server, port: int) -> tuple[grpc.Server, int]:
 
         return grpc.unary_unary_rpc_method_handler(answer)  # bytes in, bytes out
 
-    made = grpc.server(
-        ThreadPoolExecutor(16), options=[("grpc.max_receive_message_length", -1)]
-    )
+    made = grpc.server(ThreadPoolExecutor(16), options=[("grpc.max_receive_message_length", -1)])
     made.add_generic_rpc_handlers(
         (
             grpc.method_handlers_generic_handler(
@@ -360,7 +360,8 @@ def main() -> None:
     server = Server(asked.folder)
     kept, grpc_port = grpc_server(server, asked.grpc_port)
     rest = rest_server(server, asked.rest_port)
-    print(json.dumps({"grpc": grpc_port, "rest": rest.server_address[1]}), flush=True)
+    sys.stdout.write(json.dumps({"grpc": grpc_port, "rest": rest.server_address[1]}) + "\n")
+    sys.stdout.flush()
     try:
         rest.serve_forever()
     except KeyboardInterrupt:

@@ -9,12 +9,13 @@ from typing import Self
 
 import numpy as np
 
-from tintype.batching.batcher import Answer, Batcher
+from tintype.batching.batcher import Answer, Batcher, OnBatch
 from tintype.batching.policy import BatchPolicy
 from tintype.engines.catalog import load
 from tintype.engines.engine import Engine, EngineOptions
 from tintype.engines.give_back import give_back_memory
 from tintype.errors import ModelUnavailable
+from tintype.imaging.encoded import png, row_of
 from tintype.imaging.prepare import prepare
 from tintype.imaging.recipe import Recipe, expand
 from tintype.models.info import Health, InputInfo, ModelInfo
@@ -55,24 +56,27 @@ class ModelHost:
         policy: BatchPolicy,
         options: EngineOptions,
         engine: Engine | None = None,
+        on_batch: OnBatch = lambda _: None,
     ) -> None:
         self.plan = plan
-        self.health = Health.LOADING
+        self._state = Health.LOADING
         self._policy = policy
         self._options = options
         self._engine = engine
+        self._on_batch = on_batch
         self._batcher: Batcher | None = None
 
     async def __aenter__(self) -> Self:
-        """Load the engine and warm it with one grey picture. Raises ModelFileError."""
+        """Load the engine, warm it with one grey picture. Raises ModelFileError, ServingError."""
         try:
             await asyncio.to_thread(self._load_and_warm)
         except BaseException:
-            self.health = Health.FAILED
+            self._state = Health.FAILED
             raise
         assert self._engine is not None  # noqa: S101 - set by the line above
-        self._batcher = await Batcher(self._engine, policy=self._policy).__aenter__()
-        self.health = Health.READY
+        batcher = Batcher(self._engine, policy=self._policy, on_batch=self._on_batch)
+        self._batcher = await batcher.__aenter__()
+        self._state = Health.READY
         return self
 
     async def __aexit__(
@@ -82,7 +86,7 @@ class ModelHost:
         trace: TracebackType | None,
     ) -> None:
         """Finish what was accepted, then give the engine back."""
-        self.health = Health.DRAINING
+        self._state = Health.DRAINING
         if self._batcher is not None:
             await self._batcher.__aexit__(kind, error, trace)
         if self._engine is not None:
@@ -94,9 +98,18 @@ class ModelHost:
             self._engine = load(graph, engine=self.plan.engine, options=self._options)
             self.plan = without_graph(self.plan)
         grey = np.full((_ANY_SIZE_SIDE, _ANY_SIZE_SIDE, self.target.channels), 128, np.uint8)
-        row = prepare(grey, recipe=self.recipe, target=self.target, point=None)
+        if self.target.tensor.dtype == "string":
+            row = row_of(png(grey))
+        else:
+            row = prepare(grey, recipe=self.recipe, target=self.target, point=None)
         self._engine.run(row[np.newaxis])
         give_back_memory()
+
+    @property
+    def health(self) -> Health:
+        """Where it is in its life; a remote that is down comes back by itself."""
+        is_down = self._engine is not None and not self._engine.reachable
+        return Health.UNREACHABLE if is_down and self._state is Health.READY else self._state
 
     @property
     def name(self) -> str:
@@ -123,9 +136,13 @@ class ModelHost:
         """The input the row is made for."""
         return self.plan.target
 
+    def waiting(self) -> int:
+        """How many rows wait for the engine."""
+        return 0 if self._batcher is None else self._batcher.waiting()
+
     async def submit(self, row: Tensor, *, deadline: float | None) -> Answer:
         """Run one row in some batch. Raises ServingError."""
-        if self._batcher is None or self.health is not Health.READY:
+        if self._batcher is None or self._state is not Health.READY:
             raise ModelUnavailable(f"the model {self.name!r} is {self.health.value}")
         return await self._batcher.submit(row, deadline=deadline)
 

@@ -14,6 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from tintype.errors import TintypeError
+from tintype.metrics import BODY_BYTES
 from tintype.web.api import Api
 from tintype.web.documents import Documents
 from tintype.web.errors import (
@@ -25,10 +26,12 @@ from tintype.web.errors import (
 )
 from tintype.web.files import Files, read_files
 from tintype.web.health import Health
-from tintype.web.inflight import BodiesInFlight
+from tintype.web.inflight import BodiesInFlight, BytesInFlight
+from tintype.web.inputs import Pictures
 from tintype.web.pages import Pages
+from tintype.web.scrape import Scrape
 from tintype.web.services import Services
-from tintype.web.trace import Trace
+from tintype.web.trace import Trace, note_route
 from tintype.web.uploads import UploadLimits
 
 Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
@@ -47,14 +50,17 @@ def create_app(
 
     ``samples`` are pictures that the page offers to play with. Reads its small files once.
     """
-    pictures = read_files(samples)
+    samples_read = read_files(samples)
     predictor = services.predictor
-    api = Api(predictor, limits=limits)
+    held = BytesInFlight(limits.max_bytes_in_flight)
+    pictures = Pictures(services.inputs, held=held, limit=limits.max_body_bytes)
+    api = Api(predictor, pictures=pictures, limits=limits)
     health = Health(predictor)
-    pages = Pages(predictor, limits=limits, samples=pictures, title=title)
+    pages = Pages(predictor, pictures=pictures, limits=limits, samples=samples_read, title=title)
     documents = Documents(title=title)
     static = Files(read_files(sorted(_STATIC.iterdir())))
-    table: Mapping[str, Mapping[str, Handler]] = {
+    metrics = services.metrics
+    table: dict[str, Mapping[str, Handler]] = {
         "/": {"GET": pages.index, "POST": pages.submit},
         "/api/predict": {"POST": api.predict},
         "/api/predict/batch": {"POST": api.predict_batch},
@@ -66,8 +72,11 @@ def create_app(
         "/openapi.json": {"GET": documents.openapi},
         "/problems/{slug}": {"GET": documents.problem},
         "/static/{name}": {"GET": static.serve},
-        "/samples/{name}": {"GET": Files(pictures).serve},
+        "/samples/{name}": {"GET": Files(samples_read).serve},
     }
+    if metrics is not None:
+        metrics.watch(BODY_BYTES, lambda: [((), held.held)])
+        table["/metrics"] = {"GET": Scrape(metrics).metrics}
     on_error: Mapping[Any, Any] = {  # a handler for each class, told by the class's own name
         TintypeError: on_tintype_error,
         ClientGone: on_client_gone,
@@ -76,9 +85,9 @@ def create_app(
     app = Starlette(
         routes=[_route(path, handlers) for path, handlers in table.items()],
         middleware=[
-            Middleware(Trace),
+            Middleware(Trace, metrics=metrics),
             Middleware(LastHandler),
-            Middleware(BodiesInFlight, most=limits.max_bytes_in_flight),
+            Middleware(BodiesInFlight, held=held),
         ],
         exception_handlers=on_error,
     )
@@ -88,8 +97,10 @@ def create_app(
 
 def _route(path: str, handlers: Mapping[str, Handler]) -> Route:
     """One route a path, so that a wrong method is told all the right ones."""
+    told = path.replace(":path}", "}")
 
     async def endpoint(request: Request) -> Response:
+        note_route(request.scope, told)
         method = "GET" if request.method == "HEAD" else request.method
         return await handlers[method](request)
 

@@ -51,6 +51,12 @@ TABLE: Mapping[type[TintypeError], Row] = {
     errors.InputDisabled: Row(
         403, "Input switched off", "a picture by `url` or by `path`, which is off by default"
     ),
+    errors.InputNotAllowed: Row(
+        403, "Input not allowed", "a `url` or a `path` that the operator does not allow"
+    ),
+    errors.InputUnreachable: Row(
+        422, "Input unreachable", "a picture that is not there by its `url` or `path`"
+    ),
     errors.UnknownModel: Row(404, "Unknown model", "a `model` that is not served"),
     errors.BodyTooSlow: Row(408, "Body too slow", "a body that took too long to arrive"),
     errors.BodyTooLarge: Row(413, "Body too large", "more bytes than the limit"),

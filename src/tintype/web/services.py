@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from tintype.metrics import Metrics
 from tintype.predict import Predictor
+from tintype.web.inputs import Inputs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
-    """The running parts that routes call. Somebody else starts and stops them."""
+    """The running parts that routes call. Somebody else starts and stops them.
+
+    Without ``metrics`` nothing is counted and there is no ``/metrics``.
+    """
 
     predictor: Predictor
+    inputs: Inputs = field(default_factory=Inputs)
+    metrics: Metrics | None = None

@@ -16,8 +16,6 @@ from tintype.types import (
     Activation,
     ClassOutput,
     DetectionOutput,
-    Output,
-    RankedOutput,
     Shape,
     TensorSpec,
 )
@@ -184,16 +182,6 @@ def last_operation(flow: Flow, ref: Ref) -> FlatNode | None:
             return node
         node = flow.maker(node.inputs[0])
     return node
-
-
-def tensors_of(output: Output) -> tuple[TensorSpec, ...]:
-    """The tensors to read, in the order of the output's fields."""
-    if isinstance(output, ClassOutput):
-        return (output.tensor,)
-    if isinstance(output, RankedOutput):
-        return (output.classes, output.scores)
-    found = (output.boxes, output.classes, output.scores, output.count)
-    return tuple(spec for spec in found if spec is not None)
 
 
 def _classes(shape: Shape | None) -> int | None:
