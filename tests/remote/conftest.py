@@ -68,6 +68,11 @@ class StandIn:
         url = f"http://127.0.0.1:{self.rest}/fault"
         urllib.request.urlopen(url, data=body, timeout=10).close()
 
+    def wait_taken(self) -> None:
+        """Block until a fault with ``times`` has met its last call."""
+        while self.seen()["kind"] != "none":
+            pass
+
     def seen(self) -> dict:
         """How often it was asked, with what time left and how many bytes."""
         with urllib.request.urlopen(f"http://127.0.0.1:{self.rest}/seen", timeout=10) as told:

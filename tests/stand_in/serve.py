@@ -200,7 +200,8 @@ class Server:
         """``/v1/models/NAME[/versions/N][/metadata]``, and ``/seen``."""
         if path == "/seen":
             faults = self.faults
-            return {"calls": faults.calls, "remaining": faults.remaining, "sizes": faults.sizes}
+            told = ("kind", "calls", "remaining", "sizes")
+            return {name: getattr(faults, name) for name in told}
         bare = path.removesuffix("/metadata")
         spec = _spec(bare)
         response = self._metadata(spec) if bare != path else self._status(spec)
@@ -250,7 +251,7 @@ def hurt(outputs: dict[str, np.ndarray], kind: str) -> dict[str, np.ndarray]:
     if kind == "wrong-type":
         return {**outputs, first: np.full(outputs[first].shape, b"what", dtype=object)}
     if kind == "missing":
-        return {"something_else": outputs[first]}
+        return {"something": outputs[first], "else": outputs[first]}
     if kind == "nan":
         numbers = {k: v for k, v in outputs.items() if v.dtype == np.float32}
         return {**outputs, **{k: np.full_like(v, np.nan) for k, v in numbers.items()}}

@@ -104,6 +104,10 @@ class RestClient:
             raise too_late(self._remote, timeout) from error
         except NotConnected as error:
             raise RemoteUnreachable(f"no connection to {who(self._remote)}") from error
+        except http.client.IncompleteRead as error:
+            raise RemoteFailed(
+                f"{who(self._remote)} broke off in the middle of its answer"
+            ) from error
         except (OSError, http.client.HTTPException) as error:
             raise RemoteFailed(
                 f"{who(self._remote)} broke off: {gist(error) or type(error).__name__}"
