@@ -31,6 +31,9 @@ Port: TypeAlias = Annotated[
 Config: TypeAlias = Annotated[
     Path | None, typer.Option("--config", help="Settings file (tintype.toml).")
 ]
+Compat: TypeAlias = Annotated[
+    bool, typer.Option("--compat", help="Also answer the routes of the older systems.")
+]
 
 
 def command(  # noqa: PLR0913 - a flag each
@@ -41,6 +44,7 @@ def command(  # noqa: PLR0913 - a flag each
     host: Host = None,
     port: Port = None,
     config: Config = None,
+    compat: Compat = False,
     labels: Labels = None,
     recipe: RecipeText = None,
     input: InputName = None,  # noqa: A002 - the flag's name
@@ -50,7 +54,10 @@ def command(  # noqa: PLR0913 - a flag each
     allow_code: AllowCode = False,
 ) -> None:
     """Put model files on the web: a page, an API, docs."""
-    settings = read_settings(file=config, flags={"server.host": host, "server.port": port})
+    settings = read_settings(
+        file=config,
+        flags={"server.host": host, "server.port": port, "compat.enabled": compat or None},
+    )
     overrides = Overrides(
         labels=labels,
         recipe=recipe,

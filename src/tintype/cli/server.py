@@ -15,7 +15,7 @@ import uvloop
 
 from tintype.cli.allocator import map_large_blocks
 from tintype.cli.connection import Connection
-from tintype.cli.report import print_left_out, summary_lines
+from tintype.cli.report import noting_left_out, print_left_out, summary_lines
 from tintype.errors import SettingsError
 from tintype.log_setup import LogLines, set_up_logs
 from tintype.metrics import LOG_DROPPED
@@ -23,7 +23,7 @@ from tintype.models.card import Card
 from tintype.models.plan import ModelPlan
 from tintype.settings import ServerSettings, Settings
 from tintype.web.app import create_app
-from tintype.wiring import make_plans, running
+from tintype.wiring import LeftOut, make_plans, running
 
 _BACKLOG = 1024
 _DRAIN_SECONDS = 30
@@ -74,12 +74,17 @@ async def _serve(
     listener: socket.socket,
     lines: LogLines,
 ) -> None:
+    absent: list[LeftOut] = []
     async with running(
-        await _planned(cards), settings=settings, left_out=print_left_out, observed=True
+        await _planned(cards, absent),
+        settings=settings,
+        left_out=print_left_out,
+        absent=tuple(absent),
+        observed=True,
     ) as services:
         if services.metrics is not None:
             services.metrics.watch(LOG_DROPPED, lambda: [((), lines.dropped)])
-        app = create_app(services, limits=settings.uploads, samples=samples)
+        app = create_app(services, limits=settings.uploads, compat=settings.compat, samples=samples)
         server = _Server(
             uvicorn.Config(
                 app,
@@ -96,9 +101,9 @@ async def _serve(
         await server.serve(sockets=[listener])
 
 
-async def _planned(cards: tuple[Card, ...]) -> tuple[ModelPlan, ...]:
+async def _planned(cards: tuple[Card, ...], absent: list[LeftOut]) -> tuple[ModelPlan, ...]:
     """Read the model files, and say what was decided about each and why."""
-    plans = await make_plans(cards, left_out=print_left_out)
+    plans = await make_plans(cards, left_out=noting_left_out(absent))
     for plan in plans:
         _tell("\n".join(summary_lines(plan)))
     return plans
