@@ -28,7 +28,13 @@ from tintype.web.uploads import UploadLimits
 
 _PREFIX = "TINTYPE_"
 _NOT_SETTINGS = frozenset(
-    {"TINTYPE_TEST_DATA", "TINTYPE_CHROMIUM", "TINTYPE_NO_SKIPS", "TINTYPE_WRITE_FORMATS"}
+    {
+        "TINTYPE_TEST_DATA",
+        "TINTYPE_CHROMIUM",
+        "TINTYPE_NO_SKIPS",
+        "TINTYPE_WRITE_FORMATS",
+        "TINTYPE_WRITE_GATEWAY",
+    }
 )
 """Variables of the test suite, which share the prefix."""
 _MEBIBYTE = 1 << 20
