@@ -9,21 +9,22 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
-import numpy as np
-import numpy.typing as npt
+if TYPE_CHECKING:  # the client library tells these values too, and starts without numpy
+    import numpy as np
+    import numpy.typing as npt
 
 Shape: TypeAlias = tuple[int | None, ...]
 """Axis lengths, outermost first; ``None`` where the model takes any length."""
 
-UInt8Array: TypeAlias = npt.NDArray[np.uint8]
+UInt8Array: TypeAlias = "npt.NDArray[np.uint8]"
 """Pixels, height x width x channels, 0..255."""
 
-Float32Array: TypeAlias = npt.NDArray[np.float32]
+Float32Array: TypeAlias = "npt.NDArray[np.float32]"
 """Weights, statistics and raw outputs."""
 
-Tensor: TypeAlias = npt.NDArray[np.generic]
+Tensor: TypeAlias = "npt.NDArray[np.generic]"
 """What goes into a model; the model decides the dtype."""
 
 

@@ -27,7 +27,7 @@ from tintype.models.plan import ModelPlan, plan_model
 from tintype.observers import PredictionLog, PredictionMetrics
 from tintype.predict import Lanes, Predictor
 from tintype.settings import Settings
-from tintype.web.inputs import Inputs
+from tintype.web.inputs import Fetch, InputPolicy, Inputs
 from tintype.web.paths import allowed_roots
 from tintype.web.services import Services
 
@@ -94,7 +94,7 @@ async def running(
     logged and counted, as a server's are. Raises ModelFileError, SettingsError, ServingError,
     naming the file.
     """
-    roots = allowed_roots(settings.inputs.paths)
+    roots, fetch = allowed_roots(settings.inputs.paths), _fetch(settings.inputs)
     metrics = Metrics() if observed else None
     hosts = [_host(plan, settings, metrics) for plan in plans]
     del plans  # each holds its graph until its engine is loaded
@@ -104,11 +104,8 @@ async def running(
             quick=stack.enter_context(ThreadPoolExecutor(threads, "pictures")),
             slow=stack.enter_context(ThreadPoolExecutor(threads, "slow-pictures")),
         )
-        inputs = Inputs(
-            settings.inputs,
-            roots=roots,
-            threads=stack.enter_context(ThreadPoolExecutor(_FILE_THREADS, "named-pictures")),
-        )
+        files = stack.enter_context(ThreadPoolExecutor(_FILE_THREADS, "named-pictures"))
+        inputs = Inputs(settings.inputs, roots=roots, threads=files, fetch=fetch)
         ready: list[ModelHost] = []
         failed: list[LeftOut] = []
         for host in hosts:
@@ -156,3 +153,12 @@ def _watch(metrics: Metrics, hosts: tuple[ModelHost, ...], gate: ByteGate) -> No
         MODEL_READY,
         lambda: [((host.name, host.version), host.health is Health.READY) for host in hosts],
     )
+
+
+def _fetch(policy: InputPolicy) -> Fetch | None:
+    """What fetches pictures by URL, None where that is off. Raises SettingsError."""
+    if not policy.urls:
+        return None
+    from tintype.web.fetch import Fetcher  # noqa: PLC0415 - few servers fetch: kept off the start
+
+    return Fetcher(policy.url_policy(), redirects=policy.url_redirects).fetch
