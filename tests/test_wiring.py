@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 import tintype
 from tintype.errors import InputNotAllowed, ModelFileDamaged, ModelFileError, SettingsError
 from tintype.models.library import find_cards
+from tintype.predict import PredictRequest
 from tintype.settings import Settings
 from tintype.web.inputs import InputPolicy
 from tintype.web.uploads import NamedPicture
@@ -25,6 +27,12 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "good.keras").write_bytes(whole)
     (tmp_path / "half.keras").write_bytes(whole[: len(whole) // 2])
     return tmp_path
+
+
+@pytest.fixture
+def picture() -> bytes:
+    """One of the demo's."""
+    return (Path(tintype.__file__).parent / "demo/pictures/colours.png").read_bytes()
 
 
 async def test_a_damaged_file_in_a_folder_stops_no_other(folder: Path):
@@ -113,3 +121,37 @@ async def test_a_policy_that_cannot_hold_stops_the_start(policy: InputPolicy):
     with pytest.raises(SettingsError, match=r"inputs\.(paths|url_schemes|url_ports)"):
         async with running((), settings=settings, left_out=pytest.fail):
             pass
+
+
+async def test_a_broken_model_whose_card_has_a_fallback_stops_nothing(folder: Path, picture: bytes):
+    """Its owner said what to tell in its place, and that is told with its error."""
+    (folder / "themes").mkdir()
+    (folder / "half.keras").rename(folder / "themes/half.keras")
+    (folder / "themes/model.toml").write_text('file = "half.keras"\nfallback = ["beach"]')
+    absent: list[LeftOut] = []
+    plans = await make_plans(find_cards((folder,)), left_out=absent.append)
+    async with running(
+        plans, settings=Settings(), left_out=pytest.fail, absent=tuple(absent)
+    ) as services:
+        prediction = await services.predictor.predict(PredictRequest(image=picture))
+    good, themes = prediction.results
+    assert ("good", None) == (good.model, good.error)
+    assert ("themes", "model-unavailable", "beach", True) == (
+        themes.model,
+        themes.error.type,
+        themes.labels[0].label,
+        themes.fallback,
+    )
+    assert str(folder) not in themes.error.detail
+
+
+async def test_a_folder_of_models_is_loaded_at_start_and_never_again(folder: Path, picture: bytes):
+    """The files are gone when the picture comes."""
+    (folder / "half.keras").write_bytes(COLOURS.read_bytes())
+    plans = await make_plans(find_cards((folder,)), left_out=pytest.fail)
+    async with running(plans, settings=Settings(), left_out=pytest.fail) as services:
+        shutil.rmtree(folder)
+        prediction = await services.predictor.predict(PredictRequest(image=picture))
+    assert [("good", None), ("half", None)] == [
+        (result.model, result.error) for result in prediction.results
+    ]
