@@ -40,6 +40,17 @@ def test_the_image_copies_what_is_there_and_not_kept_out():
     assert all((ROOT / name).exists() for name in names)
 
 
+def test_the_image_has_the_versions_that_were_tested():
+    """Its own lock adds the drivers of the extras, and moves nothing else."""
+    image, plain = (
+        {*re.findall(r"^[\w.-]+==\S+", (ROOT / name).read_text(), re.MULTILINE)}
+        for name in ("deploy/requirements.txt", "requirements.txt")
+    )
+    added = {line.partition("==")[0] for line in image - plain}
+    assert set() == plain - image
+    assert {"grpcio", "psycopg", "psycopg-binary", "tzdata"} == added
+
+
 def test_the_image_runs_as_nobody_in_particular():
     """No stage ends as root; the number is for orchestrators that look."""
     assert re.search(r"^USER 10001:10001$", DOCKERFILE, re.MULTILINE)
