@@ -176,6 +176,15 @@ class Predictor:
         """One served model. Raises UnknownModel."""
         return self._host(name).info()
 
+    def absent(self) -> tuple[AbsentModel, ...]:
+        """Every model that should be served and is not there."""
+        return tuple(self._absent.values())
+
+    def put(self, host: ModelHost) -> None:
+        """Serve a model that was absent. Not for one that is served."""
+        del self._absent[host.name]
+        self._hosts[host.name] = host
+
     def header(self, image: bytes) -> Header:
         """What a picture says of itself, held to the limits. Raises ImageError."""
         return read_header(image, limits=self._limits)
@@ -259,7 +268,8 @@ class Predictor:
             absent = (model for model in self._absent.values() if model.fallback)
             asked = (*self._hosts.values(), *absent)
         if not asked:
-            raise ModelUnavailable("no model is served")
+            missing = next(iter(self._absent.values()), None)
+            raise missing.error if missing else ModelUnavailable("no model is served")
         first = asked[0]
         if isinstance(first, AbsentModel) and not any(_may_answer(model) for model in asked):
             raise first.error

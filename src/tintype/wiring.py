@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from tintype.batching.gate import ByteGate
-from tintype.errors import EngineFailed, ModelFileError, TintypeError
+from tintype.errors import ModelFileError, ServingError, TintypeError
 from tintype.metrics import (
     BATCH_PICTURES,
     MODEL_READY,
@@ -19,8 +19,9 @@ from tintype.metrics import (
     QUEUE_PICTURES,
     Metrics,
 )
-from tintype.models.absent import absence_of
+from tintype.models.absent import AbsentModel, absence_of, absence_of_remote
 from tintype.models.card import Card
+from tintype.models.comeback import await_remote
 from tintype.models.host import ModelHost
 from tintype.models.info import Health
 from tintype.models.plan import ModelPlan, plan_model
@@ -41,21 +42,27 @@ class LeftOut:
     card: Card
     error: TintypeError
 
+    @property
+    def comes_back(self) -> bool:
+        """Whether it is a model on another server that cannot be asked just now."""
+        return self.card.remote is not None and isinstance(self.error, ServingError)
+
 
 async def make_plans(
-    cards: tuple[Card, ...], *, left_out: Callable[[LeftOut], None]
+    cards: tuple[Card, ...], *, left_out: Callable[[LeftOut], None], patient: bool = False
 ) -> tuple[ModelPlan, ...]:
     """Read every model file, side by side.
 
-    A file that was only found in a folder, or whose card has a fallback, is told to ``left_out``
-    when it cannot be served, unless it is the last. Raises ModelFileError of the first other that
-    fails; the message tells which.
+    A file that was only found in a folder, or whose card has a fallback, and a model on another
+    server that cannot be asked, are told to ``left_out``, unless it is the last; ``patient`` makes
+    do without any where one may come back. Raises ModelFileError, or ServingError of a model on
+    another server, of the first other that fails; the message tells which.
     """
     plans = await asyncio.gather(*(asyncio.to_thread(_plan, card) for card in cards))
     made = tuple(plan for plan in plans if isinstance(plan, ModelPlan))
     for failed in plans:
         if isinstance(failed, LeftOut):
-            if not made:
+            if not made and not (patient and failed.comes_back):
                 raise failed.error
             left_out(failed)
     return made
@@ -64,11 +71,11 @@ async def make_plans(
 def _plan(card: Card) -> ModelPlan | LeftOut:
     try:
         return plan_model(card)
-    except ModelFileError as error:
-        named = _named(error, card)
-        if not card.may_be_absent:
-            raise named from error
-        return LeftOut(card=card, error=named)
+    except (ModelFileError, ServingError) as error:
+        failed = LeftOut(card=card, error=_named(error, card))
+        if not card.may_be_absent and not failed.comes_back:
+            raise failed.error from error
+        return failed
 
 
 def _named(error: TintypeError, card: Card) -> TintypeError:
@@ -112,27 +119,48 @@ async def running(
             card = host.plan.card
             try:
                 ready.append(await stack.enter_async_context(host))
-            except (ModelFileError, EngineFailed) as error:
+            except (ModelFileError, ServingError) as error:
                 failed.append(LeftOut(card=card, error=_named(error, card)))
-                if not card.may_be_absent:
+                if not card.may_be_absent and not failed[-1].comes_back:
                     raise failed[-1].error from error
         for one in failed:
-            if not ready:
+            if not ready and not one.comes_back:
                 raise one.error
             left_out(one)
         gate = ByteGate(settings.memory.picture_bytes)
         if metrics is not None:
-            _watch(metrics, tuple(ready), gate)
+            _watch(metrics, ready, gate)
         predictor = Predictor(
             tuple(ready),
-            absent=tuple(absence_of(one.card) for one in (*absent, *failed)),
+            absent=tuple(_absence(one) for one in (*absent, *failed)),
             lanes=lanes,
             gate=gate,
             limits=settings.images,
             policy=settings.requests,
             observers=(PredictionLog(), PredictionMetrics(metrics)) if metrics else (),
         )
-        yield Services(predictor=predictor, inputs=inputs, metrics=metrics)
+
+        async def serve_later(card: Card) -> None:
+            host = await await_remote(card, host_of=lambda plan: _host(plan, settings, metrics))
+            stack.push_async_exit(host)
+            ready.append(host)
+            predictor.put(host)
+
+        waiting = [
+            asyncio.create_task(serve_later(one.card))
+            for one in (*absent, *failed)
+            if one.comes_back
+        ]
+        try:
+            yield Services(predictor=predictor, inputs=inputs, metrics=metrics)
+        finally:
+            for task in waiting:
+                task.cancel()
+            await asyncio.gather(*waiting, return_exceptions=True)
+
+
+def _absence(one: LeftOut) -> AbsentModel:
+    return absence_of_remote(one.card, one.error) if one.comes_back else absence_of(one.card)
 
 
 def _host(plan: ModelPlan, settings: Settings, metrics: Metrics | None) -> ModelHost:
@@ -143,7 +171,7 @@ def _host(plan: ModelPlan, settings: Settings, metrics: Metrics | None) -> Model
     return ModelHost(plan, policy=settings.batching, options=settings.engine, on_batch=count)
 
 
-def _watch(metrics: Metrics, hosts: tuple[ModelHost, ...], gate: ByteGate) -> None:
+def _watch(metrics: Metrics, hosts: Sequence[ModelHost], gate: ByteGate) -> None:
     metrics.watch(PICTURE_BYTES, lambda: [((), gate.held)])
     metrics.watch(PICTURES_WAITING, lambda: [((), gate.waiting())])
     metrics.watch(
