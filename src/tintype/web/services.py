@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from tintype.metrics import Metrics
+from tintype.models.keeper import Keeper
 from tintype.predict import Predictor
+from tintype.record.recorder import Recorder
 from tintype.web.inputs import Inputs
 
 
@@ -13,9 +15,12 @@ from tintype.web.inputs import Inputs
 class Services:
     """The running parts that routes call. Somebody else starts and stops them.
 
-    Without ``metrics`` nothing is counted and there is no ``/metrics``.
+    Without ``metrics`` nothing is counted and there is no ``/metrics``; without ``record`` nothing
+    is recorded; without a ``keeper`` no model can be loaded anew.
     """
 
     predictor: Predictor
     inputs: Inputs = field(default_factory=Inputs)
     metrics: Metrics | None = None
+    record: Recorder | None = None
+    keeper: Keeper | None = None

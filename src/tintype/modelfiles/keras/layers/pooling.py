@@ -68,9 +68,15 @@ def _mean_of_steps(call: LayerCall, value: Value, mask: str) -> Value:
     keep = call.settings.flag("keepdims", default=False)
     value = call.graph.as_keras(value)
     column = call.emit("Unsqueeze", (mask, call.graph.shape_constant((2,))), "column")
-    counted = call.emit("Where", (as_condition(call, mask), value.name, call.graph.scalar(0.0)), "counted")
-    total = call.emit("ReduceSum", (counted, call.graph.shape_constant((1,))), "total", keepdims=int(keep))
-    number = call.emit("ReduceSum", (column, call.graph.shape_constant((1,))), "number", keepdims=int(keep))
+    counted = call.emit(
+        "Where", (as_condition(call, mask), value.name, call.graph.scalar(0.0)), "counted"
+    )
+    total = call.emit(
+        "ReduceSum", (counted, call.graph.shape_constant((1,))), "total", keepdims=int(keep)
+    )
+    number = call.emit(
+        "ReduceSum", (column, call.graph.shape_constant((1,))), "number", keepdims=int(keep)
+    )
     shape = (value.shape[0], *((1,) if keep else ()), value.shape[2])
     return call.result(call.emit("Div", (total, number)), shape)
 
