@@ -229,13 +229,20 @@ def _batch() -> Json:
 
 
 def _models() -> Json:
+    text = {"type": "string"}
+    missing = dict.fromkeys(("name", "version", "task", "health"), text)
+    missing |= {"error": {"$ref": _REF.format(name="ResultError")}}
     schema = _object(
-        {"models": {"type": "array", "items": {"$ref": _REF.format(name="ModelInfo")}}}, ["models"]
+        {
+            "models": {"type": "array", "items": {"$ref": _REF.format(name="ModelInfo")}},
+            "absent": {"type": "array", "items": _object(missing, list(missing))},
+        },
+        ["models", "absent"],
     )
     return {
         "operationId": "models",
         "summary": "What is served, and how",
-        "responses": _responses("Every model", schema, {"models": [MODEL_EXAMPLE]}),
+        "responses": _responses("Every model", schema, {"models": [MODEL_EXAMPLE], "absent": []}),
         "x-curl": [{"title": "All models", "command": "curl {base}/api/models"}],
     }
 
