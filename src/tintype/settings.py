@@ -20,7 +20,7 @@ from tintype.errors import SettingsError
 from tintype.imaging.limits import DecodeLimits
 from tintype.log_setup import LogSettings
 from tintype.predict import PredictPolicy
-from tintype.record.policy import RecordPolicy
+from tintype.record.policy import PicturePolicy, RecordPolicy
 from tintype.web.inputs import InputPolicy
 from tintype.web.uploads import UploadLimits
 
@@ -82,6 +82,7 @@ class Settings:
     log: LogSettings = field(default_factory=LogSettings)
     state: StateSettings = field(default_factory=StateSettings)
     record: RecordPolicy = field(default_factory=RecordPolicy)
+    pictures: PicturePolicy = field(default_factory=PicturePolicy)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

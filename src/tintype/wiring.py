@@ -14,6 +14,7 @@ from pathlib import Path
 from tintype.batching.gate import ByteGate
 from tintype.errors import EngineFailed, ModelFileError, TintypeError
 from tintype.imaging.recipe import expand
+from tintype.imaging.strip import strip
 from tintype.metrics import (
     BATCH_PICTURES,
     MODEL_READY,
@@ -30,6 +31,8 @@ from tintype.models.info import Health
 from tintype.models.plan import ModelPlan, plan_model
 from tintype.observers import PredictionLog, PredictionMetrics
 from tintype.predict import Lanes, Observer, Predictor
+from tintype.record.picture_place import picture_place
+from tintype.record.pictures import PictureKeeper
 from tintype.record.place import place_of, refuse_newer_file
 from tintype.record.recorder import Recorder
 from tintype.record.values import ModelFacts
@@ -134,6 +137,7 @@ async def running(
         if record is not None:
             record.know(_facts(host) for host in ready)
             stack.enter_context(record)
+        pictures = None if record is None else stack.enter_context(_keeper(settings, record))
         if metrics is not None:
             _watch(metrics, tuple(ready), gate)
             _watch_record(metrics, record)
@@ -143,16 +147,27 @@ async def running(
             gate=gate,
             limits=settings.images,
             policy=settings.requests,
-            observers=_observers(metrics, record),
+            observers=_observers(metrics, record, pictures),
         )
-        yield Services(predictor=predictor, inputs=inputs, metrics=metrics, record=record)
+        yield Services(
+            predictor=predictor, inputs=inputs, metrics=metrics, record=record, pictures=pictures
+        )
 
 
-def _observers(metrics: Metrics | None, record: Recorder | None) -> tuple[Observer, ...]:
+def _observers(
+    metrics: Metrics | None, record: Recorder | None, pictures: PictureKeeper | None
+) -> tuple[Observer, ...]:
+    """Who is told of predictions. The record before the pictures: theirs are of what it has."""
     told: tuple[Observer, ...] = ()
     if metrics is not None:
         told = (PredictionLog(), PredictionMetrics(metrics))
-    return told if record is None else (*told, record)
+    return (*told, *(each for each in (record, pictures) if each is not None))
+
+
+def _keeper(settings: Settings, record: Recorder) -> PictureKeeper:
+    policy = settings.pictures
+    place = picture_place(policy, state=state_folder(settings))
+    return PictureKeeper(record, place=place, policy=policy, strip=strip)
 
 
 def _recorder(settings: Settings) -> Recorder | None:
