@@ -1,4 +1,4 @@
-"""Where kept pictures lie: a folder, or a bucket. Names are made of hashes, never of what was sent."""
+"""Where kept pictures lie: a folder, or a bucket. Names are made of hashes of what was sent."""
 
 from __future__ import annotations
 
