@@ -9,7 +9,8 @@ TintypeError
 │   ├── NotAnImageModel         its input is no picture, or its output no labels or boxes
 │   ├── UnsupportedModel        a layer or operation that nothing here can run
 │   ├── LabelsError             a labels file that cannot be read
-│   └── CardError               a model.toml that cannot be used
+│   ├── CardError               a model.toml that cannot be used
+│   └── GoldenSetFailed         too many golden pictures answered wrongly
 ├── ImageError                  something about a picture
 │   ├── UnsupportedImageFormat  magic bytes outside the allow-list
 │   ├── ImageTooLarge           pixels, sides or scans above the limits, told by the header
@@ -33,6 +34,9 @@ TintypeError
 │   ├── Overloaded              a queue or the memory for pictures is full
 │   ├── DeadlineExceeded        the answer came too late
 │   ├── EngineFailed            the engine raised while running a batch
+│   │   └── RemoteRefused       a remote server does not take what it was sent
+│   ├── RemoteFailed            a remote server failed, or answered what cannot be used
+│   ├── RemoteUnreachable       a remote server cannot be asked: nothing was sent
 │   ├── ModelUnavailable        the model is not loaded, or is going away
 │   └── RecordUnavailable       the record's database cannot be written or read now
 └── SettingsError               a flag, variable or setting that cannot be used
@@ -114,6 +118,12 @@ class CardError(ModelFileError):
     """The model card cannot be used."""
 
     type = "model-card"
+
+
+class GoldenSetFailed(ModelFileError):
+    """A version answers too many of its golden pictures wrongly."""
+
+    type = "golden-set"
 
 
 class ImageError(TintypeError):
@@ -252,6 +262,24 @@ class EngineFailed(ServingError):
     """The engine raised while it ran a batch."""
 
     type = "engine-failed"
+
+
+class RemoteRefused(EngineFailed):
+    """The remote server that runs the model does not take what it was sent."""
+
+    type = "remote-refused"
+
+
+class RemoteFailed(ServingError):
+    """The remote server that runs the model failed, or answered what cannot be used."""
+
+    type = "remote-failed"
+
+
+class RemoteUnreachable(ServingError):
+    """The remote server that runs the model cannot be asked; nothing was sent."""
+
+    type = "remote-unreachable"
 
 
 class ModelUnavailable(ServingError):

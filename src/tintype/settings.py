@@ -19,14 +19,22 @@ from tintype.engines.engine import EngineOptions
 from tintype.errors import SettingsError
 from tintype.imaging.limits import DecodeLimits
 from tintype.log_setup import LogSettings
+from tintype.models.keeper import WatchPolicy
 from tintype.predict import PredictPolicy
 from tintype.record.policy import PicturePolicy, RecordPolicy
+from tintype.web.compat.policy import CompatPolicy
 from tintype.web.inputs import InputPolicy
 from tintype.web.uploads import UploadLimits
 
 _PREFIX = "TINTYPE_"
 _NOT_SETTINGS = frozenset(
-    {"TINTYPE_TEST_DATA", "TINTYPE_CHROMIUM", "TINTYPE_NO_SKIPS", "TINTYPE_WRITE_FORMATS"}
+    {
+        "TINTYPE_TEST_DATA",
+        "TINTYPE_CHROMIUM",
+        "TINTYPE_NO_SKIPS",
+        "TINTYPE_WRITE_FORMATS",
+        "TINTYPE_WRITE_GATEWAY",
+    }
 )
 """Variables of the test suite, which share the prefix."""
 _MEBIBYTE = 1 << 20
@@ -79,7 +87,9 @@ class Settings:
     requests: PredictPolicy = field(default_factory=PredictPolicy)
     batching: BatchPolicy = field(default_factory=BatchPolicy)
     engine: EngineOptions = field(default_factory=EngineOptions)
+    compat: CompatPolicy = field(default_factory=CompatPolicy)
     log: LogSettings = field(default_factory=LogSettings)
+    models: WatchPolicy = field(default_factory=WatchPolicy)
     state: StateSettings = field(default_factory=StateSettings)
     record: RecordPolicy = field(default_factory=RecordPolicy)
     pictures: PicturePolicy = field(default_factory=PicturePolicy)

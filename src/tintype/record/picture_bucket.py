@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 _TIMEOUT_SECONDS: Final = 10.0
 _TRIES: Final = 2
+_ONE_PART: Final = 1 << 30  # a picture is one request
 
 
 class PictureBucket:
@@ -27,7 +28,11 @@ class PictureBucket:
         """Write an object."""
         with _translated():
             self._client.put_object(
-                self._bucket, self._prefix + name, io.BytesIO(data), length=len(data)
+                self._bucket,
+                self._prefix + name,
+                io.BytesIO(data),
+                length=len(data),
+                part_size=_ONE_PART,
             )
 
     def get(self, name: str) -> bytes:

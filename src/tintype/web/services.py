@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from tintype.metrics import Metrics
+from tintype.models.keeper import Keeper
 from tintype.predict import Predictor
 from tintype.record.pictures import PictureKeeper
 from tintype.record.recorder import Recorder
@@ -15,8 +16,9 @@ from tintype.web.inputs import Inputs
 class Services:
     """The running parts that routes call. Somebody else starts and stops them.
 
-    Without ``metrics`` nothing is counted and there is no ``/metrics``; without ``record``
-    nothing is recorded, without ``pictures`` no picture is kept.
+    Without ``metrics`` nothing is counted and there is no ``/metrics``; without ``record`` nothing
+    is recorded, without ``pictures`` no picture is kept; without a ``keeper`` no model can be
+    loaded anew.
     """
 
     predictor: Predictor
@@ -24,3 +26,4 @@ class Services:
     metrics: Metrics | None = None
     record: Recorder | None = None
     pictures: PictureKeeper | None = None
+    keeper: Keeper | None = None
