@@ -16,6 +16,7 @@ from pathlib import Path
 from tintype.batching.gate import ByteGate
 from tintype.errors import ModelFileError, ServingError, TintypeError
 from tintype.imaging.recipe import expand
+from tintype.imaging.strip import strip
 from tintype.metrics import (
     BATCH_PICTURES,
     PICTURE_BYTES,
@@ -43,6 +44,8 @@ from tintype.observers import (
     watch_models,
 )
 from tintype.predict import Lanes, Observer, Predictor
+from tintype.record.picture_place import picture_place
+from tintype.record.pictures import PictureKeeper
 from tintype.record.place import place_of, refuse_newer_file
 from tintype.record.recorder import Recorder
 from tintype.record.values import ModelFacts
@@ -152,10 +155,12 @@ async def running(
             limits=settings.images,
             policy=settings.requests,
         )
-        observers: tuple[Observer, ...] = () if record is None else (record,)
-        keeper = None
+        observers: tuple[Observer, ...] = ()
+        pictures, keeper = None, None
         if record is not None:
             stack.enter_context(record)
+            pictures = stack.enter_context(_picture_keeper(settings, record))
+            observers = (record, pictures)  # in this order: pictures are of what is recorded
         if metrics is not None and find is not None:
             listeners = (ShadowLog(), ShadowMetrics(metrics))
             shadow = Shadow(registry, ask=make().predict, listeners=listeners)
@@ -169,7 +174,12 @@ async def running(
             _watch_record(metrics, record)
         predictor = make(observers=observers)
         yield Services(
-            predictor=predictor, inputs=inputs, metrics=metrics, record=record, keeper=keeper
+            predictor=predictor,
+            inputs=inputs,
+            metrics=metrics,
+            record=record,
+            pictures=pictures,
+            keeper=keeper,
         )
 
 
@@ -187,6 +197,12 @@ def _recorder(settings: Settings) -> Recorder | None:
     if isinstance(place, Path):
         refuse_newer_file(place)
     return Recorder(place, state=state, policy=settings.record)
+
+
+def _picture_keeper(settings: Settings, record: Recorder) -> PictureKeeper:
+    policy = settings.pictures
+    place = picture_place(policy, state=state_folder(settings))
+    return PictureKeeper(record, place=place, policy=policy, strip=strip)
 
 
 class _ModelRecord:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from tintype.metrics import Metrics
 from tintype.models.keeper import Keeper
 from tintype.predict import Predictor
+from tintype.record.pictures import PictureKeeper
 from tintype.record.recorder import Recorder
 from tintype.web.inputs import Inputs
 
@@ -16,11 +17,13 @@ class Services:
     """The running parts that routes call. Somebody else starts and stops them.
 
     Without ``metrics`` nothing is counted and there is no ``/metrics``; without ``record`` nothing
-    is recorded; without a ``keeper`` no model can be loaded anew.
+    is recorded, without ``pictures`` no picture is kept; without a ``keeper`` no model can be
+    loaded anew.
     """
 
     predictor: Predictor
     inputs: Inputs = field(default_factory=Inputs)
     metrics: Metrics | None = None
     record: Recorder | None = None
+    pictures: PictureKeeper | None = None
     keeper: Keeper | None = None
