@@ -21,6 +21,7 @@ from tintype.imaging.limits import DecodeLimits
 from tintype.log_setup import LogSettings
 from tintype.models.keeper import WatchPolicy
 from tintype.predict import PredictPolicy
+from tintype.tracing import TracingSettings
 from tintype.web.compat.policy import CompatPolicy
 from tintype.web.inputs import InputPolicy
 from tintype.web.uploads import UploadLimits
@@ -76,6 +77,7 @@ class Settings:
     compat: CompatPolicy = field(default_factory=CompatPolicy)
     log: LogSettings = field(default_factory=LogSettings)
     models: WatchPolicy = field(default_factory=WatchPolicy)
+    tracing: TracingSettings = field(default_factory=TracingSettings)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

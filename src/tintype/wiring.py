@@ -34,6 +34,7 @@ from tintype.observers import (
 from tintype.predict import Lanes, Observer, Predictor
 from tintype.settings import Settings
 from tintype.shadow import Shadow
+from tintype.tracing import Tracing, provider_from_environment
 from tintype.web.inputs import Fetch, InputPolicy, Inputs
 from tintype.web.paths import allowed_roots
 from tintype.web.services import Services
@@ -128,19 +129,25 @@ async def running(
             policy=settings.requests,
         )
         observers: tuple[Observer, ...] = ()
-        keeper = None
+        keeper = tracing = None
         if metrics is not None and find is not None:
             listeners = (ShadowLog(), ShadowMetrics(metrics))
             shadow = Shadow(registry, ask=make().predict, listeners=listeners)
             await stack.enter_async_context(shadow)
             observers = (PredictionLog(), PredictionMetrics(metrics), shadow)
+            if settings.tracing.enabled:
+                tracing = Tracing(provider_from_environment())
+                stack.push_async_callback(asyncio.to_thread, tracing.close)
+                observers = (*observers, tracing)
             keeper = Keeper(
                 registry, find=find, load=loader.load_card, policy=settings.models, events=events
             )
             await stack.enter_async_context(keeper)
             _watch(metrics, registry, gate)
         predictor = make(observers=observers)
-        yield Services(predictor=predictor, inputs=inputs, metrics=metrics, keeper=keeper)
+        yield Services(
+            predictor=predictor, inputs=inputs, metrics=metrics, keeper=keeper, tracing=tracing
+        )
 
 
 def _watch(metrics: Metrics, registry: Registry, gate: ByteGate) -> None:
