@@ -16,6 +16,8 @@ ONE = 'instance=~"$instance"'
 MODEL = f'{ONE},model=~"$model"'
 TOTAL = f'{ONE},stage="total"'
 FAILED = f'{MODEL},outcome!="ok"'
+_CHANGED = f"increase(tintype_model_changes_total{{{MODEL}}}[$__rate_interval])"
+CHANGES = f"sum by (model, change) ({_CHANGED})"
 COUNT = "tintype_stage_seconds_count"
 
 
@@ -193,7 +195,7 @@ ROWS: tuple[tuple[str, tuple[Panel, ...]], ...] = (
                 8,
                 (
                     (
-                        f"sum by (model, change) ({increase('tintype_model_changes_total', MODEL)})",
+                        CHANGES,
                         "{{model}} {{change}}",
                     ),
                 ),

@@ -21,6 +21,7 @@ from tintype.imaging.limits import DecodeLimits
 from tintype.log_setup import LogSettings
 from tintype.models.keeper import WatchPolicy
 from tintype.predict import PredictPolicy
+from tintype.record.policy import RecordPolicy
 from tintype.tracing import TracingSettings
 from tintype.web.compat.policy import CompatPolicy
 from tintype.web.inputs import InputPolicy
@@ -28,7 +29,13 @@ from tintype.web.uploads import UploadLimits
 
 _PREFIX = "TINTYPE_"
 _NOT_SETTINGS = frozenset(
-    {"TINTYPE_TEST_DATA", "TINTYPE_CHROMIUM", "TINTYPE_NO_SKIPS", "TINTYPE_WRITE_FORMATS"}
+    {
+        "TINTYPE_TEST_DATA",
+        "TINTYPE_CHROMIUM",
+        "TINTYPE_NO_SKIPS",
+        "TINTYPE_WRITE_FORMATS",
+        "TINTYPE_WRITE_GATEWAY",
+    }
 )
 """Variables of the test suite, which share the prefix."""
 _MEBIBYTE = 1 << 20
@@ -63,6 +70,13 @@ class MemorySettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StateSettings:
+    """The folder of what lasts: the record. Empty: the user's, see ``state_folder``."""
+
+    folder: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """All settings, a section each."""
 
@@ -77,6 +91,8 @@ class Settings:
     compat: CompatPolicy = field(default_factory=CompatPolicy)
     log: LogSettings = field(default_factory=LogSettings)
     models: WatchPolicy = field(default_factory=WatchPolicy)
+    state: StateSettings = field(default_factory=StateSettings)
+    record: RecordPolicy = field(default_factory=RecordPolicy)
     tracing: TracingSettings = field(default_factory=TracingSettings)
 
 
@@ -92,6 +108,15 @@ class Setting:
     def variable(self) -> str:
         """Its environment variable."""
         return f"{_PREFIX}{self.section}_{self.name}".upper()
+
+
+def state_folder(settings: Settings, *, environment: Mapping[str, str] = os.environ) -> Path:
+    """The folder of what lasts: as set, else the user's own by the XDG Base Directory rules."""
+    if settings.state.folder:
+        return Path(settings.state.folder)
+    home = environment.get("XDG_STATE_HOME", "")
+    base = Path(home) if home.startswith("/") else Path.home() / ".local" / "state"
+    return base / "tintype"
 
 
 def all_settings(settings: Settings) -> Iterator[Setting]:

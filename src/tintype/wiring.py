@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import time
 from collections.abc import AsyncIterator, Callable
@@ -10,10 +11,19 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 from tintype.batching.gate import ByteGate
 from tintype.errors import EngineFailed, ModelFileError, TintypeError
-from tintype.metrics import BATCH_PICTURES, PICTURE_BYTES, PICTURES_WAITING, Metrics
+from tintype.imaging.recipe import expand
+from tintype.metrics import (
+    BATCH_PICTURES,
+    PICTURE_BYTES,
+    PICTURES_WAITING,
+    RECORD_DROPPED,
+    RECORD_QUEUE,
+    Metrics,
+)
 from tintype.models.absent import absence_of
 from tintype.models.card import Card
 from tintype.models.host import ModelHost
@@ -32,7 +42,10 @@ from tintype.observers import (
     watch_models,
 )
 from tintype.predict import Lanes, Observer, Predictor
-from tintype.settings import Settings
+from tintype.record.place import place_of, refuse_newer_file
+from tintype.record.recorder import Recorder
+from tintype.record.values import ModelFacts
+from tintype.settings import Settings, state_folder
 from tintype.shadow import Shadow
 from tintype.tracing import Tracing, provider_from_environment
 from tintype.web.inputs import Fetch, InputPolicy, Inputs
@@ -102,13 +115,14 @@ async def running(
 
     A model that may be absent and cannot be loaded is told to ``left_out``, unless no other is
     ready; ``absent`` are those whose file could not even be read. ``find`` makes it a server's:
-    predictions are logged and counted, and the models follow the files that it finds. Raises
-    ModelFileError, SettingsError, ServingError, naming the file.
+    predictions are logged, counted and recorded, and the models follow the files that it finds.
+    Raises ModelFileError, SettingsError, ServingError, naming the file.
     """
     roots, fetch = allowed_roots(settings.inputs.paths), _fetch(settings.inputs)
     metrics = Metrics() if find is not None else None
     loader = Loader(partial(_host, settings=settings, metrics=metrics), limits=settings.images)
-    events = (ModelLog(), ModelMetrics(metrics)) if metrics is not None else ()
+    record = _recorder(settings) if find is not None else None
+    events = _events(metrics, record)
     async with AsyncExitStack() as stack:
         threads = os.cpu_count() or 1
         lanes = Lanes(
@@ -128,13 +142,15 @@ async def running(
             limits=settings.images,
             policy=settings.requests,
         )
-        observers: tuple[Observer, ...] = ()
+        observers: tuple[Observer, ...] = () if record is None else (record,)
         keeper = tracing = None
+        if record is not None:
+            stack.enter_context(record)
         if metrics is not None and find is not None:
             listeners = (ShadowLog(), ShadowMetrics(metrics))
             shadow = Shadow(registry, ask=make().predict, listeners=listeners)
             await stack.enter_async_context(shadow)
-            observers = (PredictionLog(), PredictionMetrics(metrics), shadow)
+            observers = (PredictionLog(), PredictionMetrics(metrics), *observers, shadow)
             if settings.tracing.enabled:
                 tracing = Tracing(provider_from_environment())
                 stack.push_async_callback(asyncio.to_thread, tracing.close)
@@ -144,10 +160,58 @@ async def running(
             )
             await stack.enter_async_context(keeper)
             _watch(metrics, registry, gate)
+            _watch_record(metrics, record)
         predictor = make(observers=observers)
         yield Services(
-            predictor=predictor, inputs=inputs, metrics=metrics, keeper=keeper, tracing=tracing
+            predictor=predictor,
+            inputs=inputs,
+            metrics=metrics,
+            record=record,
+            keeper=keeper,
+            tracing=tracing,
         )
+
+
+def _events(metrics: Metrics | None, record: Recorder | None) -> tuple[ModelEvents, ...]:
+    counted = () if metrics is None else (ModelLog(), ModelMetrics(metrics))
+    return counted if record is None else (*counted, _ModelRecord(record))
+
+
+def _recorder(settings: Settings) -> Recorder | None:
+    """The record, not yet begun. Raises SettingsError where its schema is newer."""
+    if not settings.record.enabled:
+        return None
+    state = state_folder(settings)
+    place = place_of(settings.record.database, state=state)
+    if isinstance(place, Path):
+        refuse_newer_file(place)
+    return Recorder(place, state=state, policy=settings.record)
+
+
+class _ModelRecord:
+    """Tells the record which versions answer."""
+
+    def __init__(self, record: Recorder) -> None:
+        self._record = record
+
+    def loaded(self, host: ModelHost, *, seconds: float) -> None:
+        """Know the version by what its answers come from."""
+        del seconds
+        facts = ModelFacts(
+            name=host.name,
+            version=host.version,
+            task=host.task,
+            path=host.plan.card.file,
+            recipe=json.dumps(expand(host.recipe)),
+            labels=host.plan.labels,
+        )
+        self._record.know([facts])
+
+    def refused(self, name: str, error: TintypeError) -> None:
+        """Nothing answers that did not before."""
+
+    def removed(self, host: ModelHost) -> None:
+        """What it answered is still to be written."""
 
 
 def _watch(metrics: Metrics, registry: Registry, gate: ByteGate) -> None:
@@ -217,3 +281,9 @@ def _fetch(policy: InputPolicy) -> Fetch | None:
     from tintype.web.fetch import Fetcher  # noqa: PLC0415 - few servers fetch: kept off the start
 
     return Fetcher(policy.url_policy(), redirects=policy.url_redirects).fetch
+
+
+def _watch_record(metrics: Metrics, record: Recorder | None) -> None:
+    if record is not None:
+        metrics.watch(RECORD_QUEUE, lambda: [((), record.counts().waiting)])
+        metrics.watch(RECORD_DROPPED, lambda: [((), record.counts().dropped)])

@@ -27,11 +27,13 @@ from tintype.web.errors import (
     on_http_error,
     on_tintype_error,
 )
+from tintype.web.feedback_pages import FeedbackPages
 from tintype.web.files import Files, read_files
 from tintype.web.health import Health
 from tintype.web.inflight import BodiesInFlight, BytesInFlight
 from tintype.web.inputs import Pictures
 from tintype.web.pages import Pages
+from tintype.web.predictions import Predictions
 from tintype.web.scrape import Scrape
 from tintype.web.services import Services
 from tintype.web.spans import Spans
@@ -62,18 +64,31 @@ def create_app(
     pictures = Pictures(services.inputs, held=held, limit=limits.max_body_bytes)
     changes = Changes(predictor, keeper=services.keeper)
     api = Api(predictor, pictures=pictures, limits=limits)
+    predictions = Predictions(services.record, limits=limits)
     health = Health(predictor)
-    pages = Pages(predictor, pictures=pictures, limits=limits, samples=samples_read, title=title)
+    pages = Pages(
+        predictor,
+        pictures=pictures,
+        limits=limits,
+        samples=samples_read,
+        title=title,
+        recorded=services.record is not None,
+    )
+    feedback = FeedbackPages(predictor, services.record, limits=limits, title=title)
     documents = Documents(title=title)
     static = Files(read_files(sorted(_STATIC.iterdir())))
     metrics = services.metrics
     table: dict[str, Mapping[str, Handler]] = {
         "/": {"GET": pages.index, "POST": pages.submit},
+        "/predictions/{id}": {"GET": feedback.show},
+        "/feedback": {"POST": feedback.submit},
         "/api/predict": {"POST": api.predict},
         "/api/predict/batch": {"POST": api.predict_batch},
         "/api/models": {"GET": api.models},
         "/api/models/{name:path}/reload": {"POST": changes.reload},
         "/api/models/{name:path}": {"GET": api.model},
+        "/api/predictions/{id}": {"GET": predictions.show, "DELETE": predictions.delete},
+        "/api/predictions/{id}/feedback": {"PUT": predictions.say},
         "/live": {"GET": health.live},
         "/ready": {"GET": health.ready},
         "/docs": {"GET": documents.docs},

@@ -15,15 +15,28 @@ from tintype.web.errors import HTTP_PROBLEMS, PROBLEM_JSON, TABLE
 from tintype.web.openapi_examples import (
     BATCH_CURL,
     BATCH_EXAMPLE,
+    EXAMPLE_ID,
+    FEEDBACK_CURL,
+    FEEDBACK_EXAMPLE,
     MODEL_EXAMPLE,
     PREDICT_CURL,
     PREDICTION_EXAMPLE,
     PROBLEM_EXAMPLE,
     READY_EXAMPLE,
+    RECORDED_EXAMPLE,
 )
+from tintype.web.predictions import FeedbackBody
 
 Json = dict[str, Any]
 _REF: Final = "#/components/schemas/{name}"
+
+_PREDICTION_ID: Final[Json] = {
+    "name": "id",
+    "in": "path",
+    "required": True,
+    "description": "The id in the answer to the picture.",
+    "schema": {"type": "string", "pattern": "^[0-9a-f]{32}$"},
+}
 
 OPTIONS: Final[tuple[Json, ...]] = (
     {
@@ -108,7 +121,7 @@ def problem_rows() -> list[Json]:
 
 def _schemas() -> Json:
     _, schemas = msgspec.json.schema_components(
-        (Prediction, ModelInfo), schema_hook=_any_value, ref_template=_REF
+        (Prediction, ModelInfo, FeedbackBody), schema_hook=_any_value, ref_template=_REF
     )
     known: Json = dict(schemas)
     del known["Prediction"]["properties"]["look"]  # for observers, not part of the answer
@@ -141,6 +154,8 @@ def _paths() -> Json:
         "/api/models": {"get": _models()},
         "/api/models/{name}": {"get": _model()},
         "/api/models/{name}/reload": {"post": _reload()},
+        "/api/predictions/{id}": {"get": _recorded(), "delete": _deleted()},
+        "/api/predictions/{id}/feedback": {"put": _feedback()},
         "/live": {"get": _simple("Is the process alive?", {"status": "alive"})},
         "/ready": {"get": _ready()},
         "/metrics": {"get": _metrics()},
@@ -248,6 +263,54 @@ def _reload() -> Json:
         "responses": told["responses"] | _problems(404, 409, 503),
         "x-curl": [
             {"title": "Load it anew", "command": "curl -X POST {base}/api/models/pets/reload"}
+        ],
+    }
+
+
+def _recorded() -> Json:
+    return {
+        "operationId": "prediction",
+        "summary": "A recorded prediction, with what was said of it",
+        "parameters": [_PREDICTION_ID],
+        "responses": _responses(
+            "The prediction as it was answered", {"type": "object"}, RECORDED_EXAMPLE
+        )
+        | _problems(403, 404, 503),
+        "x-curl": [{"title": "One prediction", "command": "curl {base}/api/predictions/ID"}],
+    }
+
+
+def _feedback() -> Json:
+    return {
+        "operationId": "feedback",
+        "summary": "Say whether a prediction was right",
+        "description": "One of `correct`, `label` and `picked`; `model`, and `x` with `y`, where "
+        "the prediction has several results. It is committed before it is answered, and replaces "
+        "what was said of the same result before.",
+        "parameters": [_PREDICTION_ID],
+        "requestBody": _body(
+            {
+                "application/json": {
+                    "schema": {"$ref": _REF.format(name="FeedbackBody")},
+                    "example": {"label": "cat"},
+                }
+            }
+        ),
+        "responses": _responses("What is now kept", {"type": "object"}, FEEDBACK_EXAMPLE)
+        | _problems(400, 403, 404, 408, 413, 415, 503),
+        "x-curl": FEEDBACK_CURL,
+    }
+
+
+def _deleted() -> Json:
+    return {
+        "operationId": "deletePrediction",
+        "summary": "Delete a prediction, what was said of it, and its kept picture",
+        "parameters": [_PREDICTION_ID],
+        "responses": _responses("It is gone", {"type": "object"}, {"deleted": EXAMPLE_ID})
+        | _problems(403, 404, 503),
+        "x-curl": [
+            {"title": "Delete", "command": "curl -X DELETE {base}/api/predictions/ID"},
         ],
     }
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from tintype.metrics import Metrics
 from tintype.models.keeper import Keeper
 from tintype.predict import Predictor
+from tintype.record.recorder import Recorder
 from tintype.tracing import Tracing
 from tintype.web.inputs import Inputs
 
@@ -15,12 +16,14 @@ from tintype.web.inputs import Inputs
 class Services:
     """The running parts that routes call. Somebody else starts and stops them.
 
-    Without ``metrics`` nothing is counted and there is no ``/metrics``; without a ``keeper`` no
-    model can be loaded anew; without ``tracing`` no spans are made.
+    Without ``metrics`` nothing is counted and there is no ``/metrics``; without ``record`` nothing
+    is recorded; without a ``keeper`` no model can be loaded anew; without ``tracing`` no spans are
+    made.
     """
 
     predictor: Predictor
     inputs: Inputs = field(default_factory=Inputs)
     metrics: Metrics | None = None
+    record: Recorder | None = None
     keeper: Keeper | None = None
     tracing: Tracing | None = None
