@@ -51,6 +51,7 @@ from tintype.record.recorder import Recorder
 from tintype.record.values import ModelFacts
 from tintype.settings import Settings, state_folder
 from tintype.shadow import Shadow
+from tintype.tracing import Tracing, provider_from_environment
 from tintype.web.inputs import Fetch, InputPolicy, Inputs
 from tintype.web.paths import allowed_roots
 from tintype.web.services import Services
@@ -156,7 +157,7 @@ async def running(
             policy=settings.requests,
         )
         observers: tuple[Observer, ...] = ()
-        pictures, keeper = None, None
+        pictures = keeper = tracing = None
         if record is not None:
             stack.enter_context(record)
             pictures = stack.enter_context(_picture_keeper(settings, record))
@@ -166,6 +167,10 @@ async def running(
             shadow = Shadow(registry, ask=make().predict, listeners=listeners)
             await stack.enter_async_context(shadow)
             observers = (PredictionLog(), PredictionMetrics(metrics), *observers, shadow)
+            if settings.tracing.enabled:
+                tracing = Tracing(provider_from_environment())
+                stack.push_async_callback(asyncio.to_thread, tracing.close)
+                observers = (*observers, tracing)
             keeper = Keeper(
                 registry, find=find, load=loader.load_card, policy=settings.models, events=events
             )
@@ -180,6 +185,7 @@ async def running(
             record=record,
             pictures=pictures,
             keeper=keeper,
+            tracing=tracing,
         )
 
 

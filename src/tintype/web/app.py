@@ -36,6 +36,7 @@ from tintype.web.pages import Pages
 from tintype.web.predictions import Predictions
 from tintype.web.scrape import Scrape
 from tintype.web.services import Services
+from tintype.web.spans import Spans
 from tintype.web.trace import Trace, note_route
 from tintype.web.uploads import UploadLimits
 
@@ -111,6 +112,7 @@ def create_app(
         routes=[_route(path, handlers) for path, handlers in table.items()],
         middleware=[
             Middleware(Trace, metrics=metrics),
+            *([Middleware(Spans, tracing=services.tracing)] if services.tracing else []),
             Middleware(LastHandler),
             Middleware(BodiesInFlight, held=held),
         ],

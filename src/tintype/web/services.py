@@ -9,6 +9,7 @@ from tintype.models.keeper import Keeper
 from tintype.predict import Predictor
 from tintype.record.pictures import PictureKeeper
 from tintype.record.recorder import Recorder
+from tintype.tracing import Tracing
 from tintype.web.inputs import Inputs
 
 
@@ -18,7 +19,7 @@ class Services:
 
     Without ``metrics`` nothing is counted and there is no ``/metrics``; without ``record`` nothing
     is recorded, without ``pictures`` no picture is kept; without a ``keeper`` no model can be
-    loaded anew.
+    loaded anew; without ``tracing`` no spans are made.
     """
 
     predictor: Predictor
@@ -27,3 +28,4 @@ class Services:
     record: Recorder | None = None
     pictures: PictureKeeper | None = None
     keeper: Keeper | None = None
+    tracing: Tracing | None = None
