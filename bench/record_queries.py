@@ -15,6 +15,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,10 @@ import msgspec
 from sqlalchemy import Connection, Engine, event, insert, text
 
 from tintype.record import counting, store
-from tintype.record.counting import Asked
 from tintype.record.database import reading, writing
 from tintype.record.opening import open_database
 from tintype.record.place import Place
+from tintype.record.reports import Asked, KnownModel
 from tintype.record.tables import feedback, models, predictions, results
 
 LABELS = tuple(f"label {number}" for number in range(20))
@@ -147,8 +148,8 @@ def questions() -> Iterator[tuple[str, Callable[[Connection], object]]]:
     yield "accuracy of a version", lambda c: counting.count_judged(c, pets)
     yield "accuracy since a month ago", lambda c: counting.count_judged(c, month)
     yield "accuracy of a label", lambda c: counting.count_judged(c, Asked(label=LABELS[3]))
-    yield "the last 1000 answers", lambda c: counting.latest(c, _pets(c), count=1000)
-    yield "the first 1000 answers", lambda c: counting.first(c, _pets(c), count=1000)
+    for name, newest in (("the last 500 answers", True), ("the first 500 answers", False)):
+        yield name, partial(_sample, newest=newest)
     yield (
         "the latest disagreements",
         lambda c: counting.disagreements(c, model="pets", count=12),
@@ -156,7 +157,11 @@ def questions() -> Iterator[tuple[str, Callable[[Connection], object]]]:
     yield "what was lost", counting.lost
 
 
-def _pets(connection: Connection) -> counting.KnownModel:
+def _sample(connection: Connection, *, newest: bool) -> object:
+    return counting.sample(connection, _pets(connection), count=500, newest=newest)
+
+
+def _pets(connection: Connection) -> KnownModel:
     known = {(each.name, each.version): each for each in counting.known_models(connection)}
     return known["pets", "2"]
 

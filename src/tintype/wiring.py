@@ -14,6 +14,7 @@ from pathlib import Path
 from tintype.batching.gate import ByteGate
 from tintype.errors import EngineFailed, ModelFileError, TintypeError
 from tintype.imaging.recipe import expand
+from tintype.live import LiveWindow
 from tintype.metrics import (
     BATCH_PICTURES,
     MODEL_READY,
@@ -102,6 +103,7 @@ async def running(
     """
     roots = allowed_roots(settings.inputs.paths)
     metrics = Metrics() if observed else None
+    live = LiveWindow() if observed else None
     hosts = [_host(plan, settings, metrics) for plan in plans]
     del plans  # each holds its graph until its engine is loaded
     async with AsyncExitStack() as stack:
@@ -143,16 +145,20 @@ async def running(
             gate=gate,
             limits=settings.images,
             policy=settings.requests,
-            observers=_observers(metrics, record),
+            observers=_observers(metrics, record, live),
         )
-        yield Services(predictor=predictor, inputs=inputs, metrics=metrics, record=record)
+        yield Services(
+            predictor=predictor, inputs=inputs, metrics=metrics, record=record, live=live
+        )
 
 
-def _observers(metrics: Metrics | None, record: Recorder | None) -> tuple[Observer, ...]:
+def _observers(
+    metrics: Metrics | None, record: Recorder | None, live: LiveWindow | None
+) -> tuple[Observer, ...]:
     told: tuple[Observer, ...] = ()
     if metrics is not None:
         told = (PredictionLog(), PredictionMetrics(metrics))
-    return told if record is None else (*told, record)
+    return (*told, *(each for each in (record, live) if each is not None))
 
 
 def _recorder(settings: Settings) -> Recorder | None:

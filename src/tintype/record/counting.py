@@ -8,8 +8,8 @@ same whatever the record has.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
 
@@ -39,51 +39,11 @@ from tintype.record.outcomes import (
     score_bin,
     week_begins,
 )
+from tintype.record.reports import Asked, Disagreement, KnownModel
 from tintype.record.tables import feedback, losses, models, pictures, predictions, results
 
 TOPS: Final = (1, 3, 5)
 _LOOK: Final = ("brightness", "contrast", "colour", "detail")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """Which judged predictions are counted: those that fit all that is given.
-
-    ``label`` is the right label; ``since_ms`` leaves out what was predicted before.
-    """
-
-    model: str | None = None
-    version: str | None = None
-    label: str | None = None
-    since_ms: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KnownModel:
-    """A name and version in the record, with the numbers of its rows in ``models``.
-
-    One version has several rows when it was served with other files or recipes.
-    """
-
-    name: str
-    version: str
-    task: str
-    ids: tuple[int, ...]
-    first_ms: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Disagreement:
-    """An answer that somebody called wrong. ``picture`` tells whether it is kept."""
-
-    prediction_id: str
-    at_ms: int
-    model: str
-    version: str
-    answered: str | None
-    score: float | None
-    right: str | None
-    picture: bool
 
 
 def known_models(connection: Connection) -> tuple[KnownModel, ...]:
@@ -138,14 +98,44 @@ def count_judged(connection: Connection, asked: Asked) -> Counts:
     )
 
 
-def latest(connection: Connection, model: KnownModel, *, count: int) -> Sample:
-    """What the last ``count`` answers of a model version were like."""
-    return _sample(connection, model, count=count, newest=True)
+def answers(connection: Connection, model: KnownModel, *, most: int) -> int:
+    """How many answers with a label a version has; no more than ``most`` are counted."""
+    some = (
+        select(results.c.at_ms)
+        .where(results.c.model_id.in_(model.ids), results.c.label.is_not(None))
+        .limit(most)
+        .subquery()
+    )
+    return connection.execute(select(func.count()).select_from(some)).scalar_one()
 
 
-def first(connection: Connection, model: KnownModel, *, count: int) -> Sample:
-    """What its first ``count`` answers were like."""
-    return _sample(connection, model, count=count, newest=False)
+def sample(
+    connection: Connection,
+    model: KnownModel,
+    *,
+    count: int,
+    newest: bool,
+    after_ms: int | None = None,
+) -> tuple[Sample, int | None]:
+    """What the last (or the first) ``count`` answers of a version were like.
+
+    ``after_ms`` leaves out those until then. Also tells the time of the last one looked at, None
+    where there is none.
+    """
+    found = [
+        row
+        for number in model.ids
+        for row in connection.execute(
+            _answers(number, newest=newest, after_ms=after_ms).limit(count)
+        )
+    ]
+    found = sorted(found, key=lambda row: row.at_ms, reverse=newest)[:count]
+    labels = Counter(row.label for row in found)
+    measures: dict[str, list[float]] = {"score": [row.score for row in found]}
+    for look in _looks(connection, list(dict.fromkeys(row.prediction_id for row in found))):
+        for name, value in look.items():
+            measures.setdefault(name, []).append(value)
+    return Sample(measures=measures, labels=labels), max((row.at_ms for row in found), default=None)
 
 
 def disagreements(
@@ -271,28 +261,14 @@ def _by_week(rows: Sequence[Row[Any]]) -> dict[date, Hits]:
     return {week_begins(number): _sum(found) for number, found in sorted(weeks.items())}
 
 
-def _sample(connection: Connection, model: KnownModel, *, count: int, newest: bool) -> Sample:
-    """The last or the first answers, by the index, then what their pictures looked like."""
-    order = results.c.at_ms.desc() if newest else results.c.at_ms
-    found = [
-        row
-        for number in model.ids
-        for row in connection.execute(
-            select(results.c.prediction_id, results.c.at_ms, results.c.label, results.c.score)
-            .where(results.c.model_id == number, results.c.label.is_not(None))
-            .order_by(order)
-            .limit(count)
-        )
-    ]
-    found = sorted(found, key=lambda row: row.at_ms, reverse=newest)[:count]
-    labels: dict[str, int] = {}
-    for row in found:
-        labels[row.label] = labels.get(row.label, 0) + 1
-    measures: dict[str, list[float]] = {"score": [row.score for row in found]}
-    for look in _looks(connection, list(dict.fromkeys(row.prediction_id for row in found))):
-        for name, value in look.items():
-            measures.setdefault(name, []).append(value)
-    return Sample(measures=measures, labels=labels)
+def _answers(model_id: int, *, newest: bool, after_ms: int | None) -> Select[Any]:
+    """The answers of one model that have a label, in order of time, by the index alone."""
+    statement = select(
+        results.c.prediction_id, results.c.at_ms, results.c.label, results.c.score
+    ).where(results.c.model_id == model_id, results.c.label.is_not(None))
+    if after_ms is not None:
+        statement = statement.where(results.c.at_ms > after_ms)
+    return statement.order_by(results.c.at_ms.desc() if newest else results.c.at_ms)
 
 
 _AT_ONCE: Final = 500

@@ -15,7 +15,9 @@ from starlette.routing import Route
 
 from tintype.errors import TintypeError
 from tintype.metrics import BODY_BYTES
+from tintype.web.accuracy import Accuracy
 from tintype.web.api import Api
+from tintype.web.dashboard import DashboardPage
 from tintype.web.documents import Documents
 from tintype.web.errors import (
     ClientGone,
@@ -68,6 +70,7 @@ def create_app(
         recorded=services.record is not None,
     )
     feedback = FeedbackPages(predictor, services.record, limits=limits, title=title)
+    dashboard = DashboardPage(predictor, services.record, live=services.live, title=title)
     documents = Documents(title=title)
     static = Files(read_files(sorted(_STATIC.iterdir())))
     metrics = services.metrics
@@ -75,12 +78,14 @@ def create_app(
         "/": {"GET": pages.index, "POST": pages.submit},
         "/predictions/{id}": {"GET": feedback.show},
         "/feedback": {"POST": feedback.submit},
+        "/dashboard": {"GET": dashboard.show},
         "/api/predict": {"POST": api.predict},
         "/api/predict/batch": {"POST": api.predict_batch},
         "/api/models": {"GET": api.models},
         "/api/models/{name:path}": {"GET": api.model},
         "/api/predictions/{id}": {"GET": predictions.show, "DELETE": predictions.delete},
         "/api/predictions/{id}/feedback": {"PUT": predictions.say},
+        "/api/accuracy": {"GET": Accuracy(services.record).show},
         "/live": {"GET": health.live},
         "/ready": {"GET": health.ready},
         "/docs": {"GET": documents.docs},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from tintype.live import LiveWindow
 from tintype.metrics import Metrics
 from tintype.predict import Predictor
 from tintype.record.recorder import Recorder
@@ -22,3 +23,4 @@ class Services:
     inputs: Inputs = field(default_factory=Inputs)
     metrics: Metrics | None = None
     record: Recorder | None = None
+    live: LiveWindow | None = None
