@@ -9,7 +9,8 @@ TintypeError
 │   ├── NotAnImageModel         its input is no picture, or its output no labels or boxes
 │   ├── UnsupportedModel        a layer or operation that nothing here can run
 │   ├── LabelsError             a labels file that cannot be read
-│   └── CardError               a model.toml that cannot be used
+│   ├── CardError               a model.toml that cannot be used
+│   └── GoldenSetFailed         too many golden pictures answered wrongly
 ├── ImageError                  something about a picture
 │   ├── UnsupportedImageFormat  magic bytes outside the allow-list
 │   ├── ImageTooLarge           pixels, sides or scans above the limits, told by the header
@@ -114,6 +115,12 @@ class CardError(ModelFileError):
     """The model card cannot be used."""
 
     type = "model-card"
+
+
+class GoldenSetFailed(ModelFileError):
+    """A version answers too many of its golden pictures wrongly."""
+
+    type = "golden-set"
 
 
 class ImageError(TintypeError):

@@ -19,8 +19,10 @@ from tintype.engines.engine import EngineOptions
 from tintype.errors import SettingsError
 from tintype.imaging.limits import DecodeLimits
 from tintype.log_setup import LogSettings
+from tintype.models.keeper import WatchPolicy
 from tintype.predict import PredictPolicy
 from tintype.record.policy import RecordPolicy
+from tintype.web.compat.policy import CompatPolicy
 from tintype.web.inputs import InputPolicy
 from tintype.web.uploads import UploadLimits
 
@@ -79,7 +81,9 @@ class Settings:
     requests: PredictPolicy = field(default_factory=PredictPolicy)
     batching: BatchPolicy = field(default_factory=BatchPolicy)
     engine: EngineOptions = field(default_factory=EngineOptions)
+    compat: CompatPolicy = field(default_factory=CompatPolicy)
     log: LogSettings = field(default_factory=LogSettings)
+    models: WatchPolicy = field(default_factory=WatchPolicy)
     state: StateSettings = field(default_factory=StateSettings)
     record: RecordPolicy = field(default_factory=RecordPolicy)
 

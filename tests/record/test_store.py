@@ -69,6 +69,14 @@ def test_the_first_label_and_the_first_box_have_columns_of_their_own(connection,
     assert [("dog", 0.75), ("cup", 0.75), (None, None)] == [tuple(row) for row in rows]
 
 
+def test_a_fallback_is_no_answer(connection, add):
+    """What the owner said in the model's place is not counted as the model's."""
+    late = ResultError(type="deadline-exceeded", detail="late")
+    result = replace(classified(("beach", 0.0)), error=late, fallback=True)
+    (found,) = store.find(connection, add(predicted(result))).results
+    assert (late, None, None) == (found.error, found.labels, found.best)
+
+
 def test_how_the_picture_looks_has_columns(connection, add):
     """What drift is told from; null where nobody looked."""
     add(predicted())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from functools import partial
 from importlib import resources
 from pathlib import Path
 
@@ -27,7 +28,7 @@ def command(
             file=config, flags=server_flags(host, port, state or Path(forgotten))
         )
         serve(
-            find_cards((folder / "models",)),
+            partial(find_cards, (folder / "models",)),
             settings=settings,
             samples=_pictures(folder / "pictures"),
         )

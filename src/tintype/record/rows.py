@@ -58,8 +58,9 @@ def prediction_row(entry: Entry) -> Row:
 
 
 def result_row(entry: Entry, position: int, result: Result, *, model_id: int) -> Row:
-    """A row of ``results``."""
-    best = first(result.labels, result.boxes)
+    """A row of ``results``. A fallback is what the owner said, not the model: it is left out."""
+    labels = None if result.fallback else result.labels
+    best = first(labels, result.boxes)
     return {
         "prediction_id": entry.prediction.id,
         "position": position,
@@ -69,7 +70,7 @@ def result_row(entry: Entry, position: int, result: Result, *, model_id: int) ->
         "point_y": result.point.y if result.point else None,
         "label": text(best.label) if best else None,
         "score": _score(best.score) if best else None,
-        "labels": None if result.labels is None else json(_clean(result.labels)),
+        "labels": None if labels is None else json(_clean(labels)),
         "boxes": None if result.boxes is None else json(_clean(result.boxes)),
         "error": result.error.type if result.error else None,
         "error_detail": text(result.error.detail) if result.error else None,

@@ -17,6 +17,9 @@ from tintype.errors import TintypeError
 from tintype.metrics import BODY_BYTES
 from tintype.web.accuracy import Accuracy
 from tintype.web.api import Api
+from tintype.web.changes import Changes
+from tintype.web.compat.policy import CompatPolicy
+from tintype.web.compat.routes import Compat
 from tintype.web.dashboard import DashboardPage
 from tintype.web.documents import Documents
 from tintype.web.errors import (
@@ -47,17 +50,20 @@ def create_app(
     services: Services,
     *,
     limits: UploadLimits,
+    compat: CompatPolicy | None = None,
     samples: tuple[Path, ...] = (),
     title: str = "Tintype",
 ) -> Starlette:
     """The application around services that somebody else starts and stops.
 
-    ``samples`` are pictures that the page offers to play with. Reads its small files once.
+    ``compat`` may switch the routes of older systems on. ``samples`` are pictures that the page
+    offers to play with. Reads its small files once.
     """
     samples_read = read_files(samples)
     predictor = services.predictor
     held = BytesInFlight(limits.max_bytes_in_flight)
     pictures = Pictures(services.inputs, held=held, limit=limits.max_body_bytes)
+    changes = Changes(predictor, keeper=services.keeper)
     api = Api(predictor, pictures=pictures, limits=limits)
     predictions = Predictions(services.record, limits=limits)
     health = Health(predictor)
@@ -82,6 +88,7 @@ def create_app(
         "/api/predict": {"POST": api.predict},
         "/api/predict/batch": {"POST": api.predict_batch},
         "/api/models": {"GET": api.models},
+        "/api/models/{name:path}/reload": {"POST": changes.reload},
         "/api/models/{name:path}": {"GET": api.model},
         "/api/predictions/{id}": {"GET": predictions.show, "DELETE": predictions.delete},
         "/api/predictions/{id}/feedback": {"PUT": predictions.say},
@@ -97,6 +104,9 @@ def create_app(
     if metrics is not None:
         metrics.watch(BODY_BYTES, lambda: [((), held.held)])
         table["/metrics"] = {"GET": Scrape(metrics).metrics}
+    if compat is not None and compat.enabled:
+        older = Compat(predictor, pictures=pictures, limits=limits, policy=compat, title=title)
+        table |= older.table()
     on_error: Mapping[Any, Any] = {  # a handler for each class, told by the class's own name
         TintypeError: on_tintype_error,
         ClientGone: on_client_gone,

@@ -108,6 +108,9 @@ TABLE: Mapping[type[TintypeError], Row] = {
     errors.UnsupportedModel: Row(503, "Unsupported model", "an operation nothing here can run"),
     errors.LabelsError: Row(503, "Labels error", "a labels file that cannot be read"),
     errors.CardError: Row(503, "Model card error", "a model card that cannot be used"),
+    errors.GoldenSetFailed: Row(
+        409, "Golden set failed", "a version that has too many golden pictures wrong"
+    ),
 }
 
 HTTP_PROBLEMS: Mapping[str, Row] = {

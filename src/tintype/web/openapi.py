@@ -183,6 +183,7 @@ def _paths() -> Json:
         "/api/predict/batch": {"post": _batch()},
         "/api/models": {"get": _models()},
         "/api/models/{name}": {"get": _model()},
+        "/api/models/{name}/reload": {"post": _reload()},
         "/api/predictions/{id}": {"get": _recorded(), "delete": _deleted()},
         "/api/predictions/{id}/feedback": {"put": _feedback()},
         "/api/accuracy": {"get": _accuracy()},
@@ -279,6 +280,21 @@ def _model() -> Json:
         "responses": _responses("The model", {"$ref": _REF.format(name="ModelInfo")}, MODEL_EXAMPLE)
         | _problems(404),
         "x-curl": [{"title": "One model", "command": "curl {base}/api/models/pets"}],
+    }
+
+
+def _reload() -> Json:
+    told = _model()
+    return {
+        "operationId": "reload",
+        "summary": "Load a model anew from its files",
+        "description": "The old version answers until the new one is loaded, warm and right on its "
+        "golden set. When it fails, the old one stays and the problem says why.",
+        "parameters": told["parameters"],
+        "responses": told["responses"] | _problems(404, 409, 503),
+        "x-curl": [
+            {"title": "Load it anew", "command": "curl -X POST {base}/api/models/pets/reload"}
+        ],
     }
 
 

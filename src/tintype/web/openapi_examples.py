@@ -66,6 +66,7 @@ _RESULT: Final = {
     ],
     "boxes": None,
     "error": None,
+    "fallback": False,
     "seconds": 0.003,
 }
 
@@ -97,7 +98,7 @@ RECORDED_EXAMPLE: Final[dict[str, Any]] = {
         "kept": False,
     },
     "results": [
-        _RESULT
+        {key: value for key, value in _RESULT.items() if key != "fallback"}
         | {
             "model_sha256": "f7d5b4e1c2a3968778695a4b3c2d1e0ff7d5b4e1c2a3968778695a4b3c2d1e0f",
             "feedback": _JUDGED,
@@ -176,6 +177,11 @@ MODEL_EXAMPLE: Final[dict[str, Any]] = {
     "threshold": None,
     "warnings": [],
     "parameters": 538608,
+    "versions": [],
+    "refused": "",
+    "deadline_seconds": None,
+    "fallback": [],
+    "first_class": 0,
 }
 
 _SHARE: Final = {"value": 0.9, "low": 0.5958, "high": 0.9821, "right": 9, "judged": 10}

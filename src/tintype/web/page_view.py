@@ -41,11 +41,15 @@ class Choices:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Card:
-    """One result with what is known of its model. ``key`` tells cards of one answer apart."""
+    """One result with what is known of its model, nothing of one that is not there.
+
+    ``key`` tells cards of one answer apart.
+    """
 
     key: str
+    title: str
     result: Result
-    info: ModelInfo
+    info: ModelInfo | None
     summary: str
     verdict: Verdict | None
 
@@ -110,10 +114,11 @@ def answer_of(  # noqa: PLR0913 - what the template shows
     cards = tuple(
         Card(
             key="_".join(f"{result.model}-{index}".split()),  # an id has no spaces
+            title=_title(by_name.get(result.model), result),
             result=result,
-            info=by_name[result.model],
+            info=by_name.get(result.model),
             summary=summary_of(result),
-            verdict=_verdict(prediction, result, by_name[result.model]) if recorded else None,
+            verdict=_verdict(prediction, result, by_name.get(result.model)) if recorded else None,
         )
         for index, result in enumerate(prediction.results)
     )
@@ -124,13 +129,17 @@ def answer_of(  # noqa: PLR0913 - what the template shows
         bytes=len(image),
         curl=curl,
         picture="",
-        summary="; ".join(f"{card.info.title or card.info.name}: {card.summary}" for card in cards),
+        summary="; ".join(f"{card.title}: {card.summary}" for card in cards),
     )
 
 
-def _verdict(prediction: Prediction, result: Result, info: ModelInfo) -> Verdict | None:
-    """The form for one result; none where the model failed."""
-    if result.error is not None and not result.labels:
+def _title(info: ModelInfo | None, result: Result) -> str:
+    return (info.title or info.name) if info else result.model
+
+
+def _verdict(prediction: Prediction, result: Result, info: ModelInfo | None) -> Verdict | None:
+    """The form for one result; none where the model failed: its fallback is no answer."""
+    if result.error is not None or info is None:
         return None
     labels = info.labels if result.boxes is None else ()
     return verdict_of(prediction.id, model=info.name, point=result.point, labels=labels)

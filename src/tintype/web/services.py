@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from tintype.live import LiveWindow
 from tintype.metrics import Metrics
+from tintype.models.keeper import Keeper
 from tintype.predict import Predictor
 from tintype.record.recorder import Recorder
 from tintype.web.inputs import Inputs
@@ -15,8 +16,8 @@ from tintype.web.inputs import Inputs
 class Services:
     """The running parts that routes call. Somebody else starts and stops them.
 
-    Without ``metrics`` nothing is counted and there is no ``/metrics``; without ``record``
-    nothing is recorded.
+    Without ``metrics`` nothing is counted and there is no ``/metrics``; without ``record`` nothing
+    is recorded; without a ``keeper`` no model can be loaded anew.
     """
 
     predictor: Predictor
@@ -24,3 +25,4 @@ class Services:
     metrics: Metrics | None = None
     record: Recorder | None = None
     live: LiveWindow | None = None
+    keeper: Keeper | None = None
