@@ -32,6 +32,7 @@ from tintype.models.keeper import Keeper, ModelEvents
 from tintype.models.library import Find
 from tintype.models.loading import Loader
 from tintype.models.plan import ModelPlan, plan_model
+from tintype.models.reference import References
 from tintype.models.registry import Registry, Served
 from tintype.observers import (
     ModelLog,
@@ -165,6 +166,7 @@ async def running(
             metrics=metrics,
             record=record,
             live=live,
+            references=References(registry, limits=settings.images),
             keeper=keeper,
         )
 

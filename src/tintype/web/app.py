@@ -76,7 +76,7 @@ def create_app(
         recorded=services.record is not None,
     )
     feedback = FeedbackPages(predictor, services.record, limits=limits, title=title)
-    dashboard = DashboardPage(predictor, services.record, live=services.live, title=title)
+    dashboard = DashboardPage(services, title=title)
     documents = Documents(title=title)
     static = Files(read_files(sorted(_STATIC.iterdir())))
     metrics = services.metrics

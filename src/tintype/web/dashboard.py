@@ -14,15 +14,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from tintype.errors import RecordUnavailable, TintypeError
-from tintype.live import LiveWindow
 from tintype.models.info import ModelInfo
-from tintype.predict import Predictor
 from tintype.record.recorder import Recorder
 from tintype.record.reports import Overview, overview
 from tintype.web.dashboard_view import Dashboard, RecordView, chosen, live_view, record_view
 from tintype.web.errors import problem_of
 from tintype.web.options import refuse_name
 from tintype.web.render import render
+from tintype.web.services import Services
 
 _FRESH_SECONDS: Final = 10.0
 """So long the record is not asked again: pages that refresh themselves are many."""
@@ -31,17 +30,11 @@ _FRESH_SECONDS: Final = 10.0
 class DashboardPage:
     """The handler of ``/dashboard``."""
 
-    def __init__(
-        self,
-        predictor: Predictor,
-        record: Recorder | None,
-        *,
-        live: LiveWindow | None,
-        title: str,
-    ) -> None:
-        self._predictor = predictor
-        self._record = record
-        self._live = live
+    def __init__(self, services: Services, *, title: str) -> None:
+        self._predictor = services.predictor
+        self._record = services.record
+        self._live = services.live
+        self._references = services.references
         self._title = title
         self._known: dict[tuple[str, str], tuple[float, asyncio.Task[Overview]]] = {}
 
@@ -80,14 +73,17 @@ class DashboardPage:
         key, now = (model.name, model.version), time.monotonic()
         at, task = self._known.get(key, (0.0, None))
         if task is None or now - at > _FRESH_SECONDS or _failed(task):
-            task = asyncio.ensure_future(
-                overview(record, model=model.name, version=model.version, golden=None)
-            )
+            task = asyncio.ensure_future(self._asked(record, model))
             self._known = {
                 known: each for known, each in self._known.items() if now - each[0] < _FRESH_SECONDS
             }
             self._known[key] = (now, task)
         return record_view(await asyncio.shield(task))
+
+    async def _asked(self, record: Recorder, model: ModelInfo) -> Overview:
+        name, version = model.name, model.version
+        golden = await self._references.of(name, version) if self._references else None
+        return await overview(record, model=name, version=version, golden=golden)
 
 
 def _failed(task: asyncio.Task[Overview]) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from tintype.live import LiveWindow
 from tintype.metrics import Metrics
 from tintype.models.keeper import Keeper
+from tintype.models.reference import References
 from tintype.predict import Predictor
 from tintype.record.recorder import Recorder
 from tintype.web.inputs import Inputs
@@ -25,4 +26,5 @@ class Services:
     metrics: Metrics | None = None
     record: Recorder | None = None
     live: LiveWindow | None = None
+    references: References | None = None
     keeper: Keeper | None = None
