@@ -17,6 +17,7 @@ from tintype.batching.gate import ByteGate
 from tintype.errors import ModelFileError, ServingError, TintypeError
 from tintype.imaging.recipe import expand
 from tintype.imaging.strip import strip
+from tintype.live import LiveWindow
 from tintype.metrics import (
     BATCH_PICTURES,
     PICTURE_BYTES,
@@ -33,6 +34,7 @@ from tintype.models.keeper import Keeper, ModelEvents
 from tintype.models.library import Find
 from tintype.models.loading import Loader
 from tintype.models.plan import ModelPlan, plan_model
+from tintype.models.reference import References
 from tintype.models.registry import Registry, Served
 from tintype.observers import (
     ModelLog,
@@ -132,6 +134,7 @@ async def running(
     metrics = Metrics() if find is not None else None
     loader = Loader(partial(_host, settings=settings, metrics=metrics), limits=settings.images)
     record = _recorder(settings) if find is not None else None
+    live = LiveWindow() if find is not None else None
     events = _events(metrics, record)
     async with AsyncExitStack() as stack:
         threads = os.cpu_count() or 1
@@ -156,12 +159,13 @@ async def running(
             limits=settings.images,
             policy=settings.requests,
         )
-        observers: tuple[Observer, ...] = ()
+        observers: tuple[Observer, ...] = () if live is None else (live,)
         pictures = keeper = tracing = None
         if record is not None:
             stack.enter_context(record)
             pictures = stack.enter_context(_picture_keeper(settings, record))
-            observers = (record, pictures)  # in this order: pictures are of what is recorded
+            # in this order: pictures are of what is recorded
+            observers = (*observers, record, pictures)
         if metrics is not None and find is not None:
             listeners = (ShadowLog(), ShadowMetrics(metrics))
             shadow = Shadow(registry, ask=make().predict, listeners=listeners)
@@ -184,6 +188,8 @@ async def running(
             metrics=metrics,
             record=record,
             pictures=pictures,
+            live=live,
+            references=References(registry, limits=settings.images),
             keeper=keeper,
             tracing=tracing,
         )

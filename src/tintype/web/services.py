@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from tintype.live import LiveWindow
 from tintype.metrics import Metrics
 from tintype.models.keeper import Keeper
+from tintype.models.reference import References
 from tintype.predict import Predictor
 from tintype.record.pictures import PictureKeeper
 from tintype.record.recorder import Recorder
@@ -27,5 +29,7 @@ class Services:
     metrics: Metrics | None = None
     record: Recorder | None = None
     pictures: PictureKeeper | None = None
+    live: LiveWindow | None = None
+    references: References | None = None
     keeper: Keeper | None = None
     tracing: Tracing | None = None
