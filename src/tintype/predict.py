@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeAlias
 
 from tintype.batching.gate import ByteGate
 from tintype.errors import (
@@ -18,14 +19,19 @@ from tintype.errors import (
     UnknownModel,
 )
 from tintype.imaging.decode import Pixels, decode, decoded_bytes
+from tintype.imaging.encoded import encoded_row
 from tintype.imaging.explain import seen
 from tintype.imaging.header import Header, read_header
 from tintype.imaging.limits import DecodeLimits
 from tintype.imaging.look import look_of
 from tintype.imaging.prepare import prepare
+from tintype.imaging.steps import Decode
+from tintype.imaging.view import cut
 from tintype.imaging.window import seen_window
+from tintype.models.absent import AbsentModel, fallback_labels
 from tintype.models.host import Found, ModelHost
-from tintype.models.info import Health, ModelInfo
+from tintype.models.info import ModelInfo
+from tintype.models.registry import Registry
 from tintype.types import (
     Explain,
     ImageFacts,
@@ -70,9 +76,14 @@ class PredictRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PredictPolicy:
-    """How long a request may take, from its arrival to its answer, in seconds."""
+    """How a request is answered.
+
+    ``deadline_seconds``: how long it may take, from its arrival to its answer. ``parallel``: the
+    models asked run side by side, else one after the other.
+    """
 
     deadline_seconds: float = 30.0
+    parallel: bool = True
 
 
 class Observer(Protocol):
@@ -107,7 +118,8 @@ class _Prepared:
 
     facts: ImageFacts
     look: PictureLook
-    questions: tuple[_Question, ...]
+    questions: dict[ModelHost, tuple[_Question, ...]]
+    """For each model that is there, one question a point."""
     decode_seconds: float
     prepare_seconds: float
 
@@ -129,12 +141,15 @@ class Lanes:
         return self.slow if work > _QUICK_PIXELS else self.quick
 
 
+_Asked: TypeAlias = ModelHost | AbsentModel
+
+
 class Predictor:
-    """Answers pictures with the models it was given. Owns no threads and no models."""
+    """Answers pictures with the models that are served. Owns no threads and no models."""
 
     def __init__(  # noqa: PLR0913 - the parts it is wired from
         self,
-        hosts: tuple[ModelHost, ...],
+        models: Registry,
         *,
         lanes: Lanes,
         gate: ByteGate,
@@ -142,7 +157,7 @@ class Predictor:
         policy: PredictPolicy,
         observers: tuple[Observer, ...] = (),
     ) -> None:
-        self._hosts = {host.name: host for host in hosts}
+        self._models = models
         self._lanes = lanes
         self._gate = gate
         self._limits = limits
@@ -151,21 +166,38 @@ class Predictor:
 
     def models(self) -> tuple[ModelInfo, ...]:
         """Every served model, in the order given."""
-        return tuple(host.info() for host in self._hosts.values())
+        return tuple(served.info(served.stable) for served in self._models.all())
 
     def model(self, name: str) -> ModelInfo:
-        """One served model. Raises UnknownModel."""
-        return self._host(name).info()
+        """One served model, or one version of it (``pets@canary``). Raises UnknownModel."""
+        found = self._models.find(name)
+        if found is None:
+            raise self._missing(name).error
+        served, version = found
+        return served.info(version or served.stable)
+
+    def absent(self) -> tuple[AbsentModel, ...]:
+        """Every model that should be served and is not there."""
+        return self._models.all_absent()
+
+    def header(self, image: bytes) -> Header:
+        """What a picture says of itself, held to the limits. Raises ImageError."""
+        return read_header(image, limits=self._limits)
+
+    def check(self, names: tuple[str, ...]) -> None:
+        """Raise what a request for these models would, where none of them could answer it."""
+        self._asked(names, b"")
 
     def ready(self) -> bool:
-        """Whether every model is loaded and warm."""
-        return all(host.health is Health.READY for host in self._hosts.values())
+        """Whether every model is loaded and warm, but for remotes that are down beside others."""
+        return self._models.ready()
 
     async def predict(self, request: PredictRequest) -> Prediction:
         """Answer one picture.
 
-        A model that fails leaves an error in its own result. Raises ImageError, RequestError, and
-        a ServingError when no model at all could answer.
+        A model that fails, is late or is not there leaves an error in its own result, with the
+        fallback labels of its card; the others answer. Raises ImageError, RequestError, and the
+        first model's error when none could answer and none has a fallback.
         """
         begun = time.monotonic()
         try:
@@ -180,13 +212,26 @@ class Predictor:
 
     async def _answer(self, request: PredictRequest, *, begun: float) -> Prediction:
         deadline = begun + self._policy.deadline_seconds
-        hosts = self._asked(request.models)
-        header = read_header(request.image, limits=self._limits)
+        asked = self._asked(request.models, request.image)
+        hosts = tuple(model for model in asked if isinstance(model, ModelHost))
+        with self._models.holding(hosts):
+            return await self._answer_with(asked, request, begun=begun, deadline=deadline)
+
+    async def _answer_with(
+        self,
+        asked: tuple[_Asked, ...],
+        request: PredictRequest,
+        *,
+        begun: float,
+        deadline: float,
+    ) -> Prediction:
+        header = self.header(request.image)
+        hosts = tuple(model for model in asked if isinstance(model, ModelHost))
         prepared = await self._prepare(request, header, hosts, deadline=deadline)
-        answers = await asyncio.gather(
-            *(self._ask(question, request, deadline) for question in prepared.questions)
-        )
+        groups = await self._ask_all(asked, prepared, request, deadline=deadline)
+        answers = [answer for group in groups for answer in group]
         _raise_if_none_answered(answers)
+        together = max if self._policy.parallel else sum
         return Prediction(
             id=uuid.uuid4().hex,
             image=prepared.facts,
@@ -194,28 +239,42 @@ class Predictor:
             seconds=Seconds(
                 decode=prepared.decode_seconds,
                 prepare=prepared.prepare_seconds,
-                queue=max(answer.queue_seconds for answer in answers),
-                run=max(answer.run_seconds for answer in answers),
+                queue=together(max(answer.queue_seconds for answer in group) for group in groups),
+                run=together(max(answer.run_seconds for answer in group) for group in groups),
                 total=time.monotonic() - begun,
             ),
             look=prepared.look,
         )
 
-    def _host(self, name: str) -> ModelHost:
-        host = self._hosts.get(name)
-        if host is None:
-            raise UnknownModel(
-                f"no model {name!r} is served; served are: {', '.join(self._hosts)}",
+    def _missing(self, name: str) -> AbsentModel:
+        """Why there is no model of that name."""
+        return self._models.absent(name) or AbsentModel(
+            name=name,
+            error=UnknownModel(
+                f"no model {name!r} is served; served are: {', '.join(self._models.names())}",
                 hint="GET /api/models lists them",
-            )
-        return host
+            ),
+        )
 
-    def _asked(self, names: tuple[str, ...]) -> tuple[ModelHost, ...]:
-        if not self._hosts:
-            raise ModelUnavailable("no model is served")
-        if not names:
-            return tuple(self._hosts.values())
-        return tuple(self._host(name) for name in dict.fromkeys(names))
+    def _asked(self, names: tuple[str, ...], image: bytes) -> tuple[_Asked, ...]:
+        """The models of that name; without names all, and the absent that have a fallback.
+
+        Raises the error of the first where none is there and none has a fallback.
+        """
+        asked: tuple[_Asked, ...]
+        if names:
+            chosen = (self._models.choose(name, image) or self._missing(name) for name in names)
+            asked = tuple({(model.name, model.version): model for model in chosen}.values())
+        else:
+            absent = (model for model in self._models.all_absent() if model.fallback)
+            asked = (*self._models.choose_all(image), *absent)
+        if not asked:
+            missing = next(iter(self._models.all_absent()), None)
+            raise missing.error if missing else ModelUnavailable("no model is served")
+        first = asked[0]
+        if isinstance(first, AbsentModel) and not any(_may_answer(model) for model in asked):
+            raise first.error
+        return asked
 
     async def _prepare(
         self,
@@ -239,6 +298,27 @@ class Predictor:
                     hint="the setting requests.deadline_seconds moves it",
                 ) from None
 
+    async def _ask_all(
+        self,
+        asked: tuple[_Asked, ...],
+        prepared: _Prepared,
+        request: PredictRequest,
+        *,
+        deadline: float,
+    ) -> list[list[_Answered]]:
+        """Ask every model about every point: one list a model, in the order asked."""
+
+        async def ask(model: _Asked) -> list[_Answered]:
+            if isinstance(model, AbsentModel):
+                return [_absence(model, point) for point in request.points or (None,)]
+            within = _deadline_of(model, deadline=deadline)
+            questions = prepared.questions[model]
+            return await asyncio.gather(*(self._ask(each, request, within) for each in questions))
+
+        if self._policy.parallel:
+            return await asyncio.gather(*(ask(model) for model in asked))
+        return [await ask(model) for model in asked]
+
     async def _ask(
         self, question: _Question, request: PredictRequest, deadline: float
     ) -> _Answered:
@@ -252,19 +332,21 @@ class Predictor:
             found = host.read_out(
                 answer.outputs, window=question.window, top=request.top, threshold=request.threshold
             )
+        except DeadlineExceeded as error:
+            failure = _late(host, error)
         except ServingError as error:
             failure = error
+        fallback = None if failure is None else host.fallback
         return _Answered(
             result=Result(
                 model=host.name,
                 version=host.version,
                 task=host.task,
                 point=question.point,
-                labels=found.labels,
+                labels=found.labels if fallback is None else fallback,
                 boxes=found.boxes,
-                error=None
-                if failure is None
-                else ResultError(type=failure.type, detail=failure.message),
+                error=_told(failure),
+                fallback=fallback is not None,
                 seconds=time.monotonic() - begun,
                 input=question.input,
             ),
@@ -279,15 +361,58 @@ class _Answered:
     """One question's result, and the error behind a failed one."""
 
     result: Result
-    failure: ServingError | None
-    queue_seconds: float
-    run_seconds: float
+    failure: TintypeError | None
+    queue_seconds: float = 0.0
+    run_seconds: float = 0.0
 
 
-def _raise_if_none_answered(answers: list[_Answered]) -> None:
-    failures = [answer.failure for answer in answers if answer.failure is not None]
-    if len(failures) == len(answers):
-        raise failures[0]
+def _may_answer(model: _Asked) -> bool:
+    return isinstance(model, ModelHost) or bool(model.fallback)
+
+
+def _deadline_of(host: ModelHost, *, deadline: float) -> float:
+    """When the wait for a model ends that is asked now: its own deadline, or the request's."""
+    own = host.deadline_seconds
+    return deadline if own is None else min(deadline, time.monotonic() + own)
+
+
+def _late(host: ModelHost, error: DeadlineExceeded) -> DeadlineExceeded:
+    """The error with the card's own limit in its words, where there is one."""
+    own = host.deadline_seconds
+    if own is None:
+        return error
+    return DeadlineExceeded(
+        f"{error.message}; its card allows {own:g} s",
+        hint="deadline_seconds in its model.toml moves it",
+        limit=own,
+    )
+
+
+def _absence(model: AbsentModel, point: Point | None) -> _Answered:
+    labels = fallback_labels(model.fallback, labels=())
+    return _Answered(
+        result=Result(
+            model=model.name,
+            version=model.version,
+            task=model.task,
+            point=point,
+            labels=labels,
+            error=_told(model.error),
+            fallback=labels is not None,
+        ),
+        failure=model.error,
+    )
+
+
+def _told(error: TintypeError | None) -> ResultError | None:
+    return None if error is None else ResultError(type=error.type, detail=error.message)
+
+
+def _raise_if_none_answered(answers: Sequence[_Answered]) -> None:
+    """Raise the first failure where there is neither an answer nor a fallback."""
+    failure = answers[0].failure
+    if failure and all(each.failure and not each.result.fallback for each in answers):
+        raise failure
 
 
 def _prepare_all(
@@ -300,10 +425,11 @@ def _prepare_all(
     seconds = {"decode": 0.0, "prepare": 0.0}
     facts: list[ImageFacts] = []
     looks: list[PictureLook] = []
-    questions: dict[str, list[_Question]] = {host.name: [] for host in hosts}
+    questions: dict[ModelHost, list[_Question]] = {host: [] for host in hosts}
     points = request.points or (None,)
     explain = "input" in request.explain
-    for how in dict.fromkeys(host.recipe.decode for host in hosts):
+    ways = dict.fromkeys(host.recipe.decode for host in hosts)
+    for how in ways or (Decode(),):  # a picture is looked at, even where no model is there
         begun = time.monotonic()
         picture = decode(request.image, header=header, how=how)
         decoded = time.monotonic()
@@ -311,8 +437,9 @@ def _prepare_all(
         looks.append(look_of(picture.array))
         for host in hosts:
             if host.recipe.decode == how:
-                questions[host.name] += [
-                    _question(host, picture, point, explain=explain) for point in points
+                questions[host] += [
+                    _question(host, picture, point, image=request.image, explain=explain)
+                    for point in points
                 ]
         del picture  # before the next one is made
         seconds["decode"] += decoded - begun
@@ -320,14 +447,21 @@ def _prepare_all(
     return _Prepared(
         facts=facts[0],
         look=looks[0],
-        questions=tuple(question for host in hosts for question in questions[host.name]),
+        questions={host: tuple(asked) for host, asked in questions.items()},
         decode_seconds=seconds["decode"],
         prepare_seconds=seconds["prepare"],
     )
 
 
-def _question(host: ModelHost, picture: Pixels, point: Point | None, *, explain: bool) -> _Question:
-    row = prepare(picture.array, recipe=host.recipe, target=host.target, point=point)
+def _question(
+    host: ModelHost, picture: Pixels, point: Point | None, *, image: bytes, explain: bool
+) -> _Question:
+    recipe, target = host.recipe, host.target
+    if target.tensor.dtype == "string":
+        row = encoded_row(image, picture=picture, recipe=recipe, point=point)
+        shown: Tensor = cut(picture.array, view=recipe.view, point=point)
+    else:
+        row = shown = prepare(picture.array, recipe=recipe, target=target, point=point)
     return _Question(
         host=host,
         point=point,
@@ -335,9 +469,9 @@ def _question(host: ModelHost, picture: Pixels, point: Point | None, *, explain:
         window=seen_window(
             width=picture.facts.width,
             height=picture.facts.height,
-            recipe=host.recipe,
-            target=host.target,
+            recipe=recipe,
+            target=target,
             point=point,
         ),
-        input=seen(row, recipe=host.recipe, target=host.target) if explain else None,
+        input=seen(shown, recipe=recipe, target=target) if explain else None,
     )

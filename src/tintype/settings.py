@@ -19,13 +19,23 @@ from tintype.engines.engine import EngineOptions
 from tintype.errors import SettingsError
 from tintype.imaging.limits import DecodeLimits
 from tintype.log_setup import LogSettings
+from tintype.models.keeper import WatchPolicy
 from tintype.predict import PredictPolicy
+from tintype.record.policy import PicturePolicy, RecordPolicy
+from tintype.tracing import TracingSettings
+from tintype.web.compat.policy import CompatPolicy
 from tintype.web.inputs import InputPolicy
 from tintype.web.uploads import UploadLimits
 
 _PREFIX = "TINTYPE_"
 _NOT_SETTINGS = frozenset(
-    {"TINTYPE_TEST_DATA", "TINTYPE_CHROMIUM", "TINTYPE_NO_SKIPS", "TINTYPE_WRITE_FORMATS"}
+    {
+        "TINTYPE_TEST_DATA",
+        "TINTYPE_CHROMIUM",
+        "TINTYPE_NO_SKIPS",
+        "TINTYPE_WRITE_FORMATS",
+        "TINTYPE_WRITE_GATEWAY",
+    }
 )
 """Variables of the test suite, which share the prefix."""
 _MEBIBYTE = 1 << 20
@@ -60,6 +70,13 @@ class MemorySettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StateSettings:
+    """The folder of what lasts: the record. Empty: the user's, see ``state_folder``."""
+
+    folder: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """All settings, a section each."""
 
@@ -71,7 +88,13 @@ class Settings:
     requests: PredictPolicy = field(default_factory=PredictPolicy)
     batching: BatchPolicy = field(default_factory=BatchPolicy)
     engine: EngineOptions = field(default_factory=EngineOptions)
+    compat: CompatPolicy = field(default_factory=CompatPolicy)
     log: LogSettings = field(default_factory=LogSettings)
+    models: WatchPolicy = field(default_factory=WatchPolicy)
+    state: StateSettings = field(default_factory=StateSettings)
+    record: RecordPolicy = field(default_factory=RecordPolicy)
+    pictures: PicturePolicy = field(default_factory=PicturePolicy)
+    tracing: TracingSettings = field(default_factory=TracingSettings)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +109,15 @@ class Setting:
     def variable(self) -> str:
         """Its environment variable."""
         return f"{_PREFIX}{self.section}_{self.name}".upper()
+
+
+def state_folder(settings: Settings, *, environment: Mapping[str, str] = os.environ) -> Path:
+    """The folder of what lasts: as set, else the user's own by the XDG Base Directory rules."""
+    if settings.state.folder:
+        return Path(settings.state.folder)
+    home = environment.get("XDG_STATE_HOME", "")
+    base = Path(home) if home.startswith("/") else Path.home() / ".local" / "state"
+    return base / "tintype"
 
 
 def all_settings(settings: Settings) -> Iterator[Setting]:

@@ -26,8 +26,8 @@ from tintype.wire.tensors import tensor_parts
 tf = pytest.importorskip("tensorflow", reason="the reference framework is not installed")
 apis = pytest.importorskip("tensorflow_serving.apis", reason="the official messages are missing")
 
-from tensorflow.core.protobuf import meta_graph_pb2
-from tensorflow_serving.apis import (
+from tensorflow.core.protobuf import meta_graph_pb2  # noqa: E402 - after the check that it is there
+from tensorflow_serving.apis import (  # noqa: E402 - see above
     get_model_metadata_pb2,
     get_model_status_pb2,
     model_service_pb2,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated, TypeAlias
 
@@ -31,6 +32,22 @@ Port: TypeAlias = Annotated[
 Config: TypeAlias = Annotated[
     Path | None, typer.Option("--config", help="Settings file (tintype.toml).")
 ]
+Compat: TypeAlias = Annotated[
+    bool, typer.Option("--compat", help="Also answer the routes of the older systems.")
+]
+State: TypeAlias = Annotated[
+    Path | None,
+    typer.Option("--state", help="Folder of the record. Default: the user's state folder."),
+]
+
+
+def server_flags(host: str | None, port: int | None, state: Path | None) -> dict[str, object]:
+    """The flags of a server as the settings they set."""
+    return {
+        "server.host": host,
+        "server.port": port,
+        "state.folder": None if state is None else str(state),
+    }
 
 
 def command(  # noqa: PLR0913 - a flag each
@@ -41,6 +58,8 @@ def command(  # noqa: PLR0913 - a flag each
     host: Host = None,
     port: Port = None,
     config: Config = None,
+    state: State = None,
+    compat: Compat = False,
     labels: Labels = None,
     recipe: RecipeText = None,
     input: InputName = None,  # noqa: A002 - the flag's name
@@ -50,7 +69,8 @@ def command(  # noqa: PLR0913 - a flag each
     allow_code: AllowCode = False,
 ) -> None:
     """Put model files on the web: a page, an API, docs."""
-    settings = read_settings(file=config, flags={"server.host": host, "server.port": port})
+    flags = server_flags(host, port, state) | {"compat.enabled": compat or None}
+    settings = read_settings(file=config, flags=flags)
     overrides = Overrides(
         labels=labels,
         recipe=recipe,
@@ -60,4 +80,4 @@ def command(  # noqa: PLR0913 - a flag each
         engine=engine,
         allow_code=allow_code,
     )
-    serve(cards_for(tuple(paths), overrides), settings=settings)
+    serve(partial(cards_for, tuple(paths), overrides), settings=settings)

@@ -15,22 +15,23 @@ import uvloop
 
 from tintype.cli.allocator import map_large_blocks
 from tintype.cli.connection import Connection
-from tintype.cli.report import print_left_out, summary_lines
+from tintype.cli.report import noting_left_out, print_left_out, summary_lines
 from tintype.errors import SettingsError
 from tintype.log_setup import LogLines, set_up_logs
 from tintype.metrics import LOG_DROPPED
 from tintype.models.card import Card
+from tintype.models.library import Find
 from tintype.models.plan import ModelPlan
 from tintype.settings import ServerSettings, Settings
 from tintype.web.app import create_app
-from tintype.wiring import make_plans, running
+from tintype.wiring import LeftOut, make_plans, running
 
 _BACKLOG = 1024
 _DRAIN_SECONDS = 30
 
 
-def serve(cards: tuple[Card, ...], *, settings: Settings, samples: tuple[Path, ...] = ()) -> None:
-    """Serve until SIGINT or SIGTERM, then finish what was accepted.
+def serve(find: Find, *, settings: Settings, samples: tuple[Path, ...] = ()) -> None:
+    """Serve what ``find`` finds until SIGINT or SIGTERM, then finish what was accepted.
 
     Raises ModelFileError and SettingsError before anything is listened to.
     """
@@ -38,7 +39,7 @@ def serve(cards: tuple[Card, ...], *, settings: Settings, samples: tuple[Path, .
     map_large_blocks()
     listener = _bind(settings.server)
     with listener, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(cards, settings, samples, listener, lines))
+        runner.run(_serve(find, settings, samples, listener, lines))
 
 
 class _Server(uvicorn.Server):
@@ -68,18 +69,23 @@ class _Server(uvicorn.Server):
 
 
 async def _serve(
-    cards: tuple[Card, ...],
+    find: Find,
     settings: Settings,
     samples: tuple[Path, ...],
     listener: socket.socket,
     lines: LogLines,
 ) -> None:
+    absent: list[LeftOut] = []
     async with running(
-        await _planned(cards), settings=settings, left_out=print_left_out, observed=True
+        await _planned(find(), absent),
+        settings=settings,
+        left_out=print_left_out,
+        absent=tuple(absent),
+        find=find,
     ) as services:
         if services.metrics is not None:
             services.metrics.watch(LOG_DROPPED, lambda: [((), lines.dropped)])
-        app = create_app(services, limits=settings.uploads, samples=samples)
+        app = create_app(services, limits=settings.uploads, compat=settings.compat, samples=samples)
         server = _Server(
             uvicorn.Config(
                 app,
@@ -96,9 +102,9 @@ async def _serve(
         await server.serve(sockets=[listener])
 
 
-async def _planned(cards: tuple[Card, ...]) -> tuple[ModelPlan, ...]:
+async def _planned(cards: tuple[Card, ...], absent: list[LeftOut]) -> tuple[ModelPlan, ...]:
     """Read the model files, and say what was decided about each and why."""
-    plans = await make_plans(cards, left_out=print_left_out)
+    plans = await make_plans(cards, left_out=noting_left_out(absent), patient=True)
     for plan in plans:
         _tell("\n".join(summary_lines(plan)))
     return plans

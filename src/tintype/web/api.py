@@ -61,14 +61,13 @@ class Api:
             query=request.query_params.multi_items(),
             limits=self._limits,
         )
-        for name in upload.options.models:
-            self._predictor.model(name)
+        self._predictor.check(upload.options.models)
         work = self._answer_all(upload, caller=caller_of(request))
         return _json(msgspec.json.encode(await unless_gone(request.receive, work)))
 
     async def models(self, request: Request) -> Response:  # noqa: ARG002 - every handler takes the request
         """Every served model."""
-        return _json(models_json(self._predictor.models()))
+        return _json(models_json(self._predictor.models(), self._predictor.absent()))
 
     async def model(self, request: Request) -> Response:
         """One served model."""

@@ -15,7 +15,12 @@ from starlette.routing import Route
 
 from tintype.errors import TintypeError
 from tintype.metrics import BODY_BYTES
+from tintype.web.accuracy import Accuracy
 from tintype.web.api import Api
+from tintype.web.changes import Changes
+from tintype.web.compat.policy import CompatPolicy
+from tintype.web.compat.routes import Compat
+from tintype.web.dashboard import DashboardPage
 from tintype.web.documents import Documents
 from tintype.web.errors import (
     ClientGone,
@@ -24,13 +29,16 @@ from tintype.web.errors import (
     on_http_error,
     on_tintype_error,
 )
+from tintype.web.feedback_pages import FeedbackPages
 from tintype.web.files import Files, read_files
 from tintype.web.health import Health
 from tintype.web.inflight import BodiesInFlight, BytesInFlight
 from tintype.web.inputs import Pictures
 from tintype.web.pages import Pages
+from tintype.web.predictions import Predictions
 from tintype.web.scrape import Scrape
 from tintype.web.services import Services
+from tintype.web.spans import Spans
 from tintype.web.trace import Trace, note_route
 from tintype.web.uploads import UploadLimits
 
@@ -43,29 +51,49 @@ def create_app(
     services: Services,
     *,
     limits: UploadLimits,
+    compat: CompatPolicy | None = None,
     samples: tuple[Path, ...] = (),
     title: str = "Tintype",
 ) -> Starlette:
     """The application around services that somebody else starts and stops.
 
-    ``samples`` are pictures that the page offers to play with. Reads its small files once.
+    ``compat`` may switch the routes of older systems on. ``samples`` are pictures that the page
+    offers to play with. Reads its small files once.
     """
     samples_read = read_files(samples)
     predictor = services.predictor
     held = BytesInFlight(limits.max_bytes_in_flight)
     pictures = Pictures(services.inputs, held=held, limit=limits.max_body_bytes)
+    changes = Changes(predictor, keeper=services.keeper)
     api = Api(predictor, pictures=pictures, limits=limits)
+    predictions = Predictions(services.record, limits=limits)
     health = Health(predictor)
-    pages = Pages(predictor, pictures=pictures, limits=limits, samples=samples_read, title=title)
+    pages = Pages(
+        predictor,
+        pictures=pictures,
+        limits=limits,
+        samples=samples_read,
+        title=title,
+        recorded=services.record is not None,
+    )
+    feedback = FeedbackPages(predictor, services.record, limits=limits, title=title)
+    dashboard = DashboardPage(services, title=title)
     documents = Documents(title=title)
     static = Files(read_files(sorted(_STATIC.iterdir())))
     metrics = services.metrics
     table: dict[str, Mapping[str, Handler]] = {
         "/": {"GET": pages.index, "POST": pages.submit},
+        "/predictions/{id}": {"GET": feedback.show},
+        "/feedback": {"POST": feedback.submit},
+        "/dashboard": {"GET": dashboard.show},
         "/api/predict": {"POST": api.predict},
         "/api/predict/batch": {"POST": api.predict_batch},
         "/api/models": {"GET": api.models},
+        "/api/models/{name:path}/reload": {"POST": changes.reload},
         "/api/models/{name:path}": {"GET": api.model},
+        "/api/predictions/{id}": {"GET": predictions.show, "DELETE": predictions.delete},
+        "/api/predictions/{id}/feedback": {"PUT": predictions.say},
+        "/api/accuracy": {"GET": Accuracy(services.record).show},
         "/live": {"GET": health.live},
         "/ready": {"GET": health.ready},
         "/docs": {"GET": documents.docs},
@@ -77,6 +105,9 @@ def create_app(
     if metrics is not None:
         metrics.watch(BODY_BYTES, lambda: [((), held.held)])
         table["/metrics"] = {"GET": Scrape(metrics).metrics}
+    if compat is not None and compat.enabled:
+        older = Compat(predictor, pictures=pictures, limits=limits, policy=compat, title=title)
+        table |= older.table()
     on_error: Mapping[Any, Any] = {  # a handler for each class, told by the class's own name
         TintypeError: on_tintype_error,
         ClientGone: on_client_gone,
@@ -86,6 +117,7 @@ def create_app(
         routes=[_route(path, handlers) for path, handlers in table.items()],
         middleware=[
             Middleware(Trace, metrics=metrics),
+            *([Middleware(Spans, tracing=services.tracing)] if services.tracing else []),
             Middleware(LastHandler),
             Middleware(BodiesInFlight, held=held),
         ],

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import uuid
 from dataclasses import replace
 
 from tintype.errors import UnknownModel
-from tintype.imaging.header import read_header
+from tintype.imaging.header import Header, read_header
 from tintype.imaging.limits import DecodeLimits
+from tintype.models.absent import AbsentModel
 from tintype.models.info import Health, InputInfo, ModelInfo
-from tintype.predict import PredictRequest
+from tintype.predict import Observer, PredictRequest
 from tintype.types import (
     Box,
     ChannelRange,
@@ -36,19 +38,21 @@ class FakePredictor:
     """Answers every picture alike and remembers what it was asked.
 
     It serves ``pets`` (labels, its recipe a guess) and ``things`` (boxes). ``failure`` is raised
-    instead of an answer. ``hold``, if set, makes every answer wait for it: ``waiting`` tells that
-    one does, ``cancelled`` counts those that were cancelled meanwhile, and ``dropped`` tells of
-    the first.
+    instead of an answer, ``result`` given instead of its own. ``hold``, if set, makes every answer
+    wait for it: ``waiting`` tells that one does, ``cancelled`` counts those that were cancelled
+    meanwhile, and ``dropped`` tells of the first.
     """
 
     def __init__(self) -> None:
         self.asked: list[PredictRequest] = []
         self.failure: Exception | None = None
+        self.result: Result | None = None
         self.hold: asyncio.Event | None = None
         self.waiting = asyncio.Event()
         self.cancelled = 0
         self.dropped = asyncio.Event()
         self.is_ready = True
+        self.observers: tuple[Observer, ...] = ()
         self.infos = {
             "pets": fake_info("pets", task=Task.CLASSIFY),
             "things": fake_info("things", task=Task.DETECT),
@@ -64,22 +68,41 @@ class FakePredictor:
             raise UnknownModel(f"no model {name!r} is served", hint="GET /api/models lists them")
         return self.infos[name]
 
+    def header(self, image: bytes) -> Header:
+        """The picture's header. Raises ImageError."""
+        return read_header(image, limits=DecodeLimits())
+
+    def check(self, names: tuple[str, ...]) -> None:
+        """Raise UnknownModel unless one of them is there, or none is named."""
+        if names and not any(name in self.infos for name in names):
+            self.model(names[0])
+
+    def absent(self) -> tuple[AbsentModel, ...]:
+        """None: it serves all it pretends to have."""
+        return ()
+
     def ready(self) -> bool:
         """What ``is_ready`` says."""
         return self.is_ready
 
     async def predict(self, request: PredictRequest) -> Prediction:
-        """Read the picture's header and answer. Raises ImageError, UnknownModel, ``failure``."""
+        """Answer, and tell the observers. Raises ImageError, UnknownModel, ``failure``."""
+        prediction = await self._answer(request)
+        for observer in self.observers:
+            observer.answered(request, prediction)
+        return prediction
+
+    async def _answer(self, request: PredictRequest) -> Prediction:
         self.asked.append(request)
         await self._wait()
         if self.failure is not None:
             raise self.failure
-        header = read_header(request.image, limits=DecodeLimits())
+        header = self.header(request.image)
         infos = [self.model(name) for name in request.models or tuple(self.infos)]
         points = request.points or (None,)
         seen = fake_input() if request.explain else None
         return Prediction(
-            id="0123456789abcdef0123456789abcdef",
+            id=uuid.uuid4().hex,
             image=ImageFacts(
                 width=header.width,
                 height=header.height,
@@ -87,7 +110,11 @@ class FakePredictor:
                 sha256=hashlib.sha256(request.image).hexdigest(),
             ),
             results=tuple(
-                replace(_result(info, header.width, header.height), point=point, input=seen)
+                replace(
+                    self.result or _result(info, header.width, header.height),
+                    point=point,
+                    input=seen,
+                )
                 for info in infos
                 for point in points
             ),

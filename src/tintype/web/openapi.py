@@ -10,20 +10,37 @@ import msgspec
 
 from tintype import __version__
 from tintype.models.info import ModelInfo
+from tintype.record.accuracy import AccuracyReport
 from tintype.types import Prediction
+from tintype.web.accuracy import FILTER_NAMES
 from tintype.web.errors import HTTP_PROBLEMS, PROBLEM_JSON, TABLE
 from tintype.web.openapi_examples import (
+    ACCURACY_CURL,
+    ACCURACY_EXAMPLE,
     BATCH_CURL,
     BATCH_EXAMPLE,
+    EXAMPLE_ID,
+    FEEDBACK_CURL,
+    FEEDBACK_EXAMPLE,
     MODEL_EXAMPLE,
     PREDICT_CURL,
     PREDICTION_EXAMPLE,
     PROBLEM_EXAMPLE,
     READY_EXAMPLE,
+    RECORDED_EXAMPLE,
 )
+from tintype.web.predictions import FeedbackBody
 
 Json = dict[str, Any]
 _REF: Final = "#/components/schemas/{name}"
+
+_PREDICTION_ID: Final[Json] = {
+    "name": "id",
+    "in": "path",
+    "required": True,
+    "description": "The id in the answer to the picture.",
+    "schema": {"type": "string", "pattern": "^[0-9a-f]{32}$"},
+}
 
 OPTIONS: Final[tuple[Json, ...]] = (
     {
@@ -64,6 +81,30 @@ OPTIONS: Final[tuple[Json, ...]] = (
     },
 )
 
+
+FILTERS: Final[tuple[Json, ...]] = (
+    {
+        "name": "model",
+        "description": "Name of a model in the record; without it, all.",
+        "schema": {"type": "string"},
+    },
+    {
+        "name": "version",
+        "description": "Only this version.",
+        "schema": {"type": "string"},
+    },
+    {
+        "name": "label",
+        "description": "Only pictures whose right label this is.",
+        "schema": {"type": "string"},
+    },
+    {
+        "name": "since",
+        "description": "Only what was predicted since: a day (`2026-11-01`) or a time "
+        "(`2026-11-01T12:00:00Z`), UTC where it names no zone.",
+        "schema": {"type": "string"},
+    },
+)
 
 NAMED: Final[tuple[Json, ...]] = (
     {
@@ -108,7 +149,9 @@ def problem_rows() -> list[Json]:
 
 def _schemas() -> Json:
     _, schemas = msgspec.json.schema_components(
-        (Prediction, ModelInfo), schema_hook=_any_value, ref_template=_REF
+        (Prediction, ModelInfo, FeedbackBody, AccuracyReport),
+        schema_hook=_any_value,
+        ref_template=_REF,
     )
     known: Json = dict(schemas)
     del known["Prediction"]["properties"]["look"]  # for observers, not part of the answer
@@ -140,6 +183,10 @@ def _paths() -> Json:
         "/api/predict/batch": {"post": _batch()},
         "/api/models": {"get": _models()},
         "/api/models/{name}": {"get": _model()},
+        "/api/models/{name}/reload": {"post": _reload()},
+        "/api/predictions/{id}": {"get": _recorded(), "delete": _deleted()},
+        "/api/predictions/{id}/feedback": {"put": _feedback()},
+        "/api/accuracy": {"get": _accuracy()},
         "/live": {"get": _simple("Is the process alive?", {"status": "alive"})},
         "/ready": {"get": _ready()},
         "/metrics": {"get": _metrics()},
@@ -213,13 +260,20 @@ def _batch() -> Json:
 
 
 def _models() -> Json:
+    text = {"type": "string"}
+    missing = dict.fromkeys(("name", "version", "task", "health"), text)
+    missing |= {"error": {"$ref": _REF.format(name="ResultError")}}
     schema = _object(
-        {"models": {"type": "array", "items": {"$ref": _REF.format(name="ModelInfo")}}}, ["models"]
+        {
+            "models": {"type": "array", "items": {"$ref": _REF.format(name="ModelInfo")}},
+            "absent": {"type": "array", "items": _object(missing, list(missing))},
+        },
+        ["models", "absent"],
     )
     return {
         "operationId": "models",
         "summary": "What is served, and how",
-        "responses": _responses("Every model", schema, {"models": [MODEL_EXAMPLE]}),
+        "responses": _responses("Every model", schema, {"models": [MODEL_EXAMPLE], "absent": []}),
         "x-curl": [{"title": "All models", "command": "curl {base}/api/models"}],
     }
 
@@ -233,6 +287,87 @@ def _model() -> Json:
         "responses": _responses("The model", {"$ref": _REF.format(name="ModelInfo")}, MODEL_EXAMPLE)
         | _problems(404),
         "x-curl": [{"title": "One model", "command": "curl {base}/api/models/pets"}],
+    }
+
+
+def _reload() -> Json:
+    told = _model()
+    return {
+        "operationId": "reload",
+        "summary": "Load a model anew from its files",
+        "description": "The old version answers until the new one is loaded, warm and right on its "
+        "golden set. When it fails, the old one stays and the problem says why.",
+        "parameters": told["parameters"],
+        "responses": told["responses"] | _problems(404, 409, 503),
+        "x-curl": [
+            {"title": "Load it anew", "command": "curl -X POST {base}/api/models/pets/reload"}
+        ],
+    }
+
+
+def _recorded() -> Json:
+    return {
+        "operationId": "prediction",
+        "summary": "A recorded prediction, with what was said of it",
+        "parameters": [_PREDICTION_ID],
+        "responses": _responses(
+            "The prediction as it was answered", {"type": "object"}, RECORDED_EXAMPLE
+        )
+        | _problems(403, 404, 503),
+        "x-curl": [{"title": "One prediction", "command": "curl {base}/api/predictions/ID"}],
+    }
+
+
+def _feedback() -> Json:
+    return {
+        "operationId": "feedback",
+        "summary": "Say whether a prediction was right",
+        "description": "One of `correct`, `label` and `picked`; `model`, and `x` with `y`, where "
+        "the prediction has several results. It is committed before it is answered, and replaces "
+        "what was said of the same result before.",
+        "parameters": [_PREDICTION_ID],
+        "requestBody": _body(
+            {
+                "application/json": {
+                    "schema": {"$ref": _REF.format(name="FeedbackBody")},
+                    "example": {"label": "cat"},
+                }
+            }
+        ),
+        "responses": _responses("What is now kept", {"type": "object"}, FEEDBACK_EXAMPLE)
+        | _problems(400, 403, 404, 408, 413, 415, 503),
+        "x-curl": FEEDBACK_CURL,
+    }
+
+
+def _deleted() -> Json:
+    return {
+        "operationId": "deletePrediction",
+        "summary": "Delete a prediction, what was said of it, and its kept picture",
+        "parameters": [_PREDICTION_ID],
+        "responses": _responses("It is gone", {"type": "object"}, {"deleted": EXAMPLE_ID})
+        | _problems(403, 404, 503),
+        "x-curl": [
+            {"title": "Delete", "command": "curl -X DELETE {base}/api/predictions/ID"},
+        ],
+    }
+
+
+def _accuracy() -> Json:
+    schema = _object(
+        {
+            **{name: {"type": ["string", "null"]} for name in FILTER_NAMES},
+            "report": {"$ref": _REF.format(name="AccuracyReport")},
+        },
+        [*FILTER_NAMES, "report"],
+    )
+    return {
+        "operationId": "accuracy",
+        "summary": "How good the answers are, out of what people said of them",
+        "description": "Every share has the ends of its 95 % interval (Wilson).",
+        "parameters": [_parameter(each) for each in FILTERS],
+        "responses": _responses("The figures", schema, ACCURACY_EXAMPLE) | _problems(400, 403, 503),
+        "x-curl": ACCURACY_CURL,
     }
 
 

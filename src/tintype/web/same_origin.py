@@ -1,0 +1,35 @@
+"""Forms that change something are taken from pages of this server only.
+
+Browsers say where a form was sent from: ``Sec-Fetch-Site`` (W3C Fetch Metadata), older ones
+``Origin``. A program that sends neither has no one's rights but its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from tintype.errors import ForeignForm
+
+
+def refuse_foreign_form(headers: Mapping[str, str]) -> None:
+    """Raise ForeignForm when a page of another site sent the form."""
+    site = headers.get("sec-fetch-site")
+    if site is not None:
+        ours = site in {"same-origin", "none"}  # none: the person did it, by loading again, say
+    else:
+        origin = headers.get("origin")
+        ours = origin is None or _host(origin) == headers.get("host", "").lower()
+    if not ours:
+        raise ForeignForm(
+            "this form was sent by a page of another site",
+            hint="open the page of this server and say it there",
+        )
+
+
+def _host(origin: str) -> str:
+    """Host and port of an origin; empty for ``null`` and nonsense, which is no host."""
+    try:
+        return urlsplit(origin).netloc.lower() or "-"
+    except ValueError:
+        return "-"
