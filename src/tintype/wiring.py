@@ -16,6 +16,8 @@ from pathlib import Path
 from tintype.batching.gate import ByteGate
 from tintype.errors import ModelFileError, ServingError, TintypeError
 from tintype.imaging.recipe import expand
+from tintype.imaging.strip import strip
+from tintype.live import LiveWindow
 from tintype.metrics import (
     BATCH_PICTURES,
     PICTURE_BYTES,
@@ -32,6 +34,7 @@ from tintype.models.keeper import Keeper, ModelEvents
 from tintype.models.library import Find
 from tintype.models.loading import Loader
 from tintype.models.plan import ModelPlan, plan_model
+from tintype.models.reference import References
 from tintype.models.registry import Registry, Served
 from tintype.observers import (
     ModelLog,
@@ -43,11 +46,14 @@ from tintype.observers import (
     watch_models,
 )
 from tintype.predict import Lanes, Observer, Predictor
+from tintype.record.picture_place import picture_place
+from tintype.record.pictures import PictureKeeper
 from tintype.record.place import place_of, refuse_newer_file
 from tintype.record.recorder import Recorder
 from tintype.record.values import ModelFacts
 from tintype.settings import Settings, state_folder
 from tintype.shadow import Shadow
+from tintype.tracing import Tracing, provider_from_environment
 from tintype.web.inputs import Fetch, InputPolicy, Inputs
 from tintype.web.paths import allowed_roots
 from tintype.web.services import Services
@@ -128,6 +134,7 @@ async def running(
     metrics = Metrics() if find is not None else None
     loader = Loader(partial(_host, settings=settings, metrics=metrics), limits=settings.images)
     record = _recorder(settings) if find is not None else None
+    live = LiveWindow() if find is not None else None
     events = _events(metrics, record)
     async with AsyncExitStack() as stack:
         threads = os.cpu_count() or 1
@@ -152,15 +159,22 @@ async def running(
             limits=settings.images,
             policy=settings.requests,
         )
-        observers: tuple[Observer, ...] = () if record is None else (record,)
-        keeper = None
+        observers: tuple[Observer, ...] = () if live is None else (live,)
+        pictures = keeper = tracing = None
         if record is not None:
             stack.enter_context(record)
+            pictures = stack.enter_context(_picture_keeper(settings, record))
+            # in this order: pictures are of what is recorded
+            observers = (*observers, record, pictures)
         if metrics is not None and find is not None:
             listeners = (ShadowLog(), ShadowMetrics(metrics))
             shadow = Shadow(registry, ask=make().predict, listeners=listeners)
             await stack.enter_async_context(shadow)
             observers = (PredictionLog(), PredictionMetrics(metrics), *observers, shadow)
+            if settings.tracing.enabled:
+                tracing = Tracing(provider_from_environment())
+                stack.push_async_callback(asyncio.to_thread, tracing.close)
+                observers = (*observers, tracing)
             keeper = Keeper(
                 registry, find=find, load=loader.load_card, policy=settings.models, events=events
             )
@@ -169,7 +183,15 @@ async def running(
             _watch_record(metrics, record)
         predictor = make(observers=observers)
         yield Services(
-            predictor=predictor, inputs=inputs, metrics=metrics, record=record, keeper=keeper
+            predictor=predictor,
+            inputs=inputs,
+            metrics=metrics,
+            record=record,
+            pictures=pictures,
+            live=live,
+            references=References(registry, limits=settings.images),
+            keeper=keeper,
+            tracing=tracing,
         )
 
 
@@ -187,6 +209,12 @@ def _recorder(settings: Settings) -> Recorder | None:
     if isinstance(place, Path):
         refuse_newer_file(place)
     return Recorder(place, state=state, policy=settings.record)
+
+
+def _picture_keeper(settings: Settings, record: Recorder) -> PictureKeeper:
+    policy = settings.pictures
+    place = picture_place(policy, state=state_folder(settings))
+    return PictureKeeper(record, place=place, policy=policy, strip=strip)
 
 
 class _ModelRecord:
