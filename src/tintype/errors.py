@@ -23,7 +23,11 @@ TintypeError
 │   ├── TooManyImages           more pictures than the limit in one request
 │   ├── UnsupportedEncoding     a compressed request body
 │   ├── InputDisabled           pictures by address or by path, not switched on
-│   └── UnknownModel            no model of that name is served
+│   ├── UnknownModel            no model of that name is served
+│   ├── Unauthorized            no key, or none that holds
+│   ├── Forbidden               the key may not do that, or another site asks in its name
+│   ├── RateLimited             more in a short time than is allowed
+│   └── QuotaExceeded           more in a day than the key may
 ├── ServingError                the request was fine, the server could not
 │   ├── Overloaded              a queue or the memory for pictures is full
 │   ├── DeadlineExceeded        the answer came too late
@@ -192,6 +196,30 @@ class UnknownModel(RequestError):
     """No model of that name is served."""
 
     type = "unknown-model"
+
+
+class Unauthorized(RequestError):
+    """There is no key, or none that holds."""
+
+    type = "unauthorized"
+
+
+class Forbidden(RequestError):
+    """The key may not do that, or another site asks in its name."""
+
+    type = "forbidden"
+
+
+class RateLimited(RequestError):
+    """More was asked in a short time than is allowed."""
+
+    type = "rate-limited"
+
+
+class QuotaExceeded(RequestError):
+    """More was asked in a day than the key may."""
+
+    type = "quota-exceeded"
 
 
 class ServingError(TintypeError):

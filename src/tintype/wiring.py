@@ -9,6 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
+from tintype.access.door import Door
+from tintype.access.keyring import Keyring
+from tintype.access.limits import Limiter, MemoryLimiter
+from tintype.access.redis_limits import RedisLimiter
+from tintype.access.store import KeyStore
 from tintype.batching.gate import ByteGate
 from tintype.errors import EngineFailed, ModelFileError, TintypeError
 from tintype.models.card import Card
@@ -75,6 +80,7 @@ async def running(
     hosts = [ModelHost(plan, policy=settings.batching, options=settings.engine) for plan in plans]
     del plans  # each holds its graph until its engine is loaded
     async with AsyncExitStack() as stack:
+        door = await _door(settings, stack)
         threads = os.cpu_count() or 1
         lanes = Lanes(
             quick=stack.enter_context(ThreadPoolExecutor(threads, "pictures")),
@@ -101,4 +107,17 @@ async def running(
             limits=settings.images,
             policy=settings.requests,
         )
-        yield Services(predictor=predictor)
+        yield Services(predictor=predictor, door=door)
+
+
+async def _door(settings: Settings, stack: AsyncExitStack) -> Door:
+    """The door with its keys read. Raises SettingsError."""
+    keyring = Keyring(
+        KeyStore(settings.state.path), session_seconds=settings.access.session_hours * 3600
+    )
+    limiter: Limiter = MemoryLimiter()
+    if settings.limits.redis:
+        limiter = RedisLimiter(settings.limits.redis)
+    stack.push_async_callback(limiter.close)
+    await stack.enter_async_context(keyring)
+    return Door(keyring, policy=settings.access, limits=settings.limits, limiter=limiter)

@@ -18,6 +18,8 @@ VERBS = {
     "predict": "Ask a model about pictures, without a server.",
     "inspect": "Tell what a model file is, and how it would be served and why.",
     "convert": "Write a model as one ONNX file, with its recipe and labels inside.",
+    "keys": "Make, list and revoke the API keys of a server.",
+    "settings": "Print every setting: what holds, and where it was said.",
     "demo": "Serve the bundled models with a page to play with.",
 }
 """Every verb with its one line of help; its code is in the module of the same name."""
@@ -37,7 +39,10 @@ def build_app(*verbs: str) -> typer.Typer:
     app.callback()(_top)
     for verb, words in VERBS.items():
         code = importlib.import_module(f"tintype.cli.{verb}").command if verb in verbs else _absent
-        app.command(name=verb, help=words)(code)
+        if isinstance(code, typer.Typer):
+            app.add_typer(code, name=verb, help=words)
+        else:
+            app.command(name=verb, help=words)(code)
     return app
 
 

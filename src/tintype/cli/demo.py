@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import resources
 from pathlib import Path
 
-from tintype.cli.serve import Config, Host, Port
+from tintype.cli.serve import Config, Host, Port, State
 from tintype.cli.server import serve
 from tintype.models.library import find_cards
 from tintype.settings import read_settings
@@ -13,9 +13,13 @@ from tintype.settings import read_settings
 _PICTURES = frozenset({".jpg", ".png"})
 
 
-def command(host: Host = None, port: Port = None, config: Config = None) -> None:
+def command(
+    host: Host = None, port: Port = None, config: Config = None, state: State = None
+) -> None:
     """Serve the bundled models with a page to play with."""
-    settings = read_settings(file=config, flags={"server.host": host, "server.port": port})
+    settings = read_settings(
+        file=config, flags={"server.host": host, "server.port": port, "state.folder": state}
+    )
     with resources.as_file(resources.files("tintype.demo")) as folder:
         serve(
             find_cards((folder / "models",)),

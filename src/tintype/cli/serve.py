@@ -29,7 +29,12 @@ Port: TypeAlias = Annotated[
     typer.Option("--port", min=0, max=65535, help="Port. Default 8000; 0 takes a free one."),
 ]
 Config: TypeAlias = Annotated[
-    Path | None, typer.Option("--config", help="Settings file (tintype.toml).")
+    Path | None,
+    typer.Option("--config", help="Settings file (tintype.toml). Or name it in TINTYPE_CONFIG."),
+]
+State: TypeAlias = Annotated[
+    str | None,
+    typer.Option("--state", help="Folder for what must last. Default ~/.local/state/tintype."),
 ]
 
 
@@ -41,6 +46,7 @@ def command(  # noqa: PLR0913 - a flag each
     host: Host = None,
     port: Port = None,
     config: Config = None,
+    state: State = None,
     labels: Labels = None,
     recipe: RecipeText = None,
     input: InputName = None,  # noqa: A002 - the flag's name
@@ -50,7 +56,9 @@ def command(  # noqa: PLR0913 - a flag each
     allow_code: AllowCode = False,
 ) -> None:
     """Put model files on the web: a page, an API, docs."""
-    settings = read_settings(file=config, flags={"server.host": host, "server.port": port})
+    settings = read_settings(
+        file=config, flags={"server.host": host, "server.port": port, "state.folder": state}
+    )
     overrides = Overrides(
         labels=labels,
         recipe=recipe,

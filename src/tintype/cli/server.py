@@ -13,6 +13,8 @@ import typer
 import uvicorn
 import uvloop
 
+from tintype.access.addresses import is_loopback
+from tintype.access.door import Door
 from tintype.cli.allocator import map_large_blocks
 from tintype.cli.connection import Connection
 from tintype.cli.report import print_left_out, summary_lines
@@ -22,6 +24,7 @@ from tintype.models.card import Card
 from tintype.models.plan import ModelPlan
 from tintype.settings import ServerSettings, Settings
 from tintype.web.app import create_app
+from tintype.web.forwarded import trusted_proxies
 from tintype.wiring import make_plans, running
 
 _BACKLOG = 1024
@@ -72,7 +75,11 @@ async def _serve(
     async with running(
         await _planned(cards), settings=settings, left_out=print_left_out
     ) as services:
-        app = create_app(services, limits=settings.uploads, samples=samples)
+        proxies = trusted_proxies(
+            settings.server.trusted_proxies, header=settings.server.forwarded_header
+        )
+        app = create_app(services, limits=settings.uploads, samples=samples, proxies=proxies)
+        _warn_if_open(settings, services.door)
         server = _Server(
             uvicorn.Config(
                 app,
@@ -82,11 +89,24 @@ async def _serve(
                 log_level="warning",
                 access_log=False,
                 server_header=False,
+                proxy_headers=False,  # our own, which believes nobody by default
                 timeout_graceful_shutdown=_DRAIN_SECONDS,
             )
         )
         _listen(listener, settings.server)
         await server.serve(sockets=[listener])
+
+
+def _warn_if_open(settings: Settings, door: Door | None) -> None:
+    """Say it loudly when everybody on a network may ask."""
+    asks = door is not None and door.asks_for_keys
+    if asks or (is_loopback(settings.server.host) and not settings.server.trusted_proxies):
+        return
+    _tell(
+        "WARNING: no API key is asked for. Everyone who reaches"
+        f" {settings.server.host} port {settings.server.port} may use this server.\n"
+        "         tintype keys add NAME makes a key; from then on one is asked for."
+    )
 
 
 async def _planned(cards: tuple[Card, ...]) -> tuple[ModelPlan, ...]:

@@ -11,12 +11,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from tintype.errors import TintypeError
-from tintype.predict import Predictor, PredictRequest
+from tintype.predict import Caller, Predictor, PredictRequest
+from tintype.web.access import caller_of, charge
 from tintype.web.body import read_body, unless_gone
 from tintype.web.errors import internal_problem, problem_of
 from tintype.web.options import Options
 from tintype.web.schemas import models_json, prediction_body, prediction_json, server_timing
-from tintype.web.trace import request_id
 from tintype.web.uploads import BatchUpload, UploadLimits, read_batch, read_upload
 
 _AT_ONCE: Final = 8
@@ -42,7 +42,7 @@ class Api:
             query=request.query_params.multi_items(),
             limits=self._limits,
         )
-        asked = predict_request(upload.image, upload.options)
+        asked = predict_request(upload.image, upload.options, caller=caller_of(request.scope))
         prediction = await unless_gone(request.receive, self._predictor.predict(asked))
         return _json(
             prediction_json(prediction),
@@ -60,7 +60,8 @@ class Api:
         )
         for name in upload.options.models:
             self._predictor.model(name)
-        work = self._answer_all(upload, name=request_id(request.scope))
+        await charge(request, len(upload.images) - 1)
+        work = self._answer_all(upload, caller=caller_of(request.scope))
         return _json(msgspec.json.encode(await unless_gone(request.receive, work)))
 
     async def models(self, request: Request) -> Response:  # noqa: ARG002 - every handler takes the request
@@ -72,31 +73,33 @@ class Api:
         name = str(request.path_params["name"])
         return _json(msgspec.json.encode(self._predictor.model(name)))
 
-    async def _answer_all(self, upload: BatchUpload, *, name: str) -> list[dict[str, object]]:
+    async def _answer_all(self, upload: BatchUpload, *, caller: Caller) -> list[dict[str, object]]:
         turns = asyncio.Semaphore(_AT_ONCE)
 
         async def answer(index: int, image: bytes | TintypeError) -> dict[str, object]:
             async with turns:
-                return await self._item(image, upload.options, index=index, name=name)
+                return await self._item(image, upload.options, index=index, caller=caller)
 
         return await asyncio.gather(*(answer(*each) for each in enumerate(upload.images)))
 
     async def _item(
-        self, image: bytes | TintypeError, options: Options, *, index: int, name: str
+        self, image: bytes | TintypeError, options: Options, *, index: int, caller: Caller
     ) -> dict[str, object]:
         if isinstance(image, TintypeError):
             return {"error": {**problem_of(image), "index": index}}
         try:
-            prediction = await self._predictor.predict(predict_request(image, options))
+            prediction = await self._predictor.predict(
+                predict_request(image, options, caller=caller)
+            )
         except TintypeError as error:
             return {"error": {**problem_of(error), "index": index}}
         except Exception:  # the last handler, once for each picture of a batch
-            log.exception("unexpected error", request_id=name, index=index)
-            return {"error": {**internal_problem(name), "index": index}}
+            log.exception("unexpected error", request_id=caller.request_id, index=index)
+            return {"error": {**internal_problem(caller.request_id), "index": index}}
         return prediction_body(prediction)
 
 
-def predict_request(image: bytes, options: Options) -> PredictRequest:
+def predict_request(image: bytes, options: Options, *, caller: Caller) -> PredictRequest:
     """What the predictor is asked, out of what the caller sent."""
     return PredictRequest(
         image=image,
@@ -105,6 +108,7 @@ def predict_request(image: bytes, options: Options) -> PredictRequest:
         top=options.top,
         threshold=options.threshold,
         explain=options.explain,
+        caller=caller,
     )
 
 

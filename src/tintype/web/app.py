@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -13,7 +13,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from tintype.access.door import Door
 from tintype.errors import TintypeError
+from tintype.web.access import Handler, Need, guarded
 from tintype.web.api import Api
 from tintype.web.documents import Documents
 from tintype.web.errors import (
@@ -24,16 +26,17 @@ from tintype.web.errors import (
     on_tintype_error,
 )
 from tintype.web.files import Files, read_files
+from tintype.web.forwarded import Forwarded, TrustedProxies
 from tintype.web.health import Health
 from tintype.web.inflight import BodiesInFlight
 from tintype.web.pages import Pages
 from tintype.web.services import Services
+from tintype.web.sign_in import SignIn
 from tintype.web.trace import Trace
 from tintype.web.uploads import UploadLimits
 
-Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
-
 _STATIC: Final = Path(__file__).with_name("static")
+_NO_PROXIES: Final = TrustedProxies()
 
 
 def create_app(
@@ -42,10 +45,12 @@ def create_app(
     limits: UploadLimits,
     samples: tuple[Path, ...] = (),
     title: str = "Tintype",
+    proxies: TrustedProxies = _NO_PROXIES,
 ) -> Starlette:
     """The application around services that somebody else starts and stops.
 
-    ``samples`` are pictures that the page offers to play with. Reads its small files once.
+    ``samples`` are pictures that the page offers to play with; ``proxies`` are believed about who
+    asks. Reads its small files once. Every route says what it needs of its caller.
     """
     pictures = read_files(samples)
     predictor = services.predictor
@@ -54,19 +59,22 @@ def create_app(
     pages = Pages(predictor, limits=limits, samples=pictures, title=title)
     documents = Documents(title=title)
     static = Files(read_files(sorted(_STATIC.iterdir())))
-    table: Mapping[str, Mapping[str, Handler]] = {
-        "/": {"GET": pages.index, "POST": pages.submit},
-        "/api/predict": {"POST": api.predict},
-        "/api/predict/batch": {"POST": api.predict_batch},
-        "/api/models": {"GET": api.models},
-        "/api/models/{name:path}": {"GET": api.model},
-        "/live": {"GET": health.live},
-        "/ready": {"GET": health.ready},
-        "/docs": {"GET": documents.docs},
-        "/openapi.json": {"GET": documents.openapi},
-        "/problems/{slug}": {"GET": documents.problem},
-        "/static/{name}": {"GET": static.serve},
-        "/samples/{name}": {"GET": Files(pictures).serve},
+    sign_in = SignIn(services.door, title=title)
+    table: Mapping[str, Mapping[str, tuple[Handler, Need]]] = {
+        "/": {"GET": (pages.index, Need.PAGE), "POST": (pages.submit, Need.PAGE)},
+        "/sign-in": {"GET": (sign_in.form, Need.OPEN), "POST": (sign_in.submit, Need.OPEN)},
+        "/sign-out": {"POST": (sign_in.sign_out, Need.OPEN)},
+        "/api/predict": {"POST": (api.predict, Need.PREDICT)},
+        "/api/predict/batch": {"POST": (api.predict_batch, Need.PREDICT)},
+        "/api/models": {"GET": (api.models, Need.PREDICT)},
+        "/api/models/{name:path}": {"GET": (api.model, Need.PREDICT)},
+        "/live": {"GET": (health.live, Need.OPEN)},
+        "/ready": {"GET": (health.ready, Need.OPEN)},
+        "/docs": {"GET": (documents.docs, Need.OPEN)},
+        "/openapi.json": {"GET": (documents.openapi, Need.OPEN)},
+        "/problems/{slug}": {"GET": (documents.problem, Need.OPEN)},
+        "/static/{name}": {"GET": (static.serve, Need.OPEN)},
+        "/samples/{name}": {"GET": (Files(pictures).serve, Need.OPEN)},
     }
     on_error: Mapping[Any, Any] = {  # a handler for each class, told by the class's own name
         TintypeError: on_tintype_error,
@@ -74,8 +82,9 @@ def create_app(
         HTTPException: on_http_error,
     }
     app = Starlette(
-        routes=[_route(path, handlers) for path, handlers in table.items()],
+        routes=[_route(path, methods, door=services.door) for path, methods in table.items()],
         middleware=[
+            *([Middleware(Forwarded, proxies=proxies)] if proxies.networks else []),
             Middleware(Trace),
             Middleware(LastHandler),
             Middleware(BodiesInFlight, most=limits.max_bytes_in_flight),
@@ -86,11 +95,15 @@ def create_app(
     return app
 
 
-def _route(path: str, handlers: Mapping[str, Handler]) -> Route:
+def _route(path: str, methods: Mapping[str, tuple[Handler, Need]], *, door: Door | None) -> Route:
     """One route a path, so that a wrong method is told all the right ones."""
+    handlers = {
+        method: guarded(handler, need, door=door) for method, (handler, need) in methods.items()
+    }
 
     async def endpoint(request: Request) -> Response:
         method = "GET" if request.method == "HEAD" else request.method
         return await handlers[method](request)
 
+    endpoint.needs = {method: need for method, (_, need) in methods.items()}  # type: ignore[attr-defined]  # for those who look at the table
     return Route(path, endpoint, methods=[*handlers])

@@ -23,6 +23,10 @@ from tintype.web.openapi_examples import (
 )
 
 Json = dict[str, Any]
+_SECURITY: Final[Json] = {
+    "bearer": {"type": "http", "scheme": "bearer", "description": "Where keys are asked for."},
+    "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+}
 _REF: Final = "#/components/schemas/{name}"
 
 OPTIONS: Final[tuple[Json, ...]] = (
@@ -77,7 +81,8 @@ def document() -> Json:
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "paths": _paths(),
-        "components": {"schemas": _schemas()},
+        "components": {"schemas": _schemas(), "securitySchemes": _SECURITY},
+        "security": [{}, *({name: []} for name in _SECURITY)],
     }
 
 
@@ -147,7 +152,7 @@ def _predict() -> Json:
         "responses": _responses(
             "The prediction", {"$ref": _REF.format(name="Prediction")}, PREDICTION_EXAMPLE
         )
-        | _problems(400, 403, 404, 408, 413, 415, 422, 503, 504),
+        | _problems(400, 401, 403, 404, 408, 413, 415, 422, 429, 503, 504),
         "x-curl": PREDICT_CURL,
     }
 
@@ -180,7 +185,7 @@ def _batch() -> Json:
             {"type": "array", "items": item},
             BATCH_EXAMPLE,
         )
-        | _problems(400, 403, 404, 408, 413, 415),
+        | _problems(400, 401, 403, 404, 408, 413, 415, 429, 503),
         "x-curl": BATCH_CURL,
     }
 
@@ -192,7 +197,8 @@ def _models() -> Json:
     return {
         "operationId": "models",
         "summary": "What is served, and how",
-        "responses": _responses("Every model", schema, {"models": [MODEL_EXAMPLE]}),
+        "responses": _responses("Every model", schema, {"models": [MODEL_EXAMPLE]})
+        | _problems(400, 401, 403, 429),
         "x-curl": [{"title": "All models", "command": "curl {base}/api/models"}],
     }
 
@@ -204,7 +210,7 @@ def _model() -> Json:
         "summary": "One model: input, recipe, labels, engine, health",
         "parameters": [name | {"description": "The model's name."}],
         "responses": _responses("The model", {"$ref": _REF.format(name="ModelInfo")}, MODEL_EXAMPLE)
-        | _problems(404),
+        | _problems(400, 401, 403, 404, 429),
         "x-curl": [{"title": "One model", "command": "curl {base}/api/models/pets"}],
     }
 

@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from tintype.errors import MalformedRequest, TintypeError
 from tintype.predict import Predictor
+from tintype.web.access import caller_of, is_signed_in
 from tintype.web.api import predict_request
 from tintype.web.body import read_body, unless_gone
 from tintype.web.errors import problem_of
@@ -83,7 +84,7 @@ class Pages:
             return self._page(request, choices=choices, error=error)
 
     async def _answered(self, request: Request, upload: Upload) -> Response:
-        asked = predict_request(upload.image, upload.options)
+        asked = predict_request(upload.image, upload.options, caller=caller_of(request.scope))
         prediction = await unless_gone(request.receive, self._predictor.predict(asked))
         name = file_name(upload.name)
         # What the page asks to have explained is for the eye; the line is to copy.
@@ -119,6 +120,7 @@ class Pages:
             answer=answer,
             problem=problem,
             limits=self._limits,
+            signed_in=is_signed_in(request),
         )
         headers = {"Cache-Control": "no-store", "Vary": "X-Fragment"}
         if answer is not None:
