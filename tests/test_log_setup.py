@@ -11,7 +11,8 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from tintype.log_setup import LogLines, set_up_logs
+from tintype.errors import SettingsError
+from tintype.log_setup import LogLines, LogSettings, set_up_logs
 
 
 @pytest.fixture(autouse=True)
@@ -32,10 +33,10 @@ def fail(secret: str) -> None:
     raise ValueError(f"length {len(secret)}")
 
 
-@pytest.mark.parametrize("as_json", [True, False])
-def test_a_traceback_shows_no_local_variables(as_json, capsys: pytest.CaptureFixture):
+@pytest.mark.parametrize("form", ["json", "pretty"])
+def test_a_traceback_shows_no_local_variables(form, capsys: pytest.CaptureFixture):
     """What a function was given never reaches the log."""
-    lines = set_up_logs(as_json=as_json)
+    lines = set_up_logs(LogSettings(format=form))
     try:
         fail(SECRET)
     except ValueError as error:
@@ -49,7 +50,7 @@ def test_a_traceback_shows_no_local_variables(as_json, capsys: pytest.CaptureFix
 
 def test_json_is_one_object_a_line(capsys: pytest.CaptureFixture):
     """Level, time and what was bound."""
-    lines = set_up_logs(as_json=True)
+    lines = set_up_logs(LogSettings(format="json"))
     structlog.get_logger().info("request", status=200)
     assert lines.drain()
     line = json.loads(capsys.readouterr().err)
@@ -58,7 +59,7 @@ def test_json_is_one_object_a_line(capsys: pytest.CaptureFixture):
 
 def test_what_a_library_logs_has_the_same_form(capsys: pytest.CaptureFixture):
     """A line that is no JSON breaks whoever reads the log."""
-    lines = set_up_logs(as_json=True)
+    lines = set_up_logs(LogSettings(format="json"))
     logging.getLogger("asyncio").warning("a socket broke")
     assert lines.drain()
     line = json.loads(capsys.readouterr().err)
@@ -67,7 +68,7 @@ def test_what_a_library_logs_has_the_same_form(capsys: pytest.CaptureFixture):
 
 def test_an_address_cannot_steer_the_terminal(capsys: pytest.CaptureFixture):
     """Line ends and escape codes are shown as such."""
-    lines = set_up_logs(as_json=False)
+    lines = set_up_logs(LogSettings(format="pretty"))
     structlog.get_logger().info("request", path="/\n\x1b]0;title\x07")
     assert lines.drain()
     told = capsys.readouterr().err
@@ -115,4 +116,21 @@ def test_a_pipe_that_nobody_reads_stops_nobody():
         lines.write(f"{number}\n")
     stuck.release.set()
     assert lines.drain(20)
+    assert 3 == lines.dropped
     assert 'first\n{"event": "log lines dropped", "count": 3}\n0\n1\n' == stuck.getvalue()
+
+
+def test_lines_below_the_level_are_not_written(capsys: pytest.CaptureFixture):
+    """The setting log.level decides."""
+    lines = set_up_logs(LogSettings(format="json", level="warning"))
+    structlog.get_logger().info("quiet")
+    structlog.get_logger().warning("loud")
+    assert lines.drain()
+    assert "loud" == json.loads(capsys.readouterr().err)["event"]
+
+
+@pytest.mark.parametrize("wrong", [{"format": "yaml"}, {"level": "loud"}])
+def test_other_words_are_refused_with_the_known_ones(wrong):
+    """The message names the setting and what it takes."""
+    with pytest.raises(SettingsError, match=rf"log\.{next(iter(wrong))} .* expected "):
+        LogSettings(**wrong)

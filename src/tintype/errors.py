@@ -23,6 +23,8 @@ TintypeError
 │   ├── TooManyImages           more pictures than the limit in one request
 │   ├── UnsupportedEncoding     a compressed request body
 │   ├── InputDisabled           pictures by address or by path, not switched on
+│   ├── InputNotAllowed         an address or a path that the operator does not allow
+│   ├── InputUnreachable        a picture that is not where the caller says
 │   ├── UnknownModel            no model of that name is served
 │   ├── Unauthorized            no key, or none that holds
 │   ├── Forbidden               the key may not do that, or another site asks in its name
@@ -190,6 +192,18 @@ class InputDisabled(RequestError):
     """Pictures by address or by path are not switched on."""
 
     type = "input-disabled"
+
+
+class InputNotAllowed(RequestError):
+    """The address or path of the picture is none that the operator allows."""
+
+    type = "input-not-allowed"
+
+
+class InputUnreachable(RequestError):
+    """The picture cannot be got from the address or path that was named."""
+
+    type = "input-unreachable"
 
 
 class UnknownModel(RequestError):

@@ -12,12 +12,39 @@ import logging
 import queue
 import sys
 import threading
+from dataclasses import dataclass
 from typing import Final, TextIO
 
 import structlog
 
+from tintype.errors import SettingsError
+
 _MOST_WAITING: Final = 10_000
 _LIBRARIES: Final = ("uvicorn", "asyncio")
+_FORMATS: Final = ("auto", "json", "pretty")
+_LEVELS: Final = ("debug", "info", "warning", "error")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogSettings:
+    """How lines look and which are written. ``auto``: pretty on a terminal, JSON elsewhere.
+
+    Raises SettingsError for other words.
+    """
+
+    format: str = "auto"
+    level: str = "info"
+
+    def __post_init__(self) -> None:
+        for name, known in (("format", _FORMATS), ("level", _LEVELS)):
+            if getattr(self, name) not in known:
+                words = ", ".join(known)
+                raise SettingsError(f"log.{name} is {getattr(self, name)!r}, expected {words}")
+
+    @property
+    def as_json(self) -> bool:
+        """Whether a line is to be one JSON object."""
+        return self.format == "json" or (self.format == "auto" and not sys.stderr.isatty())
 
 
 class LogLines:
@@ -30,6 +57,8 @@ class LogLines:
         self._file = file
         self._lines: queue.Queue[str | threading.Event] = queue.Queue(most)
         self._dropped = 0
+        self.dropped = 0
+        """Lines dropped so far."""
         threading.Thread(target=self._work, name="log", daemon=True).start()
 
     def write(self, text: str) -> int:
@@ -38,6 +67,7 @@ class LogLines:
             self._lines.put_nowait(text)
         except queue.Full:
             self._dropped += 1
+            self.dropped += 1
         return len(text)
 
     def flush(self) -> None:
@@ -75,12 +105,10 @@ class _FromLibraries(logging.Handler):
         )
 
 
-def set_up_logs(*, as_json: bool | None = None) -> LogLines:
-    """Configure logs once for this process. ``as_json`` None: JSON unless on a terminal."""
-    if as_json is None:
-        as_json = not sys.stderr.isatty()
+def set_up_logs(settings: LogSettings) -> LogLines:
+    """Configure logs once for this process."""
     # no local variables in tracebacks: they hold what people sent
-    if as_json:
+    if settings.as_json:
         transformer = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
         rendering: list[structlog.typing.Processor] = [
             structlog.processors.ExceptionRenderer(transformer),
@@ -97,6 +125,7 @@ def set_up_logs(*, as_json: bool | None = None) -> LogLines:
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             *rendering,
         ],
+        wrapper_class=structlog.make_filtering_bound_logger(settings.level),
         logger_factory=structlog.WriteLoggerFactory(file=lines),  # type: ignore[arg-type]  # it calls write and flush only
         cache_logger_on_first_use=True,
     )

@@ -21,6 +21,7 @@ from tintype.imaging.decode import Pixels, decode, decoded_bytes
 from tintype.imaging.explain import seen
 from tintype.imaging.header import Header, read_header
 from tintype.imaging.limits import DecodeLimits
+from tintype.imaging.look import look_of
 from tintype.imaging.prepare import prepare
 from tintype.imaging.window import seen_window
 from tintype.models.host import Found, ModelHost
@@ -28,6 +29,7 @@ from tintype.models.info import Health, ModelInfo
 from tintype.types import (
     Explain,
     ImageFacts,
+    PictureLook,
     Point,
     Prediction,
     Result,
@@ -104,6 +106,7 @@ class _Prepared:
     """A picture made ready for every model asked, with the seconds it took."""
 
     facts: ImageFacts
+    look: PictureLook
     questions: tuple[_Question, ...]
     decode_seconds: float
     prepare_seconds: float
@@ -195,6 +198,7 @@ class Predictor:
                 run=max(answer.run_seconds for answer in answers),
                 total=time.monotonic() - begun,
             ),
+            look=prepared.look,
         )
 
     def _host(self, name: str) -> ModelHost:
@@ -295,6 +299,7 @@ def _prepare_all(
     """
     seconds = {"decode": 0.0, "prepare": 0.0}
     facts: list[ImageFacts] = []
+    looks: list[PictureLook] = []
     questions: dict[str, list[_Question]] = {host.name: [] for host in hosts}
     points = request.points or (None,)
     explain = "input" in request.explain
@@ -303,6 +308,7 @@ def _prepare_all(
         picture = decode(request.image, header=header, how=how)
         decoded = time.monotonic()
         facts.append(picture.facts)
+        looks.append(look_of(picture.array))
         for host in hosts:
             if host.recipe.decode == how:
                 questions[host.name] += [
@@ -313,6 +319,7 @@ def _prepare_all(
         seconds["prepare"] += time.monotonic() - decoded
     return _Prepared(
         facts=facts[0],
+        look=looks[0],
         questions=tuple(question for host in hosts for question in questions[host.name]),
         decode_seconds=seconds["decode"],
         prepare_seconds=seconds["prepare"],

@@ -20,7 +20,9 @@ from tintype.batching.policy import BatchPolicy
 from tintype.engines.engine import EngineOptions
 from tintype.errors import SettingsError
 from tintype.imaging.limits import DecodeLimits
+from tintype.log_setup import LogSettings
 from tintype.predict import PredictPolicy
+from tintype.web.inputs import InputPolicy
 from tintype.web.uploads import UploadLimits
 
 _PREFIX = "TINTYPE_"
@@ -102,11 +104,13 @@ class Settings:
     access: AccessPolicy = field(default_factory=AccessPolicy)
     limits: LimitPolicy = field(default_factory=LimitPolicy)
     uploads: UploadLimits = field(default_factory=UploadLimits)
+    inputs: InputPolicy = field(default_factory=InputPolicy)
     images: DecodeLimits = field(default_factory=DecodeLimits)
     memory: MemorySettings = field(default_factory=MemorySettings)
     requests: PredictPolicy = field(default_factory=PredictPolicy)
     batching: BatchPolicy = field(default_factory=BatchPolicy)
     engine: EngineOptions = field(default_factory=EngineOptions)
+    log: LogSettings = field(default_factory=LogSettings)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

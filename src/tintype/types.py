@@ -222,6 +222,21 @@ class ImageFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PictureLook:
+    """How a picture looks, each number 0..1: what drift of pictures is told from.
+
+    ``brightness`` and ``contrast``: mean and standard deviation of the luma (ITU-R BT.601).
+    ``colour``: mean of largest minus smallest channel, 0 for grey pictures. ``detail``: mean
+    difference in luma between a pixel and its right neighbour, small for blurred pictures.
+    """
+
+    brightness: float
+    contrast: float
+    colour: float
+    detail: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ChannelRange:
     """The range of one channel of a tensor, as the model gets it."""
 
@@ -279,12 +294,16 @@ class Seconds:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prediction:
-    """The answer to one picture: a result for every model and point asked for."""
+    """The answer to one picture: a result for every model and point asked for.
+
+    ``look`` is for observers, and not part of the answer.
+    """
 
     id: str
     image: ImageFacts
     results: tuple[Result, ...]
     seconds: Seconds = field(default_factory=Seconds)
+    look: PictureLook | None = None
 
 
 Explain: TypeAlias = Literal["input"]

@@ -16,12 +16,26 @@ from tintype.access.redis_limits import RedisLimiter
 from tintype.access.store import KeyStore
 from tintype.batching.gate import ByteGate
 from tintype.errors import EngineFailed, ModelFileError, TintypeError
+from tintype.metrics import (
+    BATCH_PICTURES,
+    MODEL_READY,
+    PICTURE_BYTES,
+    PICTURES_WAITING,
+    QUEUE_PICTURES,
+    Metrics,
+)
 from tintype.models.card import Card
 from tintype.models.host import ModelHost
+from tintype.models.info import Health
 from tintype.models.plan import ModelPlan, plan_model
+from tintype.observers import PredictionLog, PredictionMetrics
 from tintype.predict import Lanes, Predictor
 from tintype.settings import Settings
+from tintype.web.inputs import Inputs
+from tintype.web.paths import allowed_roots
 from tintype.web.services import Services
+
+_FILE_THREADS = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,14 +84,22 @@ def _named(error: TintypeError, card: Card) -> TintypeError:
 
 @asynccontextmanager
 async def running(
-    plans: tuple[ModelPlan, ...], *, settings: Settings, left_out: Callable[[LeftOut], None]
+    plans: tuple[ModelPlan, ...],
+    *,
+    settings: Settings,
+    left_out: Callable[[LeftOut], None],
+    observed: bool = False,
 ) -> AsyncIterator[Services]:
     """Every service, each model loaded and warm; drained and closed on the way out.
+
+    ``observed``: predictions are logged and counted, as a server's are.
 
     A model that was only found in a folder and cannot be loaded is told to ``left_out``, unless no
     other is ready. Raises ModelFileError, SettingsError, ServingError, naming the file.
     """
-    hosts = [ModelHost(plan, policy=settings.batching, options=settings.engine) for plan in plans]
+    roots = allowed_roots(settings.inputs.paths)
+    metrics = Metrics() if observed else None
+    hosts = [_host(plan, settings, metrics) for plan in plans]
     del plans  # each holds its graph until its engine is loaded
     async with AsyncExitStack() as stack:
         door = await _door(settings, stack)
@@ -85,6 +107,11 @@ async def running(
         lanes = Lanes(
             quick=stack.enter_context(ThreadPoolExecutor(threads, "pictures")),
             slow=stack.enter_context(ThreadPoolExecutor(threads, "slow-pictures")),
+        )
+        inputs = Inputs(
+            settings.inputs,
+            roots=roots,
+            threads=stack.enter_context(ThreadPoolExecutor(_FILE_THREADS, "named-pictures")),
         )
         ready: list[ModelHost] = []
         failed: list[LeftOut] = []
@@ -100,14 +127,38 @@ async def running(
             if not ready:
                 raise one.error
             left_out(one)
+        gate = ByteGate(settings.memory.picture_bytes)
+        if metrics is not None:
+            _watch(metrics, tuple(ready), gate)
         predictor = Predictor(
             tuple(ready),
             lanes=lanes,
-            gate=ByteGate(settings.memory.picture_bytes),
+            gate=gate,
             limits=settings.images,
             policy=settings.requests,
+            observers=(PredictionLog(), PredictionMetrics(metrics)) if metrics else (),
         )
-        yield Services(predictor=predictor, door=door)
+        yield Services(predictor=predictor, door=door, inputs=inputs, metrics=metrics)
+
+
+def _host(plan: ModelPlan, settings: Settings, metrics: Metrics | None) -> ModelHost:
+    def count(pictures: int) -> None:
+        if metrics is not None:
+            metrics.observe(BATCH_PICTURES, pictures, plan.card.name)
+
+    return ModelHost(plan, policy=settings.batching, options=settings.engine, on_batch=count)
+
+
+def _watch(metrics: Metrics, hosts: tuple[ModelHost, ...], gate: ByteGate) -> None:
+    metrics.watch(PICTURE_BYTES, lambda: [((), gate.held)])
+    metrics.watch(PICTURES_WAITING, lambda: [((), gate.waiting())])
+    metrics.watch(
+        QUEUE_PICTURES, lambda: [((host.name, host.version), host.waiting()) for host in hosts]
+    )
+    metrics.watch(
+        MODEL_READY,
+        lambda: [((host.name, host.version), host.health is Health.READY) for host in hosts],
+    )
 
 
 async def _door(settings: Settings, stack: AsyncExitStack) -> Door:

@@ -11,6 +11,7 @@ import typer.main
 
 from tintype.cli.app import VERBS, build_app
 from tintype.imaging.presets import PRESETS
+from tintype.metrics import PROCESS, TABLE
 from tintype.models.card import Card
 from tintype.settings import Settings, all_settings
 
@@ -32,7 +33,10 @@ def test_every_verb_and_flag_is_on_the_command_line_page(verb: str):
     text = (REFERENCE / "cli.md").read_text()
     section = text.partition(f"## `tintype {verb}`")[2].partition("\n## ")[0]
     command = typer.main.get_command(build_app(*VERBS)).get_command(None, verb)
-    flags = [option for p in command.params for option in p.opts if option.startswith("--")]
+    parts = [command, *getattr(command, "commands", {}).values()]
+    flags = [
+        option for part in parts for p in part.params for option in p.opts if option[:2] == "--"
+    ]
     assert [] == [flag for flag in flags if f"`{flag}" not in section]
 
 
@@ -47,6 +51,16 @@ def test_every_key_of_the_card_is_on_its_page(key: str):
 def test_every_preset_is_on_the_recipe_page(preset: str):
     """Each preset is explained."""
     assert f"`{preset}`" in (REFERENCE / "recipes.md").read_text()
+
+
+def test_the_page_of_metrics_is_the_table():
+    """Every metric with its kind, labels and help, in order; and none that is not there."""
+    text = (REFERENCE / "metrics.md").read_text()
+    rows = re.findall(r"^\| `(tintype_\w+)` \| (\w+) \| (.*) \| (.*) \|$", text, re.MULTILINE)
+    assert [
+        (m.name, m.kind, ", ".join(f"`{label}`" for label in m.labels), m.help) for m in TABLE
+    ] == rows
+    assert [] == [name for name in PROCESS if f"`{name}`" not in text]
 
 
 def test_links_between_pages_lead_somewhere():

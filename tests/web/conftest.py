@@ -10,6 +10,7 @@ import pytest
 import structlog
 from PIL import Image
 
+from tintype.metrics import Metrics
 from tintype.web.app import create_app
 from tintype.web.fake import FakePredictor
 from tintype.web.services import Services
@@ -47,7 +48,8 @@ def app(predictor, limits, png, tmp_path):
     """The application, with one sample picture ``red-dog.png``."""
     sample = tmp_path / "red-dog.png"
     sample.write_bytes(png)
-    return create_app(Services(predictor=predictor), limits=limits, samples=(sample,))
+    services = Services(predictor=predictor, metrics=Metrics())
+    return create_app(services, limits=limits, samples=(sample,))
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from tintype.access.keyring import Keyring
 from tintype.access.keys import Key, Scope, digest_of, id_of, new_text
 from tintype.access.limits import MemoryLimiter
 from tintype.access.store import KeyStore
+from tintype.metrics import Metrics
 from tintype.web.access import Need
 from tintype.web.app import create_app
 from tintype.web.forwarded import TrustedProxies
@@ -57,7 +58,7 @@ class Site:
             door = Door(keyring, policy=self.policy, limits=self.limits, limiter=MemoryLimiter())
             self.door = door
             app = create_app(
-                Services(predictor=self.predictor, door=door),
+                Services(predictor=self.predictor, door=door, metrics=Metrics()),
                 limits=self.uploads,
                 proxies=self.proxies,
             )
@@ -563,6 +564,21 @@ async def test_the_other_header_is_not_looked_at(site):
                 "x-forwarded-for": f"8.8.8.{number}",
             }
             assert expected == (await client.get("/api/models", headers=headers)).status_code
+
+
+@pytest.mark.usefixtures("ann")
+async def test_metrics_are_for_this_machine_and_for_admins(site):
+    """A proxy on this machine is no caller on this machine, whoever it speaks for."""
+    admin = {"x-api-key": site.key("root", Scope.ADMIN)}
+    site.peer = "127.0.0.1"
+    async with site.open() as client:
+        assert 200 == (await client.get("/metrics")).status_code
+        for header in ("x-forwarded-for", "forwarded", "via", "x-real-ip"):
+            assert 401 == (await client.get("/metrics", headers={header: "x"})).status_code
+    site.peer = "192.0.2.1"
+    async with site.open() as client:
+        assert 401 == (await client.get("/metrics")).status_code
+        assert 200 == (await client.get("/metrics", headers=admin)).status_code
 
 
 def needs(app) -> dict[str, dict[str, Need]]:

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from tintype.errors import Overloaded
-from tintype.web.inflight import BodiesInFlight
+from tintype.web.inflight import BodiesInFlight, BytesInFlight
 
 
 def request(app: BodiesInFlight, *chunks: bytes) -> asyncio.Task:
@@ -41,7 +41,7 @@ class Reading:
 async def test_more_than_the_bound_is_refused_at_once():
     """Each body alone would fit; the one that passes the bound is told so."""
     reading = Reading()
-    app = BodiesInFlight(reading, most=10)
+    app = BodiesInFlight(reading, held=BytesInFlight(10))
     first = request(app, bytes(4), bytes(4))
     await reading.read.wait()
     with pytest.raises(Overloaded):
@@ -54,7 +54,7 @@ async def test_an_answered_request_gives_its_bytes_back():
     """One after the other, any number fit."""
     reading = Reading()
     reading.go.set()
-    app = BodiesInFlight(reading, most=10)
+    app = BodiesInFlight(reading, held=BytesInFlight(10))
     for _ in range(3):
         await request(app, bytes(10))
 
@@ -63,7 +63,7 @@ async def test_a_refused_request_gives_its_bytes_back():
     """The refusal itself takes nothing."""
     reading = Reading()
     reading.go.set()
-    app = BodiesInFlight(reading, most=10)
+    app = BodiesInFlight(reading, held=BytesInFlight(10))
     with pytest.raises(Overloaded):
         await request(app, bytes(11))
     await request(app, bytes(10))

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tintype.errors import InputDisabled, MalformedRequest, TintypeError
+from tintype.errors import MalformedRequest, TintypeError
 from tintype.types import Point
 from tintype.web.options import OPTION_NAMES, Options, read_options
 
@@ -127,11 +127,11 @@ def test_an_option_given_twice_is_refused():
         read_options([("top", "1"), ("top", "2")], max_points=1)
 
 
-@pytest.mark.parametrize("name", ["url", "path"])
-def test_pictures_by_address_and_by_path_are_switched_off(name):
-    """The server fetches nothing and opens nothing that a caller names."""
-    with pytest.raises(InputDisabled):
-        read(**{name: "http://169.254.169.254/"})
+@pytest.mark.parametrize("name", ["url", "path", "image", "images", "file"])
+def test_a_picture_is_no_option(name):
+    """Where only options are read, the name of a picture is told from an unknown one."""
+    with pytest.raises(MalformedRequest, match="is not expected here"):
+        read(**{name: "cat.jpg"})
 
 
 JSON = st.recursive(

@@ -12,9 +12,10 @@ import math
 import queue
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol, Self, TypeAlias
 
 import numpy as np
 
@@ -66,6 +67,9 @@ class Answer:
     batch: int
 
 
+OnBatch: TypeAlias = Callable[[int], None]
+"""Told of every batch that is run: how many pictures. Called in the loop; must not block."""
+
 _Kind = tuple[tuple[int, ...], np.dtype[np.generic]]
 
 
@@ -110,8 +114,11 @@ class Batcher:
     Constructing does no IO and starts nothing.
     """
 
-    def __init__(self, engine: Runnable, *, policy: BatchPolicy) -> None:
+    def __init__(
+        self, engine: Runnable, *, policy: BatchPolicy, on_batch: OnBatch = lambda _: None
+    ) -> None:
         self._engine = engine
+        self._on_batch = on_batch
         self._policy = policy
         self._queue: dict[_Entry, None] = {}  # in order of arrival; any entry leaves in O(1)
         self._threads: _Threads | None = None
@@ -248,6 +255,7 @@ class Batcher:
         if batch:
             threads.idle -= 1
             threads.jobs.put(batch)
+            self._on_batch(len(batch))
 
     def _work(self, threads: _Threads) -> None:
         """The life of one engine thread."""

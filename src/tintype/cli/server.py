@@ -19,7 +19,8 @@ from tintype.cli.allocator import map_large_blocks
 from tintype.cli.connection import Connection
 from tintype.cli.report import print_left_out, summary_lines
 from tintype.errors import SettingsError
-from tintype.log_setup import set_up_logs
+from tintype.log_setup import LogLines, set_up_logs
+from tintype.metrics import LOG_DROPPED
 from tintype.models.card import Card
 from tintype.models.plan import ModelPlan
 from tintype.settings import ServerSettings, Settings
@@ -36,11 +37,11 @@ def serve(cards: tuple[Card, ...], *, settings: Settings, samples: tuple[Path, .
 
     Raises ModelFileError and SettingsError before anything is listened to.
     """
-    set_up_logs()
+    lines = set_up_logs(settings.log)
     map_large_blocks()
     listener = _bind(settings.server)
     with listener, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(cards, settings, samples, listener))
+        runner.run(_serve(cards, settings, samples, listener, lines))
 
 
 class _Server(uvicorn.Server):
@@ -70,11 +71,17 @@ class _Server(uvicorn.Server):
 
 
 async def _serve(
-    cards: tuple[Card, ...], settings: Settings, samples: tuple[Path, ...], listener: socket.socket
+    cards: tuple[Card, ...],
+    settings: Settings,
+    samples: tuple[Path, ...],
+    listener: socket.socket,
+    lines: LogLines,
 ) -> None:
     async with running(
-        await _planned(cards), settings=settings, left_out=print_left_out
+        await _planned(cards), settings=settings, left_out=print_left_out, observed=True
     ) as services:
+        if services.metrics is not None:
+            services.metrics.watch(LOG_DROPPED, lambda: [((), lines.dropped)])
         proxies = trusted_proxies(
             settings.server.trusted_proxies, header=settings.server.forwarded_header
         )

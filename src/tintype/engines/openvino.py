@@ -6,7 +6,6 @@ Names of properties and what they do: OpenVINO's documentation, "CPU device".
 from __future__ import annotations
 
 import contextlib
-import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -99,7 +98,7 @@ def _cut(core: Any, openvino: Any, graph: Graph) -> Any:
 
 def _read(core: Any, graph: Graph) -> Any:
     if isinstance(graph.source, bytes):
-        return core.read_model(io.BytesIO(graph.source))
+        return core.read_model(graph.source)
     return core.read_model(Path(graph.source))
 
 

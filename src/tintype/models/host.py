@@ -9,7 +9,7 @@ from typing import Self
 
 import numpy as np
 
-from tintype.batching.batcher import Answer, Batcher
+from tintype.batching.batcher import Answer, Batcher, OnBatch
 from tintype.batching.policy import BatchPolicy
 from tintype.engines.catalog import load
 from tintype.engines.engine import Engine, EngineOptions
@@ -55,12 +55,14 @@ class ModelHost:
         policy: BatchPolicy,
         options: EngineOptions,
         engine: Engine | None = None,
+        on_batch: OnBatch = lambda _: None,
     ) -> None:
         self.plan = plan
         self.health = Health.LOADING
         self._policy = policy
         self._options = options
         self._engine = engine
+        self._on_batch = on_batch
         self._batcher: Batcher | None = None
 
     async def __aenter__(self) -> Self:
@@ -71,7 +73,8 @@ class ModelHost:
             self.health = Health.FAILED
             raise
         assert self._engine is not None  # noqa: S101 - set by the line above
-        self._batcher = await Batcher(self._engine, policy=self._policy).__aenter__()
+        batcher = Batcher(self._engine, policy=self._policy, on_batch=self._on_batch)
+        self._batcher = await batcher.__aenter__()
         self.health = Health.READY
         return self
 
@@ -122,6 +125,10 @@ class ModelHost:
     def target(self) -> ImageInput:
         """The input the row is made for."""
         return self.plan.target
+
+    def waiting(self) -> int:
+        """How many rows wait for the engine."""
+        return 0 if self._batcher is None else self._batcher.waiting()
 
     async def submit(self, row: Tensor, *, deadline: float | None) -> Answer:
         """Run one row in some batch. Raises ServingError."""

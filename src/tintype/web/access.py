@@ -90,11 +90,11 @@ async def charge(request: Request, more: int) -> None:
         await _take(request, door, key, cost=more)
 
 
-def caller_of(scope: HttpScope) -> Caller:
+def caller_of(request: Request) -> Caller:
     """Who asks: the request's id and the name of the key."""
-    held = scope["state"].get(_STATE)
+    held = request.scope["state"].get(_STATE)
     key: Key | None = held[1] if held is not None else None
-    return Caller(request_id=request_id(scope), key="" if key is None else key.name)
+    return Caller(request_id=request_id(request.scope), key="" if key is None else key.name)
 
 
 def is_signed_in(request: Request) -> bool:

@@ -12,12 +12,14 @@ from starlette.responses import Response
 
 from tintype.errors import TintypeError
 from tintype.predict import Caller, Predictor, PredictRequest
+from tintype.types import Prediction
 from tintype.web.access import caller_of, charge
 from tintype.web.body import read_body, unless_gone
 from tintype.web.errors import internal_problem, problem_of
+from tintype.web.inputs import Pictures
 from tintype.web.options import Options
 from tintype.web.schemas import models_json, prediction_body, prediction_json, server_timing
-from tintype.web.uploads import BatchUpload, UploadLimits, read_batch, read_upload
+from tintype.web.uploads import BatchUpload, Picture, UploadLimits, read_batch, read_upload
 
 _AT_ONCE: Final = 8
 """Pictures of one batch at work together: enough to fill the models' batches, few enough that a
@@ -29,8 +31,9 @@ log = structlog.get_logger(__name__)
 class Api:
     """The handlers under ``/api``."""
 
-    def __init__(self, predictor: Predictor, *, limits: UploadLimits) -> None:
+    def __init__(self, predictor: Predictor, *, pictures: Pictures, limits: UploadLimits) -> None:
         self._predictor = predictor
+        self._pictures = pictures
         self._limits = limits
 
     async def predict(self, request: Request) -> Response:
@@ -42,8 +45,8 @@ class Api:
             query=request.query_params.multi_items(),
             limits=self._limits,
         )
-        asked = predict_request(upload.image, upload.options, caller=caller_of(request.scope))
-        prediction = await unless_gone(request.receive, self._predictor.predict(asked))
+        work = self._answer(upload.image, upload.options, caller=caller_of(request))
+        prediction = await unless_gone(request.receive, work)
         return _json(
             prediction_json(prediction),
             headers={"Server-Timing": server_timing(prediction.seconds)},
@@ -61,7 +64,7 @@ class Api:
         for name in upload.options.models:
             self._predictor.model(name)
         await charge(request, len(upload.images) - 1)
-        work = self._answer_all(upload, caller=caller_of(request.scope))
+        work = self._answer_all(upload, caller=caller_of(request))
         return _json(msgspec.json.encode(await unless_gone(request.receive, work)))
 
     async def models(self, request: Request) -> Response:  # noqa: ARG002 - every handler takes the request
@@ -73,24 +76,26 @@ class Api:
         name = str(request.path_params["name"])
         return _json(msgspec.json.encode(self._predictor.model(name)))
 
+    async def _answer(self, picture: Picture, options: Options, *, caller: Caller) -> Prediction:
+        async with self._pictures.bytes_of(picture) as image:
+            return await self._predictor.predict(predict_request(image, options, caller=caller))
+
     async def _answer_all(self, upload: BatchUpload, *, caller: Caller) -> list[dict[str, object]]:
         turns = asyncio.Semaphore(_AT_ONCE)
 
-        async def answer(index: int, image: bytes | TintypeError) -> dict[str, object]:
+        async def answer(index: int, image: Picture | TintypeError) -> dict[str, object]:
             async with turns:
                 return await self._item(image, upload.options, index=index, caller=caller)
 
         return await asyncio.gather(*(answer(*each) for each in enumerate(upload.images)))
 
     async def _item(
-        self, image: bytes | TintypeError, options: Options, *, index: int, caller: Caller
+        self, image: Picture | TintypeError, options: Options, *, index: int, caller: Caller
     ) -> dict[str, object]:
         if isinstance(image, TintypeError):
             return {"error": {**problem_of(image), "index": index}}
         try:
-            prediction = await self._predictor.predict(
-                predict_request(image, options, caller=caller)
-            )
+            prediction = await self._answer(image, options, caller=caller)
         except TintypeError as error:
             return {"error": {**problem_of(error), "index": index}}
         except Exception:  # the last handler, once for each picture of a batch

@@ -15,6 +15,7 @@ from starlette.routing import Route
 
 from tintype.access.door import Door
 from tintype.errors import TintypeError
+from tintype.metrics import BODY_BYTES
 from tintype.web.access import Handler, Need, guarded
 from tintype.web.api import Api
 from tintype.web.documents import Documents
@@ -28,11 +29,13 @@ from tintype.web.errors import (
 from tintype.web.files import Files, read_files
 from tintype.web.forwarded import Forwarded, TrustedProxies
 from tintype.web.health import Health
-from tintype.web.inflight import BodiesInFlight
+from tintype.web.inflight import BodiesInFlight, BytesInFlight
+from tintype.web.inputs import Pictures
 from tintype.web.pages import Pages
+from tintype.web.scrape import Scrape
 from tintype.web.services import Services
 from tintype.web.sign_in import SignIn
-from tintype.web.trace import Trace
+from tintype.web.trace import Trace, note_route
 from tintype.web.uploads import UploadLimits
 
 _STATIC: Final = Path(__file__).with_name("static")
@@ -52,15 +55,18 @@ def create_app(
     ``samples`` are pictures that the page offers to play with; ``proxies`` are believed about who
     asks. Reads its small files once. Every route says what it needs of its caller.
     """
-    pictures = read_files(samples)
+    samples_read = read_files(samples)
     predictor = services.predictor
-    api = Api(predictor, limits=limits)
+    held = BytesInFlight(limits.max_bytes_in_flight)
+    pictures = Pictures(services.inputs, held=held, limit=limits.max_body_bytes)
+    api = Api(predictor, pictures=pictures, limits=limits)
     health = Health(predictor)
-    pages = Pages(predictor, limits=limits, samples=pictures, title=title)
+    pages = Pages(predictor, pictures=pictures, limits=limits, samples=samples_read, title=title)
     documents = Documents(title=title)
     static = Files(read_files(sorted(_STATIC.iterdir())))
+    metrics = services.metrics
     sign_in = SignIn(services.door, title=title)
-    table: Mapping[str, Mapping[str, tuple[Handler, Need]]] = {
+    table: dict[str, Mapping[str, tuple[Handler, Need]]] = {
         "/": {"GET": (pages.index, Need.PAGE), "POST": (pages.submit, Need.PAGE)},
         "/sign-in": {"GET": (sign_in.form, Need.OPEN), "POST": (sign_in.submit, Need.OPEN)},
         "/sign-out": {"POST": (sign_in.sign_out, Need.OPEN)},
@@ -74,8 +80,11 @@ def create_app(
         "/openapi.json": {"GET": (documents.openapi, Need.OPEN)},
         "/problems/{slug}": {"GET": (documents.problem, Need.OPEN)},
         "/static/{name}": {"GET": (static.serve, Need.OPEN)},
-        "/samples/{name}": {"GET": (Files(pictures).serve, Need.OPEN)},
+        "/samples/{name}": {"GET": (Files(samples_read).serve, Need.OPEN)},
     }
+    if metrics is not None:
+        metrics.watch(BODY_BYTES, lambda: [((), held.held)])
+        table["/metrics"] = {"GET": (Scrape(metrics).metrics, Need.OPERATIONS)}
     on_error: Mapping[Any, Any] = {  # a handler for each class, told by the class's own name
         TintypeError: on_tintype_error,
         ClientGone: on_client_gone,
@@ -85,9 +94,9 @@ def create_app(
         routes=[_route(path, methods, door=services.door) for path, methods in table.items()],
         middleware=[
             *([Middleware(Forwarded, proxies=proxies)] if proxies.networks else []),
-            Middleware(Trace),
+            Middleware(Trace, metrics=metrics),
             Middleware(LastHandler),
-            Middleware(BodiesInFlight, most=limits.max_bytes_in_flight),
+            Middleware(BodiesInFlight, held=held),
         ],
         exception_handlers=on_error,
     )
@@ -97,11 +106,13 @@ def create_app(
 
 def _route(path: str, methods: Mapping[str, tuple[Handler, Need]], *, door: Door | None) -> Route:
     """One route a path, so that a wrong method is told all the right ones."""
+    told = path.replace(":path}", "}")
     handlers = {
         method: guarded(handler, need, door=door) for method, (handler, need) in methods.items()
     }
 
     async def endpoint(request: Request) -> Response:
+        note_route(request.scope, told)
         method = "GET" if request.method == "HEAD" else request.method
         return await handlers[method](request)
 

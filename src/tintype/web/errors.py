@@ -52,6 +52,12 @@ TABLE: Mapping[type[TintypeError], Row] = {
     errors.InputDisabled: Row(
         403, "Input switched off", "a picture by `url` or by `path`, which is off by default"
     ),
+    errors.InputNotAllowed: Row(
+        403, "Input not allowed", "a `url` or a `path` that the operator does not allow"
+    ),
+    errors.InputUnreachable: Row(
+        422, "Input unreachable", "a picture that is not there by its `url` or `path`"
+    ),
     errors.Unauthorized: Row(401, "Unauthorized", "no API key, or none that holds"),
     errors.Forbidden: Row(
         403, "Forbidden", "a key that may not do that, or another site that asks in its name"

@@ -69,6 +69,22 @@ OPTIONS: Final[tuple[Json, ...]] = (
 )
 
 
+NAMED: Final[tuple[Json, ...]] = (
+    {
+        "name": "path",
+        "description": "A picture on the server instead of one in the body: a file beneath a "
+        "folder that the operator allows.",
+        "schema": {"type": "string"},
+    },
+    {
+        "name": "url",
+        "description": "A picture on the web instead of one in the body, where the operator "
+        "allows it.",
+        "schema": {"type": "string", "format": "uri"},
+    },
+)
+
+
 @functools.cache
 def document() -> Json:
     """The whole document."""
@@ -100,6 +116,8 @@ def _schemas() -> Json:
         (Prediction, ModelInfo), schema_hook=_any_value, ref_template=_REF
     )
     known: Json = dict(schemas)
+    del known["Prediction"]["properties"]["look"]  # for observers, not part of the answer
+    del known["PictureLook"]
     known["Problem"] = {
         "type": "object",
         "description": "RFC 9457. Further members hold the facts: `limit`, `actual`, `format`.",
@@ -129,17 +147,24 @@ def _paths() -> Json:
         "/api/models/{name}": {"get": _model()},
         "/live": {"get": _simple("Is the process alive?", {"status": "alive"})},
         "/ready": {"get": _ready()},
+        "/metrics": {"get": _metrics()},
         "/openapi.json": {"get": _simple("This document", None)},
     }
 
 
 def _predict() -> Json:
-    json_body = _object({"image": _text("Base64, either alphabet, or a data URL.")}, ["image"])
+    json_body = _object(
+        {
+            "image": _text("Base64, either alphabet, or a data URL."),
+            **{named["name"]: _text(named["description"]) for named in NAMED},
+        },
+        [],
+    )
     return {
         "operationId": "predict",
         "summary": "One picture, one or more models, none or more points",
         "description": "The options may come as query, as form fields or as JSON keys.",
-        "parameters": [_parameter(option) for option in OPTIONS],
+        "parameters": [_parameter(option) for option in (*OPTIONS, *NAMED)],
         "requestBody": _body(
             {
                 "image/*": {"schema": {"type": "string", "format": "binary"}},
@@ -158,7 +183,9 @@ def _predict() -> Json:
 
 
 def _batch() -> Json:
-    images = {"type": "array", "items": _text("Base64, either alphabet, or a data URL.")}
+    encoded = _text("Base64, either alphabet, or a data URL.")
+    named = [_object({name["name"]: _text(name["description"])}, [name["name"]]) for name in NAMED]
+    images = {"type": "array", "items": {"anyOf": [encoded, *named]}}
     files = {"type": "array", "items": {"type": "string", "format": "binary"}}
     item = {
         "anyOf": [
@@ -170,7 +197,7 @@ def _batch() -> Json:
         "operationId": "predictBatch",
         "summary": "Many pictures; one bad picture harms no other",
         "description": "The options hold for every picture. The answer keeps the order.",
-        "parameters": [_parameter(option) for option in OPTIONS],
+        "parameters": [_parameter(option) for option in (*OPTIONS, *NAMED)],
         "requestBody": _body(
             {
                 "multipart/form-data": {"schema": _object({"image": files}, ["image"])},
@@ -221,6 +248,15 @@ def _ready() -> Json:
     return ready
 
 
+def _metrics() -> Json:
+    content = {"text/plain": {"schema": {"type": "string"}}}
+    return {
+        "summary": "Every metric, for Prometheus",
+        "responses": {"200": {"description": "The metrics", "content": content}},
+        "x-curl": [{"title": "All metrics", "command": "curl {base}/metrics"}],
+    }
+
+
 def _simple(summary: str, example: object) -> Json:
     return {"summary": summary, "responses": _responses(summary, {"type": "object"}, example)}
 
@@ -230,7 +266,7 @@ def _parameter(option: Mapping[str, Any]) -> Json:
 
 
 def _body(content: Json) -> Json:
-    return {"required": True, "content": content}
+    return {"required": False, "content": content}  # a picture may be named in the query
 
 
 def _responses(description: str, schema: Json, example: object) -> Json:

@@ -14,15 +14,14 @@ from typing import Any, Final, NoReturn, TypeAlias
 
 import msgspec
 
-from tintype.errors import InputDisabled, MalformedRequest
+from tintype.errors import MalformedRequest
 from tintype.types import Explain, Point
 
 Pairs: TypeAlias = Iterable[tuple[str, object]]
 """Option names with their values, in the order they came; a name may come again."""
 
 OPTION_NAMES: Final = ("model", "x", "y", "points", "top", "threshold", "explain")
-PICTURE_NAMES: Final = ("image", "images", "file")
-_DISABLED: Final = ("url", "path")
+PICTURE_NAMES: Final = ("image", "images", "file", "path", "url")
 _MAX_COORDINATE: Final = 1e6
 _MAX_TOP: Final = 100_000
 _MAX_MODELS: Final = 64
@@ -40,11 +39,7 @@ class Options:
 
 
 def read_options(pairs: Pairs, *, max_points: int) -> Options:
-    """Check every option.
-
-    Raises MalformedRequest for one that is unknown, given twice or out of range, and
-    InputDisabled for ``url`` and ``path``.
-    """
+    """Check every option. Raises MalformedRequest: unknown, given twice or out of range."""
     given = _gather(pairs)
     point = _point(given)
     points = _points(given.get("points", []), most=max_points)
@@ -62,11 +57,6 @@ def read_options(pairs: Pairs, *, max_points: int) -> Options:
 def _gather(pairs: Pairs) -> dict[str, list[object]]:
     given: dict[str, list[object]] = {}
     for name, value in pairs:
-        if name in _DISABLED:
-            raise InputDisabled(
-                f"pictures by {name} are not switched on in this server",
-                hint="send the bytes of the picture",
-            )
         if name in PICTURE_NAMES:
             raise MalformedRequest(
                 f"{name!r} is not expected here",

@@ -11,11 +11,13 @@ from starlette.responses import Response
 
 from tintype.errors import MalformedRequest, TintypeError
 from tintype.predict import Predictor
+from tintype.types import Prediction
 from tintype.web.access import caller_of, is_signed_in
 from tintype.web.api import predict_request
 from tintype.web.body import read_body, unless_gone
 from tintype.web.errors import problem_of
 from tintype.web.files import File
+from tintype.web.inputs import Pictures
 from tintype.web.options import read_options
 from tintype.web.page_view import (
     Answer,
@@ -41,11 +43,13 @@ class Pages:
         self,
         predictor: Predictor,
         *,
+        pictures: Pictures,
         limits: UploadLimits,
         samples: Mapping[str, File],
         title: str,
     ) -> None:
         self._predictor = predictor
+        self._pictures = pictures
         self._limits = limits
         self._samples = samples
         self._title = title
@@ -84,20 +88,26 @@ class Pages:
             return self._page(request, choices=choices, error=error)
 
     async def _answered(self, request: Request, upload: Upload) -> Response:
-        asked = predict_request(upload.image, upload.options, caller=caller_of(request.scope))
-        prediction = await unless_gone(request.receive, self._predictor.predict(asked))
+        async with self._pictures.bytes_of(upload.image) as image:
+            asked = predict_request(image, upload.options, caller=caller_of(request))
+            prediction = await unless_gone(request.receive, self._predictor.predict(asked))
+            return self._shown(request, upload, image, prediction)
+
+    def _shown(
+        self, request: Request, upload: Upload, image: bytes, prediction: Prediction
+    ) -> Response:
         name = file_name(upload.name)
         # What the page asks to have explained is for the eye; the line is to copy.
         plain = dataclasses.replace(upload.options, explain=frozenset())
         answer = answer_of(
             prediction,
             infos=self._predictor.models(),
-            image=upload.image,
+            image=image,
             name=name,
             curl=curl_line(_base(request), plain, name=name),
         )
         if not _wants_fragment(request):
-            url = picture_url(upload.image, kind=prediction.image.format)
+            url = picture_url(image, kind=prediction.image.format)
             answer = dataclasses.replace(answer, picture=url)
         return self._page(request, choices=choices_of(upload.options), answer=answer)
 

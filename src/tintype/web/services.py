@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tintype.access.door import Door
+from tintype.metrics import Metrics
 from tintype.predict import Predictor
+from tintype.web.inputs import Inputs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
     """The running parts that routes call. Somebody else starts and stops them.
 
-    Without a ``door`` everybody may ask everything.
+    Without a ``door`` everybody may ask everything. Without ``metrics`` nothing is counted and
+    there is no ``/metrics``.
     """
 
     predictor: Predictor
     door: Door | None = None
+    inputs: Inputs = field(default_factory=Inputs)
+    metrics: Metrics | None = None

@@ -11,6 +11,8 @@ from typing import Any, TypeAlias
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from tintype.metrics import REQUEST_SECONDS, REQUESTS, Metrics
+
 Header: TypeAlias = tuple[bytes, bytes]
 
 CONTENT_SECURITY_POLICY = (
@@ -28,7 +30,9 @@ SECURITY_HEADERS: tuple[Header, ...] = (
 )
 
 _ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
-_QUIET = ("/live", "/ready", "/static/")
+_QUIET = ("/live", "/ready", "/static/", "/metrics")
+_ROUTE = "tintype_route"
+_UNKNOWN_ROUTE = "unknown"
 
 log = structlog.get_logger(__name__)
 
@@ -52,11 +56,17 @@ def answer_headers(scope: Scope) -> dict[bytes, bytes]:
     return found
 
 
-class Trace:
-    """Middleware: gives the request its id, the response its headers, and the log its line."""
+def note_route(scope: Scope, route: str) -> None:
+    """Remember which route answers: a text of ours, so that metrics have few labels."""
+    scope["state"][_ROUTE] = route
 
-    def __init__(self, app: ASGIApp) -> None:
+
+class Trace:
+    """Middleware: the request's id, the response's headers, the line in the log, the count."""
+
+    def __init__(self, app: ASGIApp, *, metrics: Metrics | None = None) -> None:
         self._app = app
+        self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on with its id in every log line written on its behalf."""
@@ -68,17 +78,29 @@ class Trace:
 
         async def send_traced(message: Message) -> None:
             if message["type"] == "http.response.start":
-                _finish(message, scope)
+                seconds = time.monotonic() - scope["state"]["tintype_begun"]
+                _finish(message, scope, seconds)
+                if self._metrics is not None:
+                    _count(self._metrics, scope, message["status"], seconds)
             await send(message)
 
         await self._app(scope, receive, send_traced)
 
 
-def _finish(message: Message, scope: Scope) -> None:
+def _count(metrics: Metrics, scope: Scope, status: int, seconds: float) -> None:
+    route = scope["state"].get(_ROUTE, _UNKNOWN_ROUTE)
+    metrics.count(REQUESTS, route, str(status))
+    metrics.observe(REQUEST_SECONDS, seconds, route)
+
+
+def _finish(message: Message, scope: Scope, seconds: float) -> None:
     """Add the headers that every response carries, and write the request's line to the log."""
     name = request_id(scope)
+    headers = message["headers"]
+    timed = any(header == b"server-timing" for header, _ in headers)
     message["headers"] = [
-        *message["headers"],
+        *headers,
+        *(() if timed else ((b"server-timing", b"total;dur=%.3f" % (seconds * 1000)),)),
         (b"x-request-id", name.encode()),
         *SECURITY_HEADERS,
         *scope["state"].get("tintype_headers", {}).items(),
@@ -91,5 +113,5 @@ def _finish(message: Message, scope: Scope) -> None:
             method=scope.get("method"),
             path=path,
             status=message["status"],
-            milliseconds=round((time.monotonic() - scope["state"]["tintype_begun"]) * 1000, 2),
+            milliseconds=round(seconds * 1000, 2),
         )

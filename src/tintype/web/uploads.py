@@ -3,6 +3,9 @@
 A body that is a picture by its first bytes is a picture, whatever its content type says: curl
 calls everything a form. Else the content type decides: ``multipart/form-data`` with the field
 ``image`` (or ``file``), or ``application/json`` with the key ``image`` (base64 or a data URL).
+
+A picture may also be named, by ``path`` or ``url``: as an option of any form, or in a JSON list of
+pictures. Whether the server takes that is decided where it is read, in ``inputs``.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ import binascii
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal, TypeAlias, get_args
 
 import msgspec
 
@@ -27,6 +30,10 @@ from tintype.imaging.sniff import sniff
 from tintype.web.multipart_form import Part, boundary_of, read_parts
 from tintype.web.options import Options, Pairs, read_options
 
+NameKind: TypeAlias = Literal["path", "url"]
+"""How a picture may be named instead of sent."""
+
+_NAMES: Final[tuple[NameKind, ...]] = get_args(NameKind)
 _PICTURE_FIELDS: Final = ("image", "file")
 _MAX_JSON_VALUES: Final = 4096
 _MAX_FIELDS: Final = 256
@@ -53,28 +60,40 @@ class UploadLimits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NamedPicture:
+    """A picture that the server is asked to get: how it is named, and its name as it was sent."""
+
+    kind: NameKind
+    text: str
+
+
+Picture: TypeAlias = bytes | NamedPicture
+"""A picture as it comes with a request."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Upload:
     """One picture and what is asked of it.
 
     ``name`` is the file's name as the client told it, for show only; it is never a path.
     """
 
-    image: bytes
+    image: Picture
     options: Options
     name: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchUpload:
-    """Many pictures. ``images`` holds the bytes of each, or why there are none."""
+    """Many pictures. ``images`` holds each, or why there is none."""
 
-    images: tuple[bytes | RequestError, ...]
+    images: tuple[Picture | RequestError, ...]
     options: Options
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Body:
-    images: tuple[bytes | RequestError, ...]
+    images: tuple[Picture | RequestError, ...]
     options: Pairs = ()
     name: str = ""
 
@@ -83,7 +102,9 @@ def read_upload(
     body: bytes, *, content_type: str, query: Iterable[tuple[str, str]], limits: UploadLimits
 ) -> Upload:
     """Read a request for one picture. Raises RequestError: MalformedRequest, TooManyImages, ..."""
-    read = _read_body(body, content_type=content_type, key="image", limits=limits)
+    read = _with_named(
+        _read_body(body, content_type=content_type, key="image", limits=limits), query=query
+    )
     if len(read.images) > 1:
         raise TooManyImages(
             f"{len(read.images)} pictures are given, expected one",
@@ -91,7 +112,7 @@ def read_upload(
             limit=1,
             actual=len(read.images),
         )
-    options = _options(read, query=query, limits=limits)
+    options = _options(read, limits=limits)
     image = read.images[0]
     if isinstance(image, RequestError):
         raise image
@@ -102,7 +123,9 @@ def read_batch(
     body: bytes, *, content_type: str, query: Iterable[tuple[str, str]], limits: UploadLimits
 ) -> BatchUpload:
     """Read a request for many pictures; one that cannot be read is an error in its place."""
-    read = _read_body(body, content_type=content_type, key="images", limits=limits)
+    read = _with_named(
+        _read_body(body, content_type=content_type, key="images", limits=limits), query=query
+    )
     if len(read.images) > limits.max_images:
         raise TooManyImages(
             f"{len(read.images)} pictures are given, at most {limits.max_images} are allowed",
@@ -110,12 +133,32 @@ def read_batch(
             limit=limits.max_images,
             actual=len(read.images),
         )
-    options = _options(read, query=query, limits=limits)
+    options = _options(read, limits=limits)
     return BatchUpload(images=read.images, options=options)
 
 
-def _options(read: _Body, *, query: Iterable[tuple[str, str]], limits: UploadLimits) -> Options:
-    options = read_options([*query, *read.options], max_points=limits.max_points)
+def _with_named(read: _Body, *, query: Iterable[tuple[str, str]]) -> _Body:
+    """The body with the options of the query, and with the pictures that options name."""
+    options: list[tuple[str, object]] = []
+    images = [*read.images]
+    name = read.name
+    for key, value in [*query, *read.options]:
+        if key not in _NAMES:
+            options.append((key, value))
+        elif value is not None and value != "":  # a form cannot leave a field out
+            images.append(_named(key, value))
+            name = name or str(value)
+    return _Body(images=tuple(images), options=options, name=name)
+
+
+def _named(kind: NameKind, value: object) -> NamedPicture | RequestError:
+    if isinstance(value, str):
+        return NamedPicture(kind=kind, text=value)
+    return MalformedRequest(f"{kind} must be one text", hint=f'{{"{kind}": "..."}}')
+
+
+def _options(read: _Body, *, limits: UploadLimits) -> Options:
+    options = read_options(read.options, max_points=limits.max_points)
     if not read.images:
         raise MalformedRequest("there is no picture in the request", hint=_HOW)
     return options
@@ -150,7 +193,7 @@ def _is_picture(body: bytes) -> bool:
 
 
 def _from_parts(parts: Iterable[Part]) -> _Body:
-    images: list[bytes | RequestError] = []
+    images: list[Picture | RequestError] = []
     options: list[tuple[str, object]] = []
     name = ""
     for part in parts:
@@ -192,7 +235,11 @@ def _json_pictures(document: dict[str, Any], *, key: str) -> list[Any]:
     return value
 
 
-def _decoded(value: object, *, limits: UploadLimits) -> bytes | RequestError:
+def _decoded(value: object, *, limits: UploadLimits) -> Picture | RequestError:
+    if isinstance(value, dict) and len(value) == 1:
+        (key,) = value
+        if key in _NAMES:
+            return _named(key, value[key])
     if not isinstance(value, str):
         return MalformedRequest("a picture in JSON must be text in base64", hint=_HOW)
     try:

@@ -1,4 +1,4 @@
-"""Protocol Buffers' wire format: read lazily from memory, without generated classes.
+"""Protocol Buffers' wire format: read lazily from memory and written, without generated classes.
 
 Format: the "Encoding" page of the Protocol Buffers documentation. A message is a row of fields,
 each a tag (field number and wire type) and a value; a value that is itself a message, a string or
@@ -9,7 +9,7 @@ asked for, so a constant of a gigabyte costs a slice.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TypeAlias
 
 Value: TypeAlias = int | memoryview
@@ -93,6 +93,42 @@ def float32(number: int) -> float:
     return float(struct.unpack("<f", struct.pack("<I", number & 0xFFFFFFFF))[0])
 
 
+def first(message: Value | bytes | None, number: int) -> Value | None:
+    """The value of field ``number``, the last one written (protobuf's rule for single fields)."""
+    found: Value | None = None
+    for which, value in fields(view(message)):
+        if which == number:
+            found = value
+    return found
+
+
+def view(value: Value | bytes | None) -> memoryview:
+    """``value`` as bytes; nothing counts as empty. Raises ProtobufError for a number."""
+    if isinstance(value, int):
+        raise ProtobufError("a number stands where a message belongs")
+    return memoryview(value or b"")
+
+
+def text(value: Value | None) -> str:
+    """``value`` as text. Raises ProtobufError for a number or bytes that are no UTF-8."""
+    try:
+        return str(view(value), "utf-8")
+    except UnicodeDecodeError as error:
+        raise ProtobufError("a name is no UTF-8 text") from error
+
+
+def entry(message: memoryview) -> tuple[str, Value | None]:
+    """Key and value of a map's entry."""
+    key: Value | None = None
+    found: Value | None = None
+    for number, value in fields(message):
+        if number == 1:
+            key = value
+        elif number == 2:
+            found = value
+    return text(key), found
+
+
 def encode_varint(number: int) -> bytes:
     """``number`` (0 or more) as a varint."""
     out = bytearray()
@@ -108,6 +144,15 @@ def encode(number: int, value: int | bytes) -> bytes:
     if isinstance(value, int):
         return encode_varint(number << 3 | VARINT) + encode_varint(value)
     return encode_varint(number << 3 | BYTES) + encode_varint(len(value)) + value
+
+
+def framed(number: int, parts: Sequence[bytes | memoryview]) -> list[bytes | memoryview]:
+    """One field whose value is the ``parts`` put together; nothing is copied until all are joined.
+
+    Views must be of single bytes.
+    """
+    length = sum(len(part) for part in parts)
+    return [encode_varint(number << 3 | BYTES) + encode_varint(length), *parts]
 
 
 def _tag(message: memoryview, position: int) -> tuple[int, int]:

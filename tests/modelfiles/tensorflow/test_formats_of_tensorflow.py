@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from tintype.modelfiles.tensorflow.bundle import read_bundle
-from tintype.modelfiles.tensorflow.graphdef import read_graph, view
-from tintype.modelfiles.tensorflow.tensorproto import read_tensor, strings, to_array
-from tintype.wire.protobuf import encode_varint, fields, read_varint
+from tintype.modelfiles.tensorflow.graphdef import read_graph
+from tintype.wire.protobuf import encode_varint, fields, read_varint, view
+from tintype.wire.tensors import read_tensor, strings, to_array
 
 tf = pytest.importorskip("tensorflow", reason="the reference framework is not installed")
 

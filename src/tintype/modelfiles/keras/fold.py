@@ -24,6 +24,11 @@ _AFFINE = frozenset({"BatchNormalization", "Mul", "Div", "Add", "Sub"})
 _SMALLEST = float(np.finfo(np.float32).tiny)
 """Below it float32 loses digits."""
 
+_LARGEST = float(np.finfo(np.float32).max)
+
+_BLOCK = 1 << 15
+"""How many products are worked out at once: 256 KiB in float64."""
+
 
 @dataclass(frozen=True, slots=True)
 class Affine:
@@ -60,16 +65,31 @@ def channel_affine(op: str, number: npt.NDArray[Any], channels: int, rank: int) 
 
 
 def scaled_kernel(kernel: npt.NDArray[Any], affine: Affine, axis: int) -> Float32Array | None:
-    """``kernel`` times the scale along ``axis``; None where float32 cannot hold the result."""
-    spread = [1] * kernel.ndim
-    spread[axis] = affine.scale.size
+    """``kernel`` times the scale along ``axis``; None where float32 cannot hold the result.
+
+    A few channels at a time: the exact products of a large kernel would not fit into the caches.
+    """
     if (affine.scale == 1).all():
         return np.asarray(kernel, np.float32)
-    exact = kernel * affine.scale.reshape(spread)
-    size = np.abs(exact)
-    narrow = exact.astype(np.float32)
-    holds = np.isfinite(narrow).all() and not ((size < _SMALLEST) & (size > 0)).any()
-    return narrow if holds else None
+    scaled = np.empty(kernel.shape, np.float32)
+    before, after = np.moveaxis(kernel, axis, 0), np.moveaxis(scaled, axis, 0)
+    step = max(1, _BLOCK * affine.scale.size // max(1, kernel.size))
+    for begin in range(0, affine.scale.size, step):
+        some = slice(begin, begin + step)
+        exact = before[some] * affine.scale[some].reshape(-1, *[1] * (kernel.ndim - 1))
+        after[some] = exact
+        if not _fits_float32(np.abs(exact, out=exact)):
+            return None
+    return scaled
+
+
+def _fits_float32(sizes: npt.NDArray[np.float64]) -> bool:
+    """Whether numbers of these sizes are finite in float32 and keep their digits there."""
+    if not sizes.size:
+        return True
+    if not sizes.max() <= _LARGEST:  # NaN too
+        return False
+    return bool(sizes.min() >= _SMALLEST or not ((sizes < _SMALLEST) & (sizes > 0)).any())
 
 
 def fold_affine(draft: Draft, node: Node) -> Node | None:

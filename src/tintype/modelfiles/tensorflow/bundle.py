@@ -17,11 +17,10 @@ import numpy as np
 import numpy.typing as npt
 
 from tintype.errors import ModelFileDamaged, ModelFileTooLarge
-from tintype.modelfiles.tensorflow.graphdef import dtype_name, shape_of, view
 from tintype.modelfiles.tensorflow.mapped import map_file
-from tintype.modelfiles.tensorflow.tensorproto import ITEM_BYTES
 from tintype.types import Shape
-from tintype.wire.protobuf import ProtobufError, Value, fields, read_varint
+from tintype.wire.protobuf import ProtobufError, Value, fields, read_varint, view
+from tintype.wire.tensors import ITEM_BYTES, dtype_name, shape_of
 
 _FOOTER = 48
 _MAGIC = 0xDB4775248B80FB57

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tintype.modelfiles.tensorflow.flow import FlatNode, Flow, Ref
-from tintype.modelfiles.tensorflow.tensorproto import read_tensor, to_array
+from tintype.wire.tensors import read_tensor, to_array
 
 Array = npt.NDArray[np.generic]
 

@@ -12,29 +12,19 @@ from dataclasses import dataclass, field
 
 from tintype.errors import ModelFileDamaged, ModelFileTooLarge
 from tintype.types import Shape
-from tintype.wire.protobuf import ProtobufError, Value, fields, float32, signed, varints
-
-DTYPES = {
-    1: "float32",
-    2: "float64",
-    3: "int32",
-    4: "uint8",
-    5: "int16",
-    6: "int8",
-    7: "string",
-    8: "complex64",
-    9: "int64",
-    10: "bool",
-    14: "bfloat16",
-    17: "uint16",
-    18: "complex128",
-    19: "float16",
-    20: "resource",
-    21: "variant",
-    22: "uint32",
-    23: "uint64",
-}
-"""``DataType`` of types.proto; 100 is added for references (TensorFlow 1's variables)."""
+from tintype.wire.protobuf import (
+    ProtobufError,
+    Value,
+    entry,
+    fields,
+    first,
+    float32,
+    signed,
+    text,
+    varints,
+    view,
+)
+from tintype.wire.tensors import dtype_name, shape_of
 
 MAX_PARTS = 3_000_000
 """Nodes, inputs and attributes together that are read of one file: the largest published graphs
@@ -203,50 +193,6 @@ def with_functions(
                 queue.extend((outside, f"{outside}/{inner.name}", inner) for inner in inside)
 
 
-def first(message: Value | bytes | None, number: int) -> Value | None:
-    """The value of field ``number``, the last one written (protobuf's rule for single fields)."""
-    found: Value | None = None
-    for which, value in fields(view(message)):
-        if which == number:
-            found = value
-    return found
-
-
-def view(value: Value | bytes | None) -> memoryview:
-    """``value`` as bytes; nothing counts as empty. Raises ProtobufError for a number."""
-    if isinstance(value, int):
-        raise ProtobufError("a number stands where a message belongs")
-    return memoryview(value or b"")
-
-
-def text(value: Value | None) -> str:
-    """``value`` as text. Raises ProtobufError for a number or bytes that are no UTF-8."""
-    try:
-        return str(view(value), "utf-8")
-    except UnicodeDecodeError as error:
-        raise ProtobufError("a name is no UTF-8 text") from error
-
-
-def dtype_name(number: int) -> str:
-    """Numpy's name of a DataType, reference or not; ``type 99`` where there is none."""
-    return DTYPES.get(number % 100, f"type {number}")
-
-
-def shape_of(message: memoryview) -> Shape | None:
-    """A TensorShapeProto as a shape; None where its rank is unknown."""
-    sides: list[int | None] = []
-    for number, value in fields(message):
-        if number == 3 and value:
-            return None
-        if number == 2:
-            size = first(value, 1)
-            length = signed(size) if isinstance(size, int) else 0
-            sides.append(length if length >= 0 else None)
-    if len(sides) > 254:  # TensorShape::MaxDimensions
-        raise ProtobufError(f"a shape has {len(sides)} axes")
-    return tuple(sides)
-
-
 def _node(message: memoryview) -> Node:
     name = op = ""
     inputs: list[str] = []
@@ -259,25 +205,13 @@ def _node(message: memoryview) -> Node:
         elif number == 3:
             inputs.append(text(value))
         elif number == 5:
-            key, attr = _entry(view(value))
+            key, attr = entry(view(value))
             attrs[key] = view(attr)
         if len(inputs) + len(attrs) > MAX_PARTS // 10:
             _check_parts(MAX_PARTS + 1)
     if not name or not op:
         raise ProtobufError("a node has no name or no operation")
     return Node(name, op, tuple(inputs), attrs)
-
-
-def _entry(message: memoryview) -> tuple[str, Value | None]:
-    """Key and value of a map's entry."""
-    key: Value | None = None
-    found: Value | None = None
-    for number, value in fields(message):
-        if number == 1:
-            key = value
-        elif number == 2:
-            found = value
-    return text(key), found
 
 
 def _function(message: memoryview, parts: int) -> tuple[Function, int]:
@@ -296,7 +230,7 @@ def _function(message: memoryview, parts: int) -> tuple[Function, int]:
             parts += 1 + len(node.inputs) + len(node.attrs)
             _check_parts(parts)
         elif number == 4:
-            key, result = _entry(view(value))
+            key, result = entry(view(value))
             results[key] = text(result)
     name = text(first(signature, 1))
     return Function(name, tuple(names[2]), tuple(names[3]), tuple(nodes), results), parts

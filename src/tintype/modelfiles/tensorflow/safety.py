@@ -12,7 +12,7 @@ from tintype.errors import ModelFileTooLarge, UnsafeModel
 from tintype.modelfiles.tensorflow.constants import Constants
 from tintype.modelfiles.tensorflow.flow import FlatNode
 from tintype.modelfiles.tensorflow.graphdef import Library, Node, with_functions
-from tintype.modelfiles.tensorflow.tensorproto import read_tensor, stored_values
+from tintype.wire.tensors import read_tensor, stored_values
 
 _CODE = {
     "PyFunc": "runs Python code",

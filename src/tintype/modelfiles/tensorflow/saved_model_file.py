@@ -9,17 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tintype.errors import ModelFileDamaged
-from tintype.modelfiles.tensorflow.graphdef import (
-    GraphDef,
-    dtype_name,
-    first,
-    read_graph,
-    shape_of,
-    text,
-    view,
-)
+from tintype.modelfiles.tensorflow.graphdef import GraphDef, read_graph
 from tintype.types import Shape
-from tintype.wire.protobuf import fields
+from tintype.wire.protobuf import fields, first, text, view
+from tintype.wire.tensors import dtype_name, shape_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,9 +16,8 @@ import numpy.typing as npt
 from tintype.modelfiles.tensorflow.bundle import Bundle
 from tintype.modelfiles.tensorflow.constants import Constants
 from tintype.modelfiles.tensorflow.flow import FlatNode, Flow
-from tintype.modelfiles.tensorflow.graphdef import first, text, view
-from tintype.modelfiles.tensorflow.tensorproto import strings
-from tintype.wire.protobuf import fields
+from tintype.wire.protobuf import fields, first, text, view
+from tintype.wire.tensors import strings
 
 _OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 _ASSIGNING = {"AssignVariableOp", "Assign"}

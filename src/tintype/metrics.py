@@ -1,0 +1,279 @@
+"""Every metric in one table, and the book that is kept of them.
+
+The book is prometheus-client's. Its import costs time, so it is made with the first ``Metrics``.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
+
+Sample: TypeAlias = tuple[tuple[str, ...], float]
+"""The values of a metric's labels, in its order, and its number."""
+
+Read: TypeAlias = Callable[[], Iterable[Sample]]
+"""Tells a watched metric's samples at the moment it is asked. Must be quick and must not raise."""
+
+_SECONDS: Final = (
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
+)  # fmt: skip
+_PICTURES: Final = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
+
+
+class Kind(enum.StrEnum):
+    """What a metric's number means (Prometheus' metric types)."""
+
+    COUNTER = "counter"
+    GAUGE = "gauge"
+    HISTOGRAM = "histogram"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Metric:
+    """One metric. ``buckets`` are the upper bounds of a histogram.
+
+    ``watched``: nobody counts it as things happen; whoever has the number hands a function to
+    ``Metrics.watch``, and it is asked at each scrape.
+    """
+
+    name: str
+    kind: Kind
+    help: str
+    labels: tuple[str, ...] = ()
+    buckets: tuple[float, ...] = ()
+    watched: bool = False
+
+
+REQUESTS: Final = Metric(
+    name="tintype_requests_total",
+    kind=Kind.COUNTER,
+    help="HTTP requests answered; route is unknown for an address or method that is not served",
+    labels=("route", "status"),
+)
+REQUEST_SECONDS: Final = Metric(
+    name="tintype_request_seconds",
+    kind=Kind.HISTOGRAM,
+    help="Seconds from a request's head to the head of its answer",
+    labels=("route",),
+    buckets=_SECONDS,
+)
+RESULTS: Final = Metric(
+    name="tintype_results_total",
+    kind=Kind.COUNTER,
+    help="Results of models; outcome is ok or the type of the error left in the result",
+    labels=("model", "version", "outcome"),
+)
+RESULT_SECONDS: Final = Metric(
+    name="tintype_result_seconds",
+    kind=Kind.HISTOGRAM,
+    help="Seconds a row waited for its model and ran",
+    labels=("model", "version"),
+    buckets=_SECONDS,
+)
+STAGE_SECONDS: Final = Metric(
+    name="tintype_stage_seconds",
+    kind=Kind.HISTOGRAM,
+    help="Seconds of a prediction's stages: decode, prepare, queue, run, total",
+    labels=("stage",),
+    buckets=_SECONDS,
+)
+REFUSED: Final = Metric(
+    name="tintype_refused_total",
+    kind=Kind.COUNTER,
+    help="Predictions that ended with an error, by its type",
+    labels=("reason",),
+)
+BATCH_PICTURES: Final = Metric(
+    name="tintype_batch_pictures",
+    kind=Kind.HISTOGRAM,
+    help="Pictures in a run of a model",
+    labels=("model",),
+    buckets=_PICTURES,
+)
+QUEUE_PICTURES: Final = Metric(
+    name="tintype_queue_pictures",
+    kind=Kind.GAUGE,
+    help="Pictures that wait for a model",
+    labels=("model", "version"),
+    watched=True,
+)
+MODEL_READY: Final = Metric(
+    name="tintype_model_ready",
+    kind=Kind.GAUGE,
+    help="1 for a version that answers, else 0",
+    labels=("model", "version"),
+    watched=True,
+)
+MODEL_LOAD_SECONDS: Final = Metric(
+    name="tintype_model_load_seconds",
+    kind=Kind.GAUGE,
+    help="Seconds the version took to be loaded and warmed",
+    labels=("model", "version"),
+)
+MODEL_CHANGES: Final = Metric(
+    name="tintype_model_changes_total",
+    kind=Kind.COUNTER,
+    help="Changes of served models: loaded, refused (the old version stays), removed",
+    labels=("model", "change"),
+)
+SHADOW: Final = Metric(
+    name="tintype_shadow_total",
+    kind=Kind.COUNTER,
+    help="Pictures a canary answered in the shadow: agrees, differs, failed, skipped",
+    labels=("model", "outcome"),
+)
+PICTURE_BYTES: Final = Metric(
+    name="tintype_picture_bytes",
+    kind=Kind.GAUGE,
+    help="Bytes of memory held for decoded pictures in flight",
+    watched=True,
+)
+PICTURES_WAITING: Final = Metric(
+    name="tintype_pictures_waiting",
+    kind=Kind.GAUGE,
+    help="Pictures that wait for memory to be decoded in",
+    watched=True,
+)
+BODY_BYTES: Final = Metric(
+    name="tintype_body_bytes",
+    kind=Kind.GAUGE,
+    help="Bytes of request bodies in flight",
+    watched=True,
+)
+LOG_DROPPED: Final = Metric(
+    name="tintype_log_lines_dropped_total",
+    kind=Kind.COUNTER,
+    help="Log lines dropped because their reader was too slow",
+    watched=True,
+)
+RECORD_QUEUE: Final = Metric(
+    name="tintype_record_queue",
+    kind=Kind.GAUGE,
+    help="Predictions that wait to be written to the record",
+    watched=True,
+)
+RECORD_DROPPED: Final = Metric(
+    name="tintype_record_dropped_total",
+    kind=Kind.COUNTER,
+    help="Predictions that never reached the record",
+    watched=True,
+)
+FEEDBACK: Final = Metric(
+    name="tintype_feedback",
+    kind=Kind.GAUGE,
+    help="Predictions of the record that a person has judged, by verdict: right, wrong",
+    labels=("model", "version", "verdict"),
+    watched=True,
+)
+ACCURACY: Final = Metric(
+    name="tintype_accuracy_ratio",
+    kind=Kind.GAUGE,
+    help="Share of the judged predictions whose first label was right, 0 to 1",
+    labels=("model", "version"),
+    watched=True,
+)
+
+TABLE: Final[tuple[Metric, ...]] = (
+    REQUESTS, REQUEST_SECONDS, RESULTS, RESULT_SECONDS, STAGE_SECONDS, REFUSED, BATCH_PICTURES,
+    QUEUE_PICTURES, MODEL_READY, MODEL_LOAD_SECONDS, MODEL_CHANGES, SHADOW, PICTURE_BYTES,
+    PICTURES_WAITING, BODY_BYTES, LOG_DROPPED, RECORD_QUEUE, RECORD_DROPPED, FEEDBACK, ACCURACY,
+)  # fmt: skip
+
+PROCESS: Final = (
+    "process_cpu_seconds_total", "process_max_fds", "process_open_fds",
+    "process_resident_memory_bytes", "process_start_time_seconds", "process_virtual_memory_bytes",
+)  # fmt: skip
+"""What prometheus-client tells of the process itself, on Linux."""
+
+
+class Metrics:
+    """The book: counts what happens, asks for what is, writes the page that Prometheus reads.
+
+    Labels are few and known: routes, types of errors, served models. Never a text of a caller.
+    """
+
+    def __init__(self) -> None:
+        import prometheus_client as client  # noqa: PLC0415 - 17 ms, for servers only
+
+        client.disable_created_metrics()  # a second series beside each: nobody asks for it
+        self._client = client
+        self._registry = client.CollectorRegistry(auto_describe=False)
+        self._counted = {metric: self._make(metric) for metric in TABLE if not metric.watched}
+        self._children: dict[tuple[Metric, tuple[str, ...]], Any] = {}
+        self._watched: dict[Metric, list[Read]] = {}
+        self._registry.register(_Watched(self._watched))
+        client.ProcessCollector(registry=self._registry)
+
+    def count(self, metric: Metric, *labels: str) -> None:
+        """One more of a counter."""
+        self._child(metric, labels).inc()
+
+    def observe(self, metric: Metric, value: float, *labels: str) -> None:
+        """One value of a histogram."""
+        self._child(metric, labels).observe(value)
+
+    def set(self, metric: Metric, value: float, *labels: str) -> None:
+        """The number of a gauge from now on."""
+        self._child(metric, labels).set(value)
+
+    def watch(self, metric: Metric, read: Read) -> None:
+        """Ask ``read`` at each scrape; several may tell samples of one watched metric."""
+        self._watched.setdefault(metric, []).append(read)
+
+    def forget(self, **labels: str) -> None:
+        """Drop every counted series that has all these labels: a version that has gone."""
+        for metric, values in [*self._children]:
+            told = dict(zip(metric.labels, values, strict=True))
+            if labels.items() <= told.items():
+                del self._children[metric, values]
+                self._counted[metric].remove(*values)
+
+    def page(self, *, accept: str) -> tuple[bytes, str]:
+        """Every metric as text, and its content type: OpenMetrics where ``accept`` asks for it."""
+        encode, content_type = self._client.exposition.choose_encoder(accept)
+        return encode(self._registry), content_type
+
+    def _child(self, metric: Metric, labels: tuple[str, ...]) -> Any:
+        child = self._children.get((metric, labels))
+        if child is None:
+            family = self._counted[metric]
+            child = family.labels(*labels) if metric.labels else family
+            self._children[metric, labels] = child
+        return child
+
+    def _make(self, metric: Metric) -> Any:
+        kinds = {Kind.COUNTER: self._client.Counter, Kind.GAUGE: self._client.Gauge}
+        if metric.kind is Kind.HISTOGRAM:
+            return self._client.Histogram(
+                metric.name,
+                metric.help,
+                metric.labels,
+                buckets=metric.buckets,
+                registry=self._registry,
+            )
+        return kinds[metric.kind](metric.name, metric.help, metric.labels, registry=self._registry)
+
+
+class _Watched:
+    """The watched metrics, as prometheus-client asks for them at a scrape."""
+
+    def __init__(self, watched: dict[Metric, list[Read]]) -> None:
+        self._watched = watched
+
+    def describe(self) -> list[Any]:
+        """Nothing beforehand: the names are known from the table."""
+        return []
+
+    def collect(self) -> Iterator[Any]:
+        """A family for each metric that somebody tells."""
+        from prometheus_client import core  # noqa: PLC0415 - there since ``Metrics`` was made
+
+        families = {Kind.COUNTER: core.CounterMetricFamily, Kind.GAUGE: core.GaugeMetricFamily}
+        for metric, reads in self._watched.items():
+            family = families[metric.kind](metric.name, metric.help, labels=metric.labels)
+            for read in reads:
+                for labels, value in read():
+                    family.add_metric(labels, value)
+            yield family
