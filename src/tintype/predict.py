@@ -9,10 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
+from tintype.batching.admission import Admission, AdmissionPolicy
 from tintype.batching.gate import ByteGate
 from tintype.errors import (
     DeadlineExceeded,
     ModelUnavailable,
+    Overloaded,
     ServingError,
     TintypeError,
     UnknownModel,
@@ -70,9 +72,14 @@ class PredictRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PredictPolicy:
-    """How long a request may take, from its arrival to its answer, in seconds."""
+    """How long a request may take, from its arrival to its answer, in seconds.
+
+    ``max_wait_seconds`` and ``max_in_flight``: see ``AdmissionPolicy``.
+    """
 
     deadline_seconds: float = 30.0
+    max_wait_seconds: float = 5.0
+    max_in_flight: int = 512
 
 
 class Observer(Protocol):
@@ -148,6 +155,11 @@ class Predictor:
         self._limits = limits
         self._policy = policy
         self._observers = observers
+        self._admission = Admission(
+            AdmissionPolicy(
+                max_wait_seconds=policy.max_wait_seconds, max_in_flight=policy.max_in_flight
+            )
+        )
 
     def models(self) -> tuple[ModelInfo, ...]:
         """Every served model, in the order given."""
@@ -160,6 +172,10 @@ class Predictor:
     def ready(self) -> bool:
         """Whether every model is loaded and warm."""
         return all(host.health is Health.READY for host in self._hosts.values())
+
+    def refusal(self) -> Overloaded | None:
+        """Why any question would be refused now, before it is read: every model has too many."""
+        return self._admission.refusal(self._hosts)
 
     async def predict(self, request: PredictRequest) -> Prediction:
         """Answer one picture.
@@ -182,10 +198,17 @@ class Predictor:
         deadline = begun + self._policy.deadline_seconds
         hosts = self._asked(request.models)
         header = read_header(request.image, limits=self._limits)
-        prepared = await self._prepare(request, header, hosts, deadline=deadline)
-        answers = await asyncio.gather(
-            *(self._ask(question, request, deadline) for question in prepared.questions)
-        )
+        names = tuple(host.name for host in hosts)
+        with self._admission.hold(names, each=len(request.points) or 1) as held:
+            prepared = await self._prepare(request, header, hosts, deadline=deadline)
+
+            async def ask(question: _Question) -> _Answered:
+                answered = await self._ask(question, request, deadline)
+                if answered.failure is None:
+                    held.answered(question.host.name)
+                return answered
+
+            answers = await asyncio.gather(*(ask(question) for question in prepared.questions))
         _raise_if_none_answered(answers)
         return Prediction(
             id=uuid.uuid4().hex,

@@ -16,8 +16,9 @@ import uvloop
 from tintype.access.addresses import is_loopback
 from tintype.access.door import Door
 from tintype.cli.allocator import map_large_blocks
-from tintype.cli.connection import Connection
+from tintype.cli.connection import connection_with
 from tintype.cli.report import print_left_out, summary_lines
+from tintype.cli.shedding import Shedding, asking_paths
 from tintype.errors import SettingsError
 from tintype.log_setup import LogLines, set_up_logs
 from tintype.metrics import LOG_DROPPED
@@ -87,10 +88,11 @@ async def _serve(
         )
         app = create_app(services, limits=settings.uploads, samples=samples, proxies=proxies)
         _warn_if_open(settings, services.door)
+        shedding = Shedding(asking_paths(app), services.predictor.refusal)
         server = _Server(
             uvicorn.Config(
                 app,
-                http=Connection,
+                http=connection_with(shedding),
                 lifespan="off",
                 log_config=None,
                 log_level="warning",
