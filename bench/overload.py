@@ -2,7 +2,7 @@
 
     .venv/bin/python bench/overload.py [MODEL PICTURE] [--seconds 60] [--rounds 3] [--times 10]
 
-Starts ``tintype serve`` with its defaults. A round is: the peak (as many answers as 32 clients get
+Starts ``tintype serve`` with its defaults. A round is: the peak (as many answers as 16 clients get
 that ask one after the other), the overload (an open loop: requests are sent when they are due,
 whatever became of those before), the second after it, and the peak again. Both programs share the
 machine, and at ten times the capacity the generator needs more of it than at the peak: what is
@@ -25,6 +25,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
 import psutil
 import uvloop
@@ -33,7 +34,7 @@ DEMO = Path(__file__).resolve().parents[1] / "src/tintype/demo"
 PATIENCE = 10.0
 """Seconds after which a client gives up and leaves; a later answer would not count."""
 MOST_CONNECTIONS = 1500
-CLIENTS = 32
+CLIENTS = 16
 TICK = 0.002
 
 
@@ -111,6 +112,7 @@ class Load:
 
     def __init__(self, port: int, picture: bytes) -> None:
         self.port = port
+        self.picture = picture
         self.request = (
             b"POST /api/predict HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: image/jpeg\r\n"
             b"Accept: */*\r\nUser-Agent: bench\r\nContent-Length: %d\r\n\r\n%s"
@@ -119,6 +121,7 @@ class Load:
         self.idle: list[Line] = []
         self.lines: set[Line] = set()
         self.opening = 0
+        self.tasks: set[asyncio.Task[None]] = set()
         self.tally = Tally()
         self.most = MOST_CONNECTIONS
 
@@ -168,11 +171,17 @@ class Load:
                 self.sweep(now)
                 swept = now
             await asyncio.sleep(TICK)
-        tally, self.tally = self.tally, Tally()
+        return self.tally
+
+    async def rest(self) -> None:
+        """Wait until those on the way have their answers, then hang up."""
+        until = time.perf_counter() + PATIENCE
+        while any(line.busy for line in self.lines) and time.perf_counter() < until:
+            await asyncio.sleep(TICK)
         for line in list(self.lines):
-            line.busy = False
             line.transport.abort()
-        return tally
+        await asyncio.sleep(TICK)
+        self.idle.clear()
 
     def send(self, due: float) -> None:
         """One request on a connection that is free, or on a new one."""
@@ -180,7 +189,9 @@ class Load:
             self.idle.pop().ask(due)
         elif len(self.lines) + self.opening < self.most:
             self.opening += 1
-            asyncio.ensure_future(self.open_and_ask(due))
+            task = asyncio.ensure_future(self.open_and_ask(due))
+            self.tasks.add(task)
+            task.add_done_callback(self.tasks.discard)
         else:
             self.tally.add("not sent", 0.0)
 
@@ -221,7 +232,7 @@ class Watch:
     def __init__(self, server: psutil.Process) -> None:
         self.server = server
 
-    async def __aenter__(self) -> Watch:
+    async def __aenter__(self) -> Self:
         self.begun, self.mine = time.perf_counter(), time.process_time()
         self.cpu = sum(self.server.cpu_times()[:2])
         self.largest = 0
@@ -235,6 +246,7 @@ class Watch:
         self.my_cores = (time.process_time() - self.mine) / seconds
 
     async def look(self) -> None:
+        """Note the memory, four times a second."""
         while True:
             self.largest = max(self.largest, self.server.memory_info().rss)
             await asyncio.sleep(0.25)
@@ -249,7 +261,9 @@ async def one_round(load: Load, server: psutil.Process, args: argparse.Namespace
     rate = args.times * peak
     async with Watch(server) as in_overload:
         flood = await load.when_due(args.seconds, rate=rate)
-    after = await load.one_by_one(1, clients=1)
+    probe = Load(load.port, load.picture)
+    seconds = [await probe.one_by_one(1, clients=1) for _ in range(3)]
+    await load.rest()
     async with Watch(server):
         again = await load.one_by_one(args.peak_seconds, clients=CLIENTS)
     goodput = len(flood.answered) / args.seconds
@@ -269,10 +283,10 @@ async def one_round(load: Load, server: psutil.Process, args: argparse.Namespace
             [round(each.server_cores, 2), round(each.my_cores, 2)]
             for each in (at_peak, in_overload)
         ],
-        "alone before, in the second after (ms)": [
-            round(statistics.median(each.answered) * 1000, 1) for each in (alone, after)
+        "one client alone before, in each second after: answered, median ms": [
+            [dict(each.statuses), round(statistics.median(each.answered or [0.0]) * 1000, 1)]
+            for each in (alone, *seconds)
         ],
-        "in the second after": dict(after.statuses),
     }
 
 

@@ -72,7 +72,7 @@ def asking_paths(app: Starlette) -> frozenset[bytes]:
         for route in app.routes
         if isinstance(route, Route)
         and "{" not in route.path
-        and route.endpoint.needs.get("POST") is Need.PREDICT
+        and getattr(route.endpoint, "needs", {}).get("POST") is Need.PREDICT
     )
 
 
