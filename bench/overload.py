@@ -176,7 +176,7 @@ class Load:
     async def rest(self) -> None:
         """Wait until those on the way have their answers, then hang up."""
         until = time.perf_counter() + PATIENCE
-        while any(line.busy for line in self.lines) and time.perf_counter() < until:
+        while any(line.busy for line in self.lines) and time.perf_counter() < until:  # noqa: ASYNC110 - the end of a benchmark
             await asyncio.sleep(TICK)
         for line in list(self.lines):
             line.transport.abort()
@@ -229,18 +229,21 @@ def serving(model: Path, *flags: str) -> Iterator[tuple[int, psutil.Process]]:
 class Watch:
     """Processor time and the largest memory of the server while a phase runs."""
 
-    def __init__(self, server: psutil.Process) -> None:
+    def __init__(self, server: psutil.Process, port: int) -> None:
         self.server = server
+        self.port = port
 
     async def __aenter__(self) -> Self:
         self.begun, self.mine = time.perf_counter(), time.process_time()
         self.cpu = sum(self.server.cpu_times()[:2])
         self.largest = 0
-        self.task = asyncio.ensure_future(self.look())
+        self.health: list[float] = []
+        self.tasks = [asyncio.ensure_future(each()) for each in (self.look, self.ask)]
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self.task.cancel()
+        for task in self.tasks:
+            task.cancel()
         seconds = time.perf_counter() - self.begun
         self.server_cores = (sum(self.server.cpu_times()[:2]) - self.cpu) / seconds
         self.my_cores = (time.process_time() - self.mine) / seconds
@@ -251,20 +254,31 @@ class Watch:
             self.largest = max(self.largest, self.server.memory_info().rss)
             await asyncio.sleep(0.25)
 
+    async def ask(self) -> None:
+        """Ask whether it lives, four times a second, on a new connection each time."""
+        while True:
+            begun = time.perf_counter()
+            reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+            writer.write(b"GET /live HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+            if b" 200 " in await reader.readline():
+                self.health.append(time.perf_counter() - begun)
+            writer.close()
+            await asyncio.sleep(0.25)
+
 
 async def one_round(load: Load, server: psutil.Process, args: argparse.Namespace) -> dict:
     """Peak, overload, the second after, peak."""
     alone = await load.one_by_one(2, clients=1)
-    async with Watch(server) as at_peak:
+    async with Watch(server, load.port) as at_peak:
         before = await load.one_by_one(args.peak_seconds, clients=CLIENTS)
     peak = len(before.answered) / args.peak_seconds
     rate = args.times * peak
-    async with Watch(server) as in_overload:
+    async with Watch(server, load.port) as in_overload:
         flood = await load.when_due(args.seconds, rate=rate)
     probe = Load(load.port, load.picture)
     seconds = [await probe.one_by_one(1, clients=1) for _ in range(3)]
     await load.rest()
-    async with Watch(server):
+    async with Watch(server, load.port):
         again = await load.one_by_one(args.peak_seconds, clients=CLIENTS)
     goodput = len(flood.answered) / args.seconds
     peaks = [peak, len(again.answered) / args.peak_seconds]
@@ -279,6 +293,7 @@ async def one_round(load: Load, server: psutil.Process, args: argparse.Namespace
         "memory at peak, in overload (MiB)": [
             round(each.largest / 2**20) for each in (at_peak, in_overload)
         ],
+        "/live in overload, p50 p99 (s)": quantiles(in_overload.health),
         "cores of server, generator": [
             [round(each.server_cores, 2), round(each.my_cores, 2)]
             for each in (at_peak, in_overload)

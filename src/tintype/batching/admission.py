@@ -51,10 +51,14 @@ class Line:
         """Questions at work or waiting."""
         return self._in_flight
 
-    @property
-    def wait_seconds(self) -> float:
-        """How long a newcomer would wait; 0 as long as nothing was answered."""
-        return self._in_flight * self._each
+    def wait_seconds(self, now: float) -> float:
+        """How long a newcomer would wait; 0 as long as nothing was answered.
+
+        Answers come in batches. A pause longer than those make is a sign that the model, or the
+        machine, has become slower, before the answers themselves can tell.
+        """
+        paused = (now - self._last) / _ALWAYS if self._in_flight and self._seen else 0.0
+        return self._in_flight * max(self._each, paused)
 
     def is_full(self, now: float) -> bool:
         """Whether a newcomer is refused."""
@@ -62,7 +66,7 @@ class Line:
             return True
         if self._in_flight < _ALWAYS:
             return False
-        return self.wait_seconds > self._longest(now)
+        return self.wait_seconds(now) > self._longest(now)
 
     def enter(self, now: float, count: int) -> None:
         """Some more."""
@@ -90,9 +94,10 @@ class Line:
 
     def _note_standing(self, now: float) -> None:
         standing = self._policy.max_wait_seconds * _STANDING_SHARE
-        if self.wait_seconds < standing / 2 or self._in_flight < _ALWAYS / 2:
+        wait = self.wait_seconds(now)
+        if wait < standing / 2 or self._in_flight < _ALWAYS / 2:
             self._full_since = None
-        elif self._full_since is None and self.wait_seconds >= standing:
+        elif self._full_since is None and wait >= standing:
             self._full_since = now
 
 
@@ -121,7 +126,7 @@ class Admission:
             line = self.line(name)
             if not line.is_full(now):
                 return None
-            wait = line.wait_seconds
+            wait = line.wait_seconds(now)
             shortest = wait if shortest is None else min(shortest, wait)
         if shortest is None:
             return None
