@@ -23,13 +23,15 @@ PAGE = Path(__file__).parent / "reference" / "keras-layers.md"
 _PARTLY = {
     "Activation": "every activation of Keras by name; no function of the author's",
     "CenterCrop": "pictures of known size",
+    "Embedding": "mask_zero too",
     "LocallyConnected1D": "implementation 1, channels last",
     "LocallyConnected2D": "implementation 1, channels last",
+    "Masking": "recurrent layers and GlobalAveragePooling1D skip what it hides; a mask that "
+    "reaches attention, Softmax or ConvLSTM is refused",
     "RandomCrop": "as Keras 2 does it; with Keras 3 only where nothing is cropped",
     "Resizing": "every interpolation; those beyond nearest and bilinear on pictures of known size",
     "SpectralNormalization": "the stored kernel is the normalised one",
     "UpSampling2D": "every interpolation; those beyond nearest and bilinear on known sizes",
-    "AutoContrast": "channels last",
     "ThresholdedReLU": "Keras 2 only",
 }
 _ENTRANCES = frozenset({"Input", "InputLayer"})
@@ -45,6 +47,8 @@ def state_of(kind: str) -> tuple[str, str]:
     """How layers of class ``kind`` are read, in a word, and the reason or what is special."""
     if kind in _ENTRANCES:
         return "reads", "the model's input"
+    if kind == "Pipeline":
+        return "reads", "its layers, one behind the other"
     if kind in IDENTITY_KINDS:
         return "identity", "does something in training only"
     if kind in LAYER_KINDS:
@@ -57,7 +61,8 @@ def page(keras3: Mapping[str, str], keras2: Mapping[str, str]) -> str:
     """The whole page, from the public layers of the two frameworks."""
     names = sorted(set(keras3) | set(keras2))
     kinds = {name: keras3.get(name) or keras2[name] for name in names}
-    own = [name for name in names if kinds[name] == name or name == "Input"]
+    # GroupQueryAttention is public by that name alone; its class is called otherwise.
+    own = [name for name in names if kinds[name] == name or kinds[name] not in names]
     states = {name: state_of("Input" if name == "Input" else kinds[name]) for name in own}
     counts = {
         word: sum(state == word for state, _ in states.values())

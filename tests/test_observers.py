@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import structlog
 from prometheus_client.parser import text_string_to_metric_families
@@ -125,3 +127,19 @@ def test_results_refusals_and_stages_are_counted():
         told["tintype_stage_seconds_sum", stage]
         for stage in ("decode", "prepare", "queue", "run", "total")
     ]
+
+
+def test_a_name_that_a_caller_made_up_becomes_no_series_and_no_line(logs):
+    """Unknown models are counted together: their names are a stranger's text, without end."""
+    unknown = [
+        replace(
+            BROKEN, model=f"made-up-{number}", error=ResultError(type="unknown-model", detail="")
+        )
+        for number in range(3)
+    ]
+    metrics = Metrics()
+    for result in unknown:
+        PredictionMetrics(metrics).answered(ASKED, prediction(DOG, result))
+        PredictionLog().answered(ASKED, prediction(result))
+    assert b"made-up" not in metrics.page(accept="")[0]
+    assert [""] * 3 == [line["model"] for line in logs]

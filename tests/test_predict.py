@@ -8,6 +8,7 @@ import threading
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from PIL import Image
 from tintype.batching.gate import ByteGate
 from tintype.batching.policy import BatchPolicy
 from tintype.engines.engine import EngineOptions
-from tintype.engines.fake import PICTURES, FakeEngine, Gate
+from tintype.engines.fake import PICTURES, FakeEngine, Gate, colour_scores
 from tintype.errors import (
     DeadlineExceeded,
     EngineFailed,
@@ -32,6 +33,7 @@ from tintype.imaging.header import Header, read_header
 from tintype.imaging.limits import DecodeLimits
 from tintype.imaging.recipe import parse_recipe
 from tintype.modelfiles.description import ModelDescription
+from tintype.models.absent import AbsentModel
 from tintype.models.card import Card
 from tintype.models.host import ModelHost
 from tintype.models.info import Health
@@ -82,6 +84,12 @@ def plan(name: str = "colours", **recipe: object) -> ModelPlan:
     )
 
 
+def carded(name: str, **card: object) -> ModelPlan:
+    """A plan whose card says more than the name."""
+    made = plan(name)
+    return replace(made, card=replace(made.card, **card))
+
+
 def host(made: ModelPlan | None = None, engine: FakeEngine | None = None) -> ModelHost:
     return ModelHost(
         made or plan(),
@@ -95,6 +103,8 @@ def host(made: ModelPlan | None = None, engine: FakeEngine | None = None) -> Mod
 async def serving(
     *hosts: ModelHost,
     deadline: float = 30.0,
+    parallel: bool = True,
+    absent: tuple[AbsentModel, ...] = (),
     max_pixels: int = 1_000_000,
     lanes: Lanes | None = None,
     gate: ByteGate | None = None,
@@ -106,10 +116,11 @@ async def serving(
             await stack.enter_async_context(each)
         yield Predictor(
             hosts,
+            absent=absent,
             lanes=lanes or Lanes(quick=pool, slow=pool),
             gate=gate or ByteGate(1 << 28),
             limits=DecodeLimits(max_pixels=max_pixels),
-            policy=PredictPolicy(deadline_seconds=deadline),
+            policy=PredictPolicy(deadline_seconds=deadline, parallel=parallel),
             observers=observers,
         )
 
@@ -378,3 +389,170 @@ async def test_observers_are_told_of_every_refusal():
         with pytest.raises(TintypeError) as raised:
             await predictor.predict(PredictRequest(image=b"no picture"))
     assert [("", raised.value)] == notes.told
+
+
+def hanging() -> tuple[Gate, FakeEngine]:
+    """An engine that is warm and then hangs until the gate is opened."""
+    gate = Gate()
+    gate.let()  # the warm-up
+    return gate, FakeEngine(before_run=gate)
+
+
+async def test_a_late_model_leaves_its_error_and_fallback_and_the_others_answer():
+    """Its own deadline ends the wait long before the request's; nobody takes it for an answer."""
+    gate, engine = hanging()
+    slow = carded("slow", deadline_seconds=0.05, fallback=("blue", "sea"))
+    async with serving(host(slow, engine), host(plan("quick"))) as predictor:
+        prediction = await predictor.predict(PredictRequest(image=png(RED)))
+        gate.open()
+    late, answered = prediction.results
+    assert ("deadline-exceeded", True) == (late.error.type, late.fallback)
+    assert "its card allows 0.05 s" in late.error.detail
+    assert [("blue", 2, 0.0), ("sea", -1, 0.0)] == [
+        (each.label, each.index, each.score) for each in late.labels
+    ]
+    assert ("red", False) == (answered.labels[0].label, answered.fallback)
+
+
+@pytest.mark.parametrize("parallel", [True, False])
+async def test_the_total_never_outlasts_the_request_s_deadline(parallel):
+    """Three models hang, with later deadlines of their own or none, at two points each."""
+    gates, engines = zip(*(hanging() for _ in range(3)), strict=True)
+    plans = carded("a", deadline_seconds=60, fallback=("x",)), plan("b"), plan("c")
+    hosts = [host(made, engine) for made, engine in zip(plans, engines, strict=True)]
+    points = (Point(x=1, y=1), Point(x=9, y=9))
+    asked = PredictRequest(image=png(RED), points=points)
+    async with serving(*hosts, deadline=0.3, parallel=parallel) as predictor:
+        prediction = await predictor.predict(asked)
+        for gate in gates:
+            gate.open()
+    assert ["a", "a", "b", "b", "c", "c"] == [result.model for result in prediction.results]
+    assert {"deadline-exceeded"} == {result.error.type for result in prediction.results}
+    assert prediction.seconds.total < 2 * 0.3
+
+
+async def test_a_failing_model_with_a_fallback_is_no_failure_of_the_request():
+    """The caller's page never breaks: the only model fails, and the answer says so."""
+    made = carded("bad", fallback=("red",))
+    async with serving(host(made, failing())) as predictor:
+        prediction = await predictor.predict(PredictRequest(image=png(RED)))
+    (result,) = prediction.results
+    assert ("engine-failed", True, "red") == (
+        result.error.type,
+        result.fallback,
+        result.labels[0].label,
+    )
+
+
+async def test_a_model_that_is_not_served_leaves_its_error_and_the_others_answer():
+    """One of two names is unknown."""
+    async with serving(host(plan("here"))) as predictor:
+        asked = PredictRequest(image=png(RED), models=("there", "here"))
+        prediction = await predictor.predict(asked)
+    there, here = prediction.results
+    assert ("unknown-model", None, False) == (there.error.type, there.labels, there.fallback)
+    assert "red" == here.labels[0].label
+
+
+GONE = AbsentModel(
+    name="gone",
+    version="2",
+    fallback=("beach",),
+    error=ModelUnavailable("the model 'gone' could not be loaded"),
+)
+
+
+async def test_an_absent_model_tells_its_fallback_without_being_named():
+    """It was meant to be served: one result a point, with its error."""
+    points = (Point(x=1, y=1), Point(x=9, y=9))
+    async with serving(host(plan("here")), absent=(GONE,)) as predictor:
+        asked = PredictRequest(image=png(RED), points=points)
+        prediction = await predictor.predict(asked)
+    assert [("here", points[0]), ("here", points[1]), ("gone", points[0]), ("gone", points[1])] == [
+        (result.model, result.point) for result in prediction.results
+    ]
+    absent = prediction.results[-1]
+    assert ("model-unavailable", "beach", True, "2") == (
+        absent.error.type,
+        absent.labels[0].label,
+        absent.fallback,
+        absent.version,
+    )
+
+
+async def test_an_absent_model_alone_tells_its_fallback_and_what_the_picture_was():
+    """No model is there to look at the picture; it must be one all the same."""
+    async with serving(host(plan("here")), absent=(GONE,)) as predictor:
+        asked = PredictRequest(image=png(RED), models=("gone",))
+        prediction = await predictor.predict(asked)
+        with pytest.raises(UnsupportedImageFormat):
+            await predictor.predict(replace(asked, image=b"hello"))
+    assert ("beach", 16) == (prediction.results[0].labels[0].label, prediction.image.width)
+
+
+async def test_an_absent_model_without_a_fallback_speaks_only_when_named():
+    """A damaged file in a folder is nobody's answer."""
+    bare = replace(GONE, fallback=())
+    async with serving(host(plan("here")), absent=(bare,)) as predictor:
+        every = await predictor.predict(PredictRequest(image=png(RED)))
+        with pytest.raises(ModelUnavailable, match="could not be loaded"):
+            await predictor.predict(PredictRequest(image=png(RED), models=("gone",)))
+    assert ["here"] == [result.model for result in every.results]
+
+
+def meeting(parties: int) -> threading.Barrier:
+    return threading.Barrier(parties, timeout=10)
+
+
+async def test_models_run_side_by_side():
+    """Each of two engines waits for the other to be at work: only together can they answer."""
+    barrier = meeting(2)
+    warm = {"a": iter([None]), "b": iter([None])}
+
+    def engine(name: str) -> FakeEngine:
+        def meet(_batch: object) -> None:
+            if next(warm[name], "later") == "later":
+                barrier.wait()
+
+        return FakeEngine(before_run=meet)
+
+    hosts = [host(plan(name), engine(name)) for name in ("a", "b")]
+    async with serving(*hosts) as predictor:
+        prediction = await predictor.predict(PredictRequest(image=png(RED)))
+    assert [None, None] == [result.error for result in prediction.results]
+
+
+async def test_in_series_a_model_is_asked_when_the_one_before_it_has_answered():
+    """Never are two at work, and the order is that of the answer."""
+    at_work: list[str] = []
+    seen: list[tuple[str, ...]] = []
+
+    def engine(name: str) -> FakeEngine:
+        def note(_batch: object) -> None:
+            at_work.append(name)
+            seen.append(tuple(at_work))
+
+        def answer(batch: np.ndarray) -> np.ndarray:
+            at_work.remove(name)
+            return colour_scores(3)(batch)
+
+        return FakeEngine(before_run=note, answer=answer)
+
+    hosts = [host(plan(name), engine(name)) for name in ("a", "b", "c")]
+    async with serving(*hosts, parallel=False) as predictor:
+        seen.clear()  # of warming up
+        prediction = await predictor.predict(PredictRequest(image=png(RED)))
+    assert [("a",), ("b",), ("c",)] == seen
+    assert ["a", "b", "c"] == [result.model for result in prediction.results]
+    spent = [result.seconds for result in prediction.results]
+    assert prediction.seconds.queue + prediction.seconds.run <= sum(spent)
+
+
+async def test_in_series_a_late_model_leaves_time_for_the_next():
+    """The first hangs until its own deadline; the second answers within the request's."""
+    gate, engine = hanging()
+    slow = carded("slow", deadline_seconds=0.05, fallback=("blue",))
+    async with serving(host(slow, engine), host(plan("b")), parallel=False) as predictor:
+        prediction = await predictor.predict(PredictRequest(image=png(RED)))
+        gate.open()
+    assert [True, False] == [result.fallback for result in prediction.results]

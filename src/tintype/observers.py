@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 import structlog
 
-from tintype.errors import ServingError, TintypeError
+from tintype.errors import ServingError, TintypeError, UnknownModel
 from tintype.metrics import REFUSED, RESULT_SECONDS, RESULTS, STAGE_SECONDS, Metrics
 from tintype.predict import PredictRequest
 from tintype.types import Box, LabelScore, Prediction, Result
@@ -31,7 +31,7 @@ class PredictionLog:
                 "prediction",
                 **_who(request),
                 id=prediction.id,
-                model=result.model,
+                model=_served(result),
                 version=result.version,
                 **_first(result),
                 **stages,
@@ -59,8 +59,8 @@ class PredictionMetrics:
         metrics, seconds = self._metrics, prediction.seconds
         for result in prediction.results:
             outcome = result.error.type if result.error else "ok"
-            metrics.count(RESULTS, result.model, result.version, outcome)
-            metrics.observe(RESULT_SECONDS, result.seconds, result.model, result.version)
+            metrics.count(RESULTS, _served(result), result.version, outcome)
+            metrics.observe(RESULT_SECONDS, result.seconds, _served(result), result.version)
         metrics.observe(STAGE_SECONDS, seconds.decode, "decode")
         metrics.observe(STAGE_SECONDS, seconds.prepare, "prepare")
         metrics.observe(STAGE_SECONDS, seconds.queue, "queue")
@@ -77,6 +77,12 @@ def _who(request: PredictRequest) -> dict[str, object]:
     caller = request.caller
     named = {"request_id": caller.request_id} if caller.request_id else {}
     return {**named, "key": caller.key, "bytes": len(request.image)}
+
+
+def _served(result: Result) -> str:
+    """The model's name; empty for one that is not served, whose name is the caller's own text."""
+    unknown = result.error is not None and result.error.type == UnknownModel.type
+    return "" if unknown else result.model
 
 
 def _first(result: Result) -> dict[str, object]:

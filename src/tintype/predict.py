@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeAlias
 
-from tintype.batching.admission import Admission, AdmissionPolicy
+from tintype.batching.admission import Admission, AdmissionPolicy, Hold
 from tintype.batching.gate import ByteGate
 from tintype.errors import (
     DeadlineExceeded,
@@ -25,7 +26,9 @@ from tintype.imaging.header import Header, read_header
 from tintype.imaging.limits import DecodeLimits
 from tintype.imaging.look import look_of
 from tintype.imaging.prepare import prepare
+from tintype.imaging.steps import Decode
 from tintype.imaging.window import seen_window
+from tintype.models.absent import AbsentModel, fallback_labels
 from tintype.models.host import Found, ModelHost
 from tintype.models.info import Health, ModelInfo
 from tintype.types import (
@@ -72,12 +75,15 @@ class PredictRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PredictPolicy:
-    """How long a request may take, from its arrival to its answer, in seconds.
+    """How a request is answered.
 
-    ``max_wait_seconds`` and ``max_in_flight``: see ``AdmissionPolicy``.
+    ``deadline_seconds``: how long it may take, from its arrival to its answer. ``parallel``: the
+    models asked run side by side, else one after the other. ``max_wait_seconds`` and
+    ``max_in_flight``: see ``AdmissionPolicy``.
     """
 
     deadline_seconds: float = 30.0
+    parallel: bool = True
     max_wait_seconds: float = 5.0
     max_in_flight: int = 512
 
@@ -114,7 +120,8 @@ class _Prepared:
 
     facts: ImageFacts
     look: PictureLook
-    questions: tuple[_Question, ...]
+    questions: dict[str, tuple[_Question, ...]]
+    """For each model that is there, one question a point."""
     decode_seconds: float
     prepare_seconds: float
 
@@ -136,13 +143,20 @@ class Lanes:
         return self.slow if work > _QUICK_PIXELS else self.quick
 
 
+_Asked: TypeAlias = ModelHost | AbsentModel
+
+
 class Predictor:
-    """Answers pictures with the models it was given. Owns no threads and no models."""
+    """Answers pictures with the models it was given. Owns no threads and no models.
+
+    ``absent`` are models that were meant to be served and could not be loaded.
+    """
 
     def __init__(  # noqa: PLR0913 - the parts it is wired from
         self,
         hosts: tuple[ModelHost, ...],
         *,
+        absent: tuple[AbsentModel, ...] = (),
         lanes: Lanes,
         gate: ByteGate,
         limits: DecodeLimits,
@@ -150,6 +164,7 @@ class Predictor:
         observers: tuple[Observer, ...] = (),
     ) -> None:
         self._hosts = {host.name: host for host in hosts}
+        self._absent = {model.name: model for model in absent if model.name not in self._hosts}
         self._lanes = lanes
         self._gate = gate
         self._limits = limits
@@ -169,19 +184,28 @@ class Predictor:
         """One served model. Raises UnknownModel."""
         return self._host(name).info()
 
+    def header(self, image: bytes) -> Header:
+        """What a picture says of itself, held to the limits. Raises ImageError."""
+        return read_header(image, limits=self._limits)
+
+    def check(self, names: tuple[str, ...]) -> None:
+        """Raise what a request for these models would, where none of them could answer it."""
+        self._asked(names)
+
     def ready(self) -> bool:
         """Whether every model is loaded and warm."""
         return all(host.health is Health.READY for host in self._hosts.values())
 
     def refusal(self) -> Overloaded | None:
         """Why any question would be refused now, before it is read: every model has too many."""
-        return self._admission.refusal(self._hosts)
+        return self._refusal((*self._hosts.values(), *self._absent.values()))
 
     async def predict(self, request: PredictRequest) -> Prediction:
         """Answer one picture.
 
-        A model that fails leaves an error in its own result. Raises ImageError, RequestError, and
-        a ServingError when no model at all could answer.
+        A model that fails, is late or is not there leaves an error in its own result, with the
+        fallback labels of its card; the others answer. Raises ImageError, RequestError, and the
+        first model's error when none could answer and none has a fallback.
         """
         begun = time.monotonic()
         try:
@@ -196,20 +220,15 @@ class Predictor:
 
     async def _answer(self, request: PredictRequest, *, begun: float) -> Prediction:
         deadline = begun + self._policy.deadline_seconds
-        hosts = self._asked(request.models)
-        header = read_header(request.image, limits=self._limits)
-        names = tuple(host.name for host in hosts)
-        with self._admission.hold(names, each=len(request.points) or 1) as held:
+        asked = self._asked(request.models)
+        header = self.header(request.image)
+        hosts = tuple(model for model in asked if isinstance(model, ModelHost))
+        with self._stand_in_line(asked, each=len(request.points) or 1) as line:
             prepared = await self._prepare(request, header, hosts, deadline=deadline)
-
-            async def ask(question: _Question) -> _Answered:
-                answered = await self._ask(question, request, deadline)
-                if answered.failure is None:
-                    held.answered(question.host.name)
-                return answered
-
-            answers = await asyncio.gather(*(ask(question) for question in prepared.questions))
+            groups = await self._ask_all(asked, prepared, request, line=line, deadline=deadline)
+        answers = [answer for group in groups for answer in group]
         _raise_if_none_answered(answers)
+        together = max if self._policy.parallel else sum
         return Prediction(
             id=uuid.uuid4().hex,
             image=prepared.facts,
@@ -217,8 +236,8 @@ class Predictor:
             seconds=Seconds(
                 decode=prepared.decode_seconds,
                 prepare=prepared.prepare_seconds,
-                queue=max(answer.queue_seconds for answer in answers),
-                run=max(answer.run_seconds for answer in answers),
+                queue=together(max(answer.queue_seconds for answer in group) for group in groups),
+                run=together(max(answer.run_seconds for answer in group) for group in groups),
                 total=time.monotonic() - begun,
             ),
             look=prepared.look,
@@ -227,18 +246,36 @@ class Predictor:
     def _host(self, name: str) -> ModelHost:
         host = self._hosts.get(name)
         if host is None:
-            raise UnknownModel(
-                f"no model {name!r} is served; served are: {', '.join(self._hosts)}",
-                hint="GET /api/models lists them",
-            )
+            raise self._missing(name).error
         return host
 
-    def _asked(self, names: tuple[str, ...]) -> tuple[ModelHost, ...]:
-        if not self._hosts:
+    def _missing(self, name: str) -> AbsentModel:
+        """Why there is no model of that name."""
+        return self._absent.get(name) or AbsentModel(
+            name=name,
+            error=UnknownModel(
+                f"no model {name!r} is served; served are: {', '.join(self._hosts)}",
+                hint="GET /api/models lists them",
+            ),
+        )
+
+    def _asked(self, names: tuple[str, ...]) -> tuple[_Asked, ...]:
+        """The models of that name; without names all, and the absent that have a fallback.
+
+        Raises the error of the first where none is there and none has a fallback.
+        """
+        if names:
+            asked = tuple(self._hosts.get(name) or self._missing(name) for name in names)
+            asked = tuple({model.name: model for model in asked}.values())
+        else:
+            absent = (model for model in self._absent.values() if model.fallback)
+            asked = (*self._hosts.values(), *absent)
+        if not asked:
             raise ModelUnavailable("no model is served")
-        if not names:
-            return tuple(self._hosts.values())
-        return tuple(self._host(name) for name in dict.fromkeys(names))
+        first = asked[0]
+        if isinstance(first, AbsentModel) and not any(_may_answer(model) for model in asked):
+            raise first.error
+        return asked
 
     async def _prepare(
         self,
@@ -262,6 +299,50 @@ class Predictor:
                     hint="the setting requests.deadline_seconds moves it",
                 ) from None
 
+    def _refusal(self, asked: Sequence[_Asked]) -> Overloaded | None:
+        """Why nobody may be asked now. A model with a fallback always has an answer."""
+        if any(model.fallback for model in asked):
+            return None
+        return self._admission.refusal(
+            [model.name for model in asked if isinstance(model, ModelHost)]
+        )
+
+    def _stand_in_line(self, asked: tuple[_Asked, ...], *, each: int) -> Hold:
+        """A place for ``each`` questions to every model. Raises Overloaded where there is none."""
+        refusal = self._refusal(asked)
+        if refusal is not None:
+            raise refusal
+        names = tuple(model.name for model in asked if isinstance(model, ModelHost))
+        return self._admission.hold(names, each=each)
+
+    async def _ask_all(
+        self,
+        asked: tuple[_Asked, ...],
+        prepared: _Prepared,
+        request: PredictRequest,
+        *,
+        line: Hold,
+        deadline: float,
+    ) -> list[list[_Answered]]:
+        """Ask every model about every point: one list a model, in the order asked."""
+
+        async def ask(model: _Asked) -> list[_Answered]:
+            if isinstance(model, AbsentModel):
+                return [_absence(model, point) for point in request.points or (None,)]
+            within = _deadline_of(model, deadline=deadline)
+            questions = prepared.questions[model.name]
+            return await asyncio.gather(*(in_line(each, within) for each in questions))
+
+        async def in_line(question: _Question, within: float) -> _Answered:
+            answered = await self._ask(question, request, within)
+            if answered.failure is None:
+                line.answered(question.host.name)
+            return answered
+
+        if self._policy.parallel:
+            return await asyncio.gather(*(ask(model) for model in asked))
+        return [await ask(model) for model in asked]
+
     async def _ask(
         self, question: _Question, request: PredictRequest, deadline: float
     ) -> _Answered:
@@ -275,19 +356,21 @@ class Predictor:
             found = host.read_out(
                 answer.outputs, window=question.window, top=request.top, threshold=request.threshold
             )
+        except DeadlineExceeded as error:
+            failure = _late(host, error)
         except ServingError as error:
             failure = error
+        fallback = None if failure is None else host.fallback
         return _Answered(
             result=Result(
                 model=host.name,
                 version=host.version,
                 task=host.task,
                 point=question.point,
-                labels=found.labels,
+                labels=found.labels if fallback is None else fallback,
                 boxes=found.boxes,
-                error=None
-                if failure is None
-                else ResultError(type=failure.type, detail=failure.message),
+                error=_told(failure),
+                fallback=fallback is not None,
                 seconds=time.monotonic() - begun,
                 input=question.input,
             ),
@@ -302,15 +385,58 @@ class _Answered:
     """One question's result, and the error behind a failed one."""
 
     result: Result
-    failure: ServingError | None
-    queue_seconds: float
-    run_seconds: float
+    failure: TintypeError | None
+    queue_seconds: float = 0.0
+    run_seconds: float = 0.0
 
 
-def _raise_if_none_answered(answers: list[_Answered]) -> None:
-    failures = [answer.failure for answer in answers if answer.failure is not None]
-    if len(failures) == len(answers):
-        raise failures[0]
+def _may_answer(model: _Asked) -> bool:
+    return isinstance(model, ModelHost) or bool(model.fallback)
+
+
+def _deadline_of(host: ModelHost, *, deadline: float) -> float:
+    """When the wait for a model ends that is asked now: its own deadline, or the request's."""
+    own = host.deadline_seconds
+    return deadline if own is None else min(deadline, time.monotonic() + own)
+
+
+def _late(host: ModelHost, error: DeadlineExceeded) -> DeadlineExceeded:
+    """The error with the card's own limit in its words, where there is one."""
+    own = host.deadline_seconds
+    if own is None:
+        return error
+    return DeadlineExceeded(
+        f"{error.message}; its card allows {own:g} s",
+        hint="deadline_seconds in its model.toml moves it",
+        limit=own,
+    )
+
+
+def _absence(model: AbsentModel, point: Point | None) -> _Answered:
+    labels = fallback_labels(model.fallback, labels=())
+    return _Answered(
+        result=Result(
+            model=model.name,
+            version=model.version,
+            task=model.task,
+            point=point,
+            labels=labels,
+            error=_told(model.error),
+            fallback=labels is not None,
+        ),
+        failure=model.error,
+    )
+
+
+def _told(error: TintypeError | None) -> ResultError | None:
+    return None if error is None else ResultError(type=error.type, detail=error.message)
+
+
+def _raise_if_none_answered(answers: Sequence[_Answered]) -> None:
+    """Raise the first failure where there is neither an answer nor a fallback."""
+    failure = answers[0].failure
+    if failure and all(each.failure and not each.result.fallback for each in answers):
+        raise failure
 
 
 def _prepare_all(
@@ -326,7 +452,8 @@ def _prepare_all(
     questions: dict[str, list[_Question]] = {host.name: [] for host in hosts}
     points = request.points or (None,)
     explain = "input" in request.explain
-    for how in dict.fromkeys(host.recipe.decode for host in hosts):
+    ways = dict.fromkeys(host.recipe.decode for host in hosts)
+    for how in ways or (Decode(),):  # a picture is looked at, even where no model is there
         begun = time.monotonic()
         picture = decode(request.image, header=header, how=how)
         decoded = time.monotonic()
@@ -343,7 +470,7 @@ def _prepare_all(
     return _Prepared(
         facts=facts[0],
         look=looks[0],
-        questions=tuple(question for host in hosts for question in questions[host.name]),
+        questions={name: tuple(asked) for name, asked in questions.items()},
         decode_seconds=seconds["decode"],
         prepare_seconds=seconds["prepare"],
     )

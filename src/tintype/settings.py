@@ -22,6 +22,7 @@ from tintype.errors import SettingsError
 from tintype.imaging.limits import DecodeLimits
 from tintype.log_setup import LogSettings
 from tintype.predict import PredictPolicy
+from tintype.web.compat.policy import CompatPolicy
 from tintype.web.inputs import InputPolicy
 from tintype.web.uploads import UploadLimits
 
@@ -110,6 +111,7 @@ class Settings:
     requests: PredictPolicy = field(default_factory=PredictPolicy)
     batching: BatchPolicy = field(default_factory=BatchPolicy)
     engine: EngineOptions = field(default_factory=EngineOptions)
+    compat: CompatPolicy = field(default_factory=CompatPolicy)
     log: LogSettings = field(default_factory=LogSettings)
 
 

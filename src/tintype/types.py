@@ -9,21 +9,22 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
-import numpy as np
-import numpy.typing as npt
+if TYPE_CHECKING:  # the client library tells these values too, and starts without numpy
+    import numpy as np
+    import numpy.typing as npt
 
 Shape: TypeAlias = tuple[int | None, ...]
 """Axis lengths, outermost first; ``None`` where the model takes any length."""
 
-UInt8Array: TypeAlias = npt.NDArray[np.uint8]
+UInt8Array: TypeAlias = "npt.NDArray[np.uint8]"
 """Pixels, height x width x channels, 0..255."""
 
-Float32Array: TypeAlias = npt.NDArray[np.float32]
+Float32Array: TypeAlias = "npt.NDArray[np.float32]"
 """Weights, statistics and raw outputs."""
 
-Tensor: TypeAlias = npt.NDArray[np.generic]
+Tensor: TypeAlias = "npt.NDArray[np.generic]"
 """What goes into a model; the model decides the dtype."""
 
 
@@ -268,7 +269,11 @@ class ResultError:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """One model's answer for one point (or for the whole picture). ``seconds``: wait and run."""
+    """One model's answer for one point (or for the whole picture). ``seconds``: wait and run.
+
+    ``fallback``: the model gave no answer (``error`` says why), and ``labels`` are those that its
+    owner wants told in its place, with score 0.
+    """
 
     model: str
     version: str
@@ -277,6 +282,7 @@ class Result:
     labels: tuple[LabelScore, ...] | None = None
     boxes: tuple[Box, ...] | None = None
     error: ResultError | None = None
+    fallback: bool = False
     seconds: float = 0.0
     input: SeenInput | None = None
 

@@ -24,6 +24,7 @@ from tintype.metrics import (
     QUEUE_PICTURES,
     Metrics,
 )
+from tintype.models.absent import absence_of
 from tintype.models.card import Card
 from tintype.models.host import ModelHost
 from tintype.models.info import Health
@@ -31,7 +32,7 @@ from tintype.models.plan import ModelPlan, plan_model
 from tintype.observers import PredictionLog, PredictionMetrics
 from tintype.predict import Lanes, Predictor
 from tintype.settings import Settings
-from tintype.web.inputs import Inputs
+from tintype.web.inputs import Fetch, InputPolicy, Inputs
 from tintype.web.paths import allowed_roots
 from tintype.web.services import Services
 
@@ -40,7 +41,7 @@ _FILE_THREADS = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeftOut:
-    """A model that was found in a folder and cannot be served, and why."""
+    """A model that cannot be served and need not be (see ``Card.may_be_absent``), and why."""
 
     card: Card
     error: TintypeError
@@ -51,9 +52,9 @@ async def make_plans(
 ) -> tuple[ModelPlan, ...]:
     """Read every model file, side by side.
 
-    A file that was only found in a folder is told to ``left_out`` when it cannot be served, unless
-    it is the last. Raises ModelFileError of the first that was named and fails; the message tells
-    which.
+    A file that was only found in a folder, or whose card has a fallback, is told to ``left_out``
+    when it cannot be served, unless it is the last. Raises ModelFileError of the first other that
+    fails; the message tells which.
     """
     plans = await asyncio.gather(*(asyncio.to_thread(_plan, card) for card in cards))
     made = tuple(plan for plan in plans if isinstance(plan, ModelPlan))
@@ -70,7 +71,7 @@ def _plan(card: Card) -> ModelPlan | LeftOut:
         return plan_model(card)
     except ModelFileError as error:
         named = _named(error, card)
-        if not card.found:
+        if not card.may_be_absent:
             raise named from error
         return LeftOut(card=card, error=named)
 
@@ -88,16 +89,17 @@ async def running(
     *,
     settings: Settings,
     left_out: Callable[[LeftOut], None],
+    absent: tuple[LeftOut, ...] = (),
     observed: bool = False,
 ) -> AsyncIterator[Services]:
     """Every service, each model loaded and warm; drained and closed on the way out.
 
-    ``observed``: predictions are logged and counted, as a server's are.
-
-    A model that was only found in a folder and cannot be loaded is told to ``left_out``, unless no
-    other is ready. Raises ModelFileError, SettingsError, ServingError, naming the file.
+    A model that may be absent and cannot be loaded is told to ``left_out``, unless no other is
+    ready; ``absent`` are those whose file could not even be read. ``observed``: predictions are
+    logged and counted, as a server's are. Raises ModelFileError, SettingsError, ServingError,
+    naming the file.
     """
-    roots = allowed_roots(settings.inputs.paths)
+    roots, fetch = allowed_roots(settings.inputs.paths), _fetch(settings.inputs)
     metrics = Metrics() if observed else None
     hosts = [_host(plan, settings, metrics) for plan in plans]
     del plans  # each holds its graph until its engine is loaded
@@ -108,11 +110,8 @@ async def running(
             quick=stack.enter_context(ThreadPoolExecutor(threads, "pictures")),
             slow=stack.enter_context(ThreadPoolExecutor(threads, "slow-pictures")),
         )
-        inputs = Inputs(
-            settings.inputs,
-            roots=roots,
-            threads=stack.enter_context(ThreadPoolExecutor(_FILE_THREADS, "named-pictures")),
-        )
+        files = stack.enter_context(ThreadPoolExecutor(_FILE_THREADS, "named-pictures"))
+        inputs = Inputs(settings.inputs, roots=roots, threads=files, fetch=fetch)
         ready: list[ModelHost] = []
         failed: list[LeftOut] = []
         for host in hosts:
@@ -121,7 +120,7 @@ async def running(
                 ready.append(await stack.enter_async_context(host))
             except (ModelFileError, EngineFailed) as error:
                 failed.append(LeftOut(card=card, error=_named(error, card)))
-                if not card.found:
+                if not card.may_be_absent:
                     raise failed[-1].error from error
         for one in failed:
             if not ready:
@@ -132,6 +131,7 @@ async def running(
             _watch(metrics, tuple(ready), gate)
         predictor = Predictor(
             tuple(ready),
+            absent=tuple(absence_of(one.card) for one in (*absent, *failed)),
             lanes=lanes,
             gate=gate,
             limits=settings.images,
@@ -172,3 +172,12 @@ async def _door(settings: Settings, stack: AsyncExitStack) -> Door:
     stack.push_async_callback(limiter.close)
     await stack.enter_async_context(keyring)
     return Door(keyring, policy=settings.access, limits=settings.limits, limiter=limiter)
+
+
+def _fetch(policy: InputPolicy) -> Fetch | None:
+    """What fetches pictures by URL, None where that is off. Raises SettingsError."""
+    if not policy.urls:
+        return None
+    from tintype.web.fetch import Fetcher  # noqa: PLC0415 - few servers fetch: kept off the start
+
+    return Fetcher(policy.url_policy(), redirects=policy.url_redirects).fetch

@@ -38,9 +38,12 @@ def run(admission: Admission, clock: Clock, *, each: float, count: int, name: st
 
 def fill(admission: Admission, count: int, name: str = "a") -> list:
     """So many that come in and stay."""
-    holds = [admission.hold((name,), each=1) for _ in range(count)]
-    for hold in holds:
-        hold.__enter__()
+    holds = []
+    for _ in range(count):
+        refusal = admission.refusal((name,))
+        if refusal is not None:
+            raise refusal
+        holds.append(admission.hold((name,), each=1).__enter__())
     return holds
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -72,6 +73,21 @@ def test_a_bad_picture_stops_no_other(red: Path, tmp_path: Path):
     assert 1 == done.returncode
     assert "red" in done.stdout
     assert f"error: {bad}: " in done.stderr
+
+
+def test_a_model_that_cannot_be_served_tells_its_fallback(red: Path, tmp_path: Path):
+    """The folder's other model answers; what is told in the place of the broken one is said so."""
+    shutil.copytree(COLOURS, tmp_path / "colours")
+    (tmp_path / "themes").mkdir()
+    (tmp_path / "themes/half.keras").write_bytes(b"PK")
+    (tmp_path / "themes/model.toml").write_text('file = "half.keras"\nfallback = ["beach"]')
+    words = run("predict", tmp_path, red)
+    assert 0 == words.returncode
+    assert "themes: told in its place: beach" in words.stdout
+    results = json.loads(run("predict", tmp_path, red, "--json").stdout)["results"]
+    assert [("colours", False), ("themes", True)] == [
+        (result["model"], result["fallback"]) for result in results
+    ]
 
 
 def test_half_a_point_is_told(red: Path):

@@ -20,6 +20,8 @@ labels = "labels.txt"
 task = "classify"
 top = 2
 threshold = 0.1
+deadline_seconds = 0.25
+fallback = ["cat", "dog"]
 engine = "openvino"
 allow_code = true
 
@@ -54,9 +56,11 @@ def test_a_full_card_is_read(tmp_path: Path):
         card.labels,
         card.task,
     )
-    assert (2, 0.1, 96, 128, "serving_default") == (
+    assert (2, 0.1, 0.25, ("cat", "dog"), 96, 128, "serving_default") == (
         card.top,
         card.threshold,
+        card.deadline_seconds,
+        card.fallback,
         card.size.height,
         card.size.width,
         card.read.signature,
@@ -81,7 +85,9 @@ def test_a_card_without_a_name_is_named_after_its_folder(tmp_path: Path):
         ('file = "m"\nrecipe = "x"', "'recipe' must be a table"),
         ('file = "m"\n[size]\nheight = 3', "needs both"),
         ('file = "m"\n[read]\nimput = "x"', "unknown key 'read.imput'; did you mean 'input'"),
-        ('file = "m"\nclass_names = [1]', "must be a list of texts"),
+        ('file = "m"\nclass_names = [1]', "'class_names' must be a list of texts"),
+        ('file = "m"\nfallback = "sea"', "'fallback' must be a list of texts"),
+        ('file = "m"\ndeadline_seconds = 0', "'deadline_seconds' must be a number from 0.001"),
         ("file = ", "is no TOML"),
     ],
 )

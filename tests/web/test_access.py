@@ -19,7 +19,8 @@ from tintype.access.store import KeyStore
 from tintype.metrics import Metrics
 from tintype.web.access import Need
 from tintype.web.app import create_app
-from tintype.web.forwarded import TrustedProxies
+from tintype.web.compat.policy import CompatPolicy
+from tintype.web.forwarded import Forwarded, TrustedProxies
 from tintype.web.services import Services
 
 BASE = "http://tintype.test"
@@ -60,10 +61,11 @@ class Site:
             app = create_app(
                 Services(predictor=self.predictor, door=door, metrics=Metrics()),
                 limits=self.uploads,
-                proxies=self.proxies,
             )
             self.app = app
-            transport = httpx.ASGITransport(app=app, client=(self.peer, 1))
+            transport = httpx.ASGITransport(
+                app=Forwarded(app, proxies=self.proxies), client=(self.peer, 1)
+            )
             async with httpx.AsyncClient(transport=transport, base_url=base) as client:
                 yield client
 
@@ -585,8 +587,13 @@ def needs(app) -> dict[str, dict[str, Need]]:
     return {route.path: route.endpoint.needs for route in app.routes if isinstance(route, Route)}
 
 
-def test_every_route_says_what_it_needs(app):
+def test_every_route_says_what_it_needs(predictor, limits):
     """In the table of the guide, which has no route that is not there."""
+    app = create_app(
+        Services(predictor=predictor, metrics=Metrics()),
+        limits=limits,
+        compat=CompatPolicy(enabled=True),
+    )
     guide = (Path(__file__).resolve().parents[2] / "docs/guides/secure.md").read_text()
     told = {
         tuple(cell.strip().strip("`") for cell in line.strip("|").split("|")[:2])

@@ -43,6 +43,7 @@ async def test_a_picture_is_answered_in_the_promised_shape(client, png):
         ],
         "boxes": None,
         "error": None,
+        "fallback": False,
         "seconds": 0.003,
     } == body["results"][0]
     assert ["decode", "prepare", "queue", "run", "total"] == list(body["seconds"])

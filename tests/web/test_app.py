@@ -120,6 +120,7 @@ def test_importing_the_application_loads_no_engine_and_no_templates():
         "h5py",
         "tensorflow",
         "uvicorn",
+        "h11",
         "httpx",
         "polyfactory",
     }

@@ -47,6 +47,10 @@ async def reading(predictor, inputs) -> AsyncIterator[httpx.AsyncClient]:
 NAME = "2026/cat.png"
 
 
+def ignore(_size: int) -> None:
+    """Counts nothing."""
+
+
 @pytest.mark.parametrize(
     "send",
     [
@@ -117,7 +121,7 @@ async def test_named_pictures_are_off_in_a_batch(client):
 async def test_without_a_policy_nothing_is_read():
     """The default value itself is off."""
     with pytest.raises(InputDisabled):
-        await Inputs().read(NamedPicture(kind="path", text="/etc/passwd"), limit=100)
+        await Inputs().read(NamedPicture(kind="path", text="/etc/passwd"), limit=100, count=ignore)
 
 
 async def test_a_disk_that_hangs_costs_only_its_request(folder):
@@ -129,7 +133,7 @@ async def test_a_disk_that_hangs_costs_only_its_request(folder):
         inputs = Inputs(policy, roots=allowed_roots([str(folder)]), threads=threads)
         try:
             with pytest.raises(InputUnreachable, match=r"within 0\.05 seconds"):
-                await inputs.read(NamedPicture(kind="path", text=NAME), limit=1 << 20)
+                await inputs.read(NamedPicture(kind="path", text=NAME), limit=1 << 20, count=ignore)
         finally:
             stuck.set()
 
@@ -145,7 +149,8 @@ async def test_named_pictures_count_as_bytes_in_flight(inputs, png):
             with pytest.raises(Overloaded):
                 async with pictures.bytes_of(named):
                     pass
-    held.take(len(png) + 10)
+    with held.counted() as count:
+        count(len(png) + 10)
 
 
 async def test_a_client_that_leaves_stops_the_waiting(predictor, folder):

@@ -10,14 +10,18 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tintype.web.app import create_app
+from tintype.web.compat.policy import CompatPolicy
 from tintype.web.fake import FakePredictor
 from tintype.web.services import Services
 from tintype.web.uploads import UploadLimits
 
 APP = create_app(
-    Services(predictor=FakePredictor()), limits=UploadLimits(max_body_bytes=4096, max_images=3)
+    Services(predictor=FakePredictor()),
+    limits=UploadLimits(max_body_bytes=4096, max_images=3),
+    compat=CompatPolicy(enabled=True),
 )
-ALLOWED = {200, 204, 303, 304, 400, 403, 404, 405, 413, 415, 422, 503}
+PAGES = {"", "/", "/file/", "/classify"}
+ALLOWED = {200, 201, 204, 302, 303, 304, 400, 403, 404, 405, 413, 415, 422, 503}
 GIF = bytes.fromhex(
     "47494638396101000100800000000000ffffff21f90401000000002c00000000010001000002014400 3b"
 )
@@ -83,6 +87,12 @@ PATHS = st.sampled_from(
         "/problems/overloaded",
         "/static/app.js",
         "/samples/x",
+        "/classification",
+        "/file/",
+        "/classify",
+        "/score/x",
+        "/services/classify/pets",
+        "/imageDetection",
     ]
 ) | st.text(max_size=12).map("/".__add__)
 HEADER_VALUES = st.binary(max_size=40) | st.sampled_from(
@@ -123,7 +133,7 @@ def test_no_request_makes_a_500(method, path, query, headers, body):
     """Any method, path, query, header and body is answered with a status that means something."""
     status, told, text = ask(method=method, path=path, query=query, headers=headers, body=body)
     if method != "HEAD":
-        check(status, told, text, page=path in {"", "/"} or not path.strip("/"))
+        check(status, told, text, page=path in PAGES or not path.strip("/"))
 
 
 VALUES = st.recursive(
@@ -134,20 +144,33 @@ VALUES = st.recursive(
     max_leaves=6,
 )
 KEYS = st.sampled_from(
-    ["image", "images", "model", "x", "y", "points", "top", "threshold", "explain", "url", "file"]
+    [
+        "image",
+        "images",
+        "model",
+        "x",
+        "y",
+        "points",
+        "top",
+        "threshold",
+        "explain",
+        "url",
+        "file",
+        "model_name",
+    ]
 )
 
 
 @settings(max_examples=150, deadline=None)
 @given(
     document=st.dictionaries(KEYS | st.text(max_size=5), VALUES, max_size=5) | VALUES,
-    path=st.sampled_from(["/api/predict", "/api/predict/batch", "/"]),
+    path=st.sampled_from(["/api/predict", "/api/predict/batch", "/", "/imageDetection"]),
 )
 def test_no_json_makes_a_500(document, path):
     """Keys that mean something, with values of every shape."""
     body = json.dumps(document).encode()
     status, told, text = ask(path=path, body=body, headers=(("content-type", b"application/json"),))
-    check(status, told, text, page=path == "/")
+    check(status, told, text, page=path in PAGES)
 
 
 @settings(max_examples=150, deadline=None)
@@ -157,6 +180,9 @@ def test_no_json_makes_a_500(document, path):
             [
                 PART,
                 PART.replace(b"image", b"top"),
+                PART.replace(b"image", b"imageFile"),
+                PART.replace(b"image", b"x"),
+                PART.replace(b"image", b"y"),
                 PART.replace(b"image", b"\xc3\x28"),
                 PART.replace(b'"image"', b"image*=utf-8''%ff"),
                 PART.replace(b"form-data", b"form-data; charset=nix"),
@@ -172,13 +198,22 @@ def test_no_json_makes_a_500(document, path):
         | st.binary(max_size=8),
         max_size=8,
     ),
-    path=st.sampled_from(["/api/predict", "/api/predict/batch", "/"]),
+    path=st.sampled_from(
+        [
+            "/api/predict",
+            "/api/predict/batch",
+            "/",
+            "/file/",
+            "/classify",
+            "/services/classify/pets",
+        ]
+    ),
 )
 def test_no_form_makes_a_500(pieces, path):
     """Parts, boundaries and line ends in any order."""
     headers = (("content-type", FORM.encode()),)
     status, told, text = ask(path=path, body=b"".join(pieces), headers=headers)
-    check(status, told, text, page=path == "/")
+    check(status, told, text, page=path in PAGES)
 
 
 @pytest.mark.parametrize("scope_type", ["websocket"])

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from tintype.types import Point, Seconds, Task
+from tintype.types import LabelScore, Point, Result, ResultError, Seconds, Task
 from tintype.web.fake import fake_info
 from tintype.web.options import Options
 from tintype.web.page_view import curl_line, file_name
@@ -154,3 +154,20 @@ async def test_a_result_is_labelled_by_its_title_whatever_the_model_is_called(
     text = (await client.post("/", files={"image": png})).text
     assert 'aria-labelledby="title-my_pets-0"' in text
     assert 'id="title-my_pets-0"' in text
+
+
+async def test_a_fallback_is_told_as_one(client, predictor, png):
+    """A model that is not even there: its error, and the labels without a bar."""
+    predictor.result = Result(
+        model="gone",
+        version="2",
+        task=Task.CLASSIFY,
+        labels=(LabelScore(index=-1, label="<beach>", score=0.0),),
+        error=ResultError(type="model-unavailable", detail="could not be loaded"),
+        fallback=True,
+    )
+    text = (await client.post("/", files={"image": png}, data={"model": "pets"})).text
+    card = text.partition('aria-labelledby="title-gone-0"')[2].partition("</article>")[0]
+    assert "could not be loaded" in card
+    assert "Told in its place, without a look at the picture: &lt;beach&gt;" in card
+    assert 'class="meter"' not in card

@@ -136,17 +136,17 @@ class Admission:
             retry_after=max(1, round(shortest)),
         )
 
-    def hold(self, names: tuple[str, ...], *, each: int) -> _Hold:
+    def hold(self, names: tuple[str, ...], *, each: int) -> Hold:
         """Stand in these lines, ``each`` times in every one, inside ``with``.
 
-        Entering raises Overloaded when all of them are full. One that is full beside one that is
-        not is entered all the same: its model has a bound of its own.
+        Whether there is room is asked before, with ``refusal``. One that is full beside one that
+        is not is entered all the same: its model has a bound of its own.
         """
-        return _Hold(self, self._clock, names, each)
+        return Hold(self, self._clock, names, each)
 
 
-class _Hold:
-    """What ``Admission.hold`` gives; to be entered once."""
+class Hold:
+    """Places in some lines, until they are left; to be entered once."""
 
     __slots__ = ("_admission", "_clock", "_each", "_left", "_names")
 
@@ -165,9 +165,6 @@ class _Hold:
         self._admission.line(name).answer(self._clock())
 
     def __enter__(self) -> Self:
-        refusal = self._admission.refusal(self._names)
-        if refusal is not None:
-            raise refusal
         now = self._clock()
         for name in self._names:
             self._left[name] = self._each

@@ -21,14 +21,14 @@ from tintype.cli.options import (
     Signature,
     cards_for,
 )
-from tintype.cli.report import print_left_out, summary_lines
+from tintype.cli.report import noting_left_out, print_left_out, summary_lines
 from tintype.errors import BodyTooLarge, MalformedRequest, TintypeError
 from tintype.models.card import Card
 from tintype.predict import Predictor, PredictRequest
 from tintype.settings import Settings, read_settings
 from tintype.types import Point, Prediction, Result, name_text
 from tintype.web.schemas import prediction_body
-from tintype.wiring import make_plans, running
+from tintype.wiring import LeftOut, make_plans, running
 
 
 def command(  # noqa: PLR0913 - a flag each
@@ -86,12 +86,15 @@ async def _predict_all(
     as_json: bool,
 ) -> int:
     """Answer every picture; one that fails stops no other. Returns how many failed."""
-    plans = await make_plans(cards, left_out=print_left_out)
+    absent: list[LeftOut] = []
+    plans = await make_plans(cards, left_out=noting_left_out(absent))
     if not as_json:
         for plan in plans:
             typer.echo("\n".join(summary_lines(plan)), err=True)
     failed = 0
-    async with running(plans, settings=settings, left_out=print_left_out) as services:
+    async with running(
+        plans, settings=settings, left_out=print_left_out, absent=tuple(absent)
+    ) as services:
         for image in images:
             try:
                 prediction = await _predict_one(services.predictor, image, asked, settings)
@@ -147,7 +150,9 @@ def _text(image: Path, prediction: Prediction) -> str:
 
 def _result_lines(result: Result) -> list[str]:
     if result.error is not None:
-        return [f"{result.model}: error: {result.error.detail}"]
+        told = ", ".join(each.label for each in result.labels or ())
+        instead = [f"{result.model}: told in its place: {told}"] if result.fallback else []
+        return [f"{result.model}: error: {result.error.detail}", *instead]
     if result.boxes is not None:
         return [
             f"{box.score:6.3f}  {box.label}  "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import typer
 
@@ -56,6 +56,16 @@ def print_left_out(left: LeftOut) -> None:
     typer.echo(f"left out: {left.error.message}", err=True)
     if left.error.hint:
         typer.echo(f"  hint: {left.error.hint}", err=True)
+
+
+def noting_left_out(absent: list[LeftOut]) -> Callable[[LeftOut], None]:
+    """Say it as ``print_left_out`` does, and remember it in ``absent``."""
+
+    def left_out(left: LeftOut) -> None:
+        print_left_out(left)
+        absent.append(left)
+
+    return left_out
 
 
 def layer_lines(plan: ModelPlan) -> Iterator[str]:

@@ -36,6 +36,9 @@ State: TypeAlias = Annotated[
     str | None,
     typer.Option("--state", help="Folder for what must last. Default ~/.local/state/tintype."),
 ]
+Compat: TypeAlias = Annotated[
+    bool, typer.Option("--compat", help="Also answer the routes of the older systems.")
+]
 
 
 def command(  # noqa: PLR0913 - a flag each
@@ -47,6 +50,7 @@ def command(  # noqa: PLR0913 - a flag each
     port: Port = None,
     config: Config = None,
     state: State = None,
+    compat: Compat = False,
     labels: Labels = None,
     recipe: RecipeText = None,
     input: InputName = None,  # noqa: A002 - the flag's name
@@ -57,7 +61,13 @@ def command(  # noqa: PLR0913 - a flag each
 ) -> None:
     """Put model files on the web: a page, an API, docs."""
     settings = read_settings(
-        file=config, flags={"server.host": host, "server.port": port, "state.folder": state}
+        file=config,
+        flags={
+            "server.host": host,
+            "server.port": port,
+            "state.folder": state,
+            "compat.enabled": compat or None,
+        },
     )
     overrides = Overrides(
         labels=labels,

@@ -17,17 +17,17 @@ from tintype.access.addresses import is_loopback
 from tintype.access.door import Door
 from tintype.cli.allocator import map_large_blocks
 from tintype.cli.connection import connection_with
-from tintype.cli.report import print_left_out, summary_lines
+from tintype.cli.report import noting_left_out, print_left_out, summary_lines
 from tintype.cli.shedding import Shedding, asking_paths
 from tintype.errors import SettingsError
 from tintype.log_setup import LogLines, set_up_logs
-from tintype.metrics import LOG_DROPPED
+from tintype.metrics import LOG_DROPPED, SHED
 from tintype.models.card import Card
 from tintype.models.plan import ModelPlan
 from tintype.settings import ServerSettings, Settings
 from tintype.web.app import create_app
-from tintype.web.forwarded import trusted_proxies
-from tintype.wiring import make_plans, running
+from tintype.web.forwarded import Forwarded, trusted_proxies
+from tintype.wiring import LeftOut, make_plans, running
 
 _BACKLOG = 1024
 _DRAIN_SECONDS = 30
@@ -78,20 +78,27 @@ async def _serve(
     listener: socket.socket,
     lines: LogLines,
 ) -> None:
+    absent: list[LeftOut] = []
     async with running(
-        await _planned(cards), settings=settings, left_out=print_left_out, observed=True
+        await _planned(cards, absent),
+        settings=settings,
+        left_out=print_left_out,
+        absent=tuple(absent),
+        observed=True,
     ) as services:
         if services.metrics is not None:
             services.metrics.watch(LOG_DROPPED, lambda: [((), lines.dropped)])
+        app = create_app(services, limits=settings.uploads, compat=settings.compat, samples=samples)
         proxies = trusted_proxies(
             settings.server.trusted_proxies, header=settings.server.forwarded_header
         )
-        app = create_app(services, limits=settings.uploads, samples=samples, proxies=proxies)
         _warn_if_open(settings, services.door)
         shedding = Shedding(asking_paths(app), services.predictor.refusal)
+        if services.metrics is not None:
+            services.metrics.watch(SHED, lambda: [((), shedding.refused)])
         server = _Server(
             uvicorn.Config(
-                app,
+                Forwarded(app, proxies=proxies) if proxies.networks else app,
                 http=connection_with(shedding),
                 lifespan="off",
                 log_config=None,
@@ -118,9 +125,9 @@ def _warn_if_open(settings: Settings, door: Door | None) -> None:
     )
 
 
-async def _planned(cards: tuple[Card, ...]) -> tuple[ModelPlan, ...]:
+async def _planned(cards: tuple[Card, ...], absent: list[LeftOut]) -> tuple[ModelPlan, ...]:
     """Read the model files, and say what was decided about each and why."""
-    plans = await make_plans(cards, left_out=print_left_out)
+    plans = await make_plans(cards, left_out=noting_left_out(absent))
     for plan in plans:
         _tell("\n".join(summary_lines(plan)))
     return plans

@@ -38,8 +38,10 @@ class Card:
 
     ``labels`` is a file beside the model, ``class_names`` the names themselves. ``recipe`` and
     ``view`` are tables in the language of ``imaging.recipe``. ``read`` overrides what is found
-    by structure. ``threshold`` (0..1) leaves lower scores out. ``found``: nobody named this file,
-    it lies in a folder that was named; when it cannot be served, the others are.
+    by structure. ``threshold`` (0..1) leaves lower scores out. ``deadline_seconds`` is the longest
+    wait for this model, from when it is asked; ``fallback`` the labels told when it gives no
+    answer. ``found``: nobody named this file, it lies in a folder that was named; when it cannot
+    be served, the others are.
     ``allow_code``: a Keras file with code may be converted by the framework itself, which runs it.
     """
 
@@ -53,6 +55,8 @@ class Card:
     task: Task | None = None
     top: int | None = None
     threshold: float | None = None
+    deadline_seconds: float | None = None
+    fallback: tuple[str, ...] = ()
     engine: str | None = None
     allow_code: bool = False
     recipe: Mapping[str, object] = field(default_factory=dict)
@@ -60,6 +64,11 @@ class Card:
     size: InputSize | None = None
     read: ReadOptions = field(default_factory=ReadOptions)
     found: bool = False
+
+    @property
+    def may_be_absent(self) -> bool:
+        """Whether the others are served when this one cannot be: found, or with a fallback."""
+        return self.found or bool(self.fallback)
 
 
 def bare_card(path: Path) -> Card:
@@ -108,10 +117,12 @@ class _Reader:
             title=self._text(table, "title") or "",
             description=self._text(table, "description") or "",
             labels=None if labels is None else self._beside(labels),
-            class_names=self._names(table),
+            class_names=self._texts(table, "class_names"),
             task=self._task(table),
             top=self._number(table, "top", low=1, whole=True),
             threshold=self._number(table, "threshold", low=0, high=1),
+            deadline_seconds=self._number(table, "deadline_seconds", low=0.001, high=3600),
+            fallback=self._texts(table, "fallback"),
             engine=self._text(table, "engine"),
             allow_code=self._flag(table, "allow_code"),
             recipe=self._table(table, "recipe"),
@@ -169,11 +180,11 @@ class _Reader:
             raise self._fail(f"{key!r} must be {kind} from {low} to {high:g}, not {value!r}")
         return value
 
-    def _names(self, table: dict[str, Any]) -> tuple[str, ...]:
-        names = table.get("class_names", [])
-        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-            raise self._fail("'class_names' must be a list of texts")
-        return tuple(names)
+    def _texts(self, table: dict[str, Any], key: str) -> tuple[str, ...]:
+        texts = table.get(key, [])
+        if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+            raise self._fail(f"{key!r} must be a list of texts")
+        return tuple(texts)
 
     def _task(self, table: dict[str, Any]) -> Task | None:
         text = self._text(table, "task")

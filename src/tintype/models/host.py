@@ -17,6 +17,7 @@ from tintype.engines.give_back import give_back_memory
 from tintype.errors import ModelUnavailable
 from tintype.imaging.prepare import prepare
 from tintype.imaging.recipe import Recipe, expand
+from tintype.models.absent import fallback_labels
 from tintype.models.info import Health, InputInfo, ModelInfo
 from tintype.models.plan import ModelPlan, class_output, without_graph
 from tintype.results.classify import label_scores
@@ -25,9 +26,11 @@ from tintype.results.keep import Keep
 from tintype.types import (
     Box,
     ClassOutput,
+    DetectionOutput,
     Float32Array,
     ImageInput,
     LabelScore,
+    Output,
     Task,
     Tensor,
     Window,
@@ -117,6 +120,16 @@ class ModelHost:
         return self.plan.task
 
     @property
+    def deadline_seconds(self) -> float | None:
+        """The longest wait for this model from when it is asked, None for the request's."""
+        return self.plan.card.deadline_seconds
+
+    @property
+    def fallback(self) -> tuple[LabelScore, ...] | None:
+        """What is told when it gives no answer, None where its card says nothing."""
+        return fallback_labels(self.plan.card.fallback, labels=self.plan.labels)
+
+    @property
     def recipe(self) -> Recipe:
         """How a picture is made into a row."""
         return self.plan.recipe
@@ -185,9 +198,16 @@ class ModelHost:
             activation_reason=output.reason if output else "",
             top=plan.top,
             threshold=plan.threshold,
+            deadline_seconds=plan.card.deadline_seconds,
+            fallback=plan.card.fallback,
+            first_class=_first_class(description.output),
             warnings=(*plan.warnings, *description.notes),
             parameters=sum(layer.parameters for layer in description.layers) or None,
         )
+
+
+def _first_class(output: Output) -> int:
+    return output.first_class if isinstance(output, DetectionOutput) else 0
 
 
 def _input_info(image: ImageInput) -> InputInfo:

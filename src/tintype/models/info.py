@@ -33,7 +33,11 @@ class InputInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelInfo:
-    """What is served and how. ``file`` is a name, never a path of the server."""
+    """What is served and how. ``file`` is a name, never a path of the server.
+
+    ``deadline_seconds`` and ``fallback`` are the card's. ``first_class`` is the number that a
+    detector itself gives to the first of ``labels``, see ``DetectionOutput``.
+    """
 
     name: str
     version: str
@@ -61,3 +65,6 @@ class ModelInfo:
     threshold: float | None
     warnings: tuple[str, ...]
     parameters: int | None
+    deadline_seconds: float | None = None
+    fallback: tuple[str, ...] = ()
+    first_class: int = 0

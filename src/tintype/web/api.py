@@ -61,8 +61,7 @@ class Api:
             query=request.query_params.multi_items(),
             limits=self._limits,
         )
-        for name in upload.options.models:
-            self._predictor.model(name)
+        self._predictor.check(upload.options.models)
         await charge(request, len(upload.images) - 1)
         work = self._answer_all(upload, caller=caller_of(request))
         return _json(msgspec.json.encode(await unless_gone(request.receive, work)))

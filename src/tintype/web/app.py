@@ -18,6 +18,8 @@ from tintype.errors import TintypeError
 from tintype.metrics import BODY_BYTES
 from tintype.web.access import Handler, Need, guarded
 from tintype.web.api import Api
+from tintype.web.compat.policy import CompatPolicy
+from tintype.web.compat.routes import Compat
 from tintype.web.documents import Documents
 from tintype.web.errors import (
     ClientGone,
@@ -27,7 +29,6 @@ from tintype.web.errors import (
     on_tintype_error,
 )
 from tintype.web.files import Files, read_files
-from tintype.web.forwarded import Forwarded, TrustedProxies
 from tintype.web.health import Health
 from tintype.web.inflight import BodiesInFlight, BytesInFlight
 from tintype.web.inputs import Pictures
@@ -39,21 +40,20 @@ from tintype.web.trace import Trace, note_route
 from tintype.web.uploads import UploadLimits
 
 _STATIC: Final = Path(__file__).with_name("static")
-_NO_PROXIES: Final = TrustedProxies()
 
 
 def create_app(
     services: Services,
     *,
     limits: UploadLimits,
+    compat: CompatPolicy | None = None,
     samples: tuple[Path, ...] = (),
     title: str = "Tintype",
-    proxies: TrustedProxies = _NO_PROXIES,
 ) -> Starlette:
     """The application around services that somebody else starts and stops.
 
-    ``samples`` are pictures that the page offers to play with; ``proxies`` are believed about who
-    asks. Reads its small files once. Every route says what it needs of its caller.
+    ``compat`` may switch the routes of older systems on. ``samples`` are pictures that the page
+    offers to play with. Reads its small files once. Every route says what it needs of its caller.
     """
     samples_read = read_files(samples)
     predictor = services.predictor
@@ -85,6 +85,9 @@ def create_app(
     if metrics is not None:
         metrics.watch(BODY_BYTES, lambda: [((), held.held)])
         table["/metrics"] = {"GET": (Scrape(metrics).metrics, Need.OPERATIONS)}
+    if compat is not None and compat.enabled:
+        older = Compat(predictor, pictures=pictures, limits=limits, policy=compat, title=title)
+        table |= older.table()
     on_error: Mapping[Any, Any] = {  # a handler for each class, told by the class's own name
         TintypeError: on_tintype_error,
         ClientGone: on_client_gone,
@@ -93,7 +96,6 @@ def create_app(
     app = Starlette(
         routes=[_route(path, methods, door=services.door) for path, methods in table.items()],
         middleware=[
-            *([Middleware(Forwarded, proxies=proxies)] if proxies.networks else []),
             Middleware(Trace, metrics=metrics),
             Middleware(LastHandler),
             Middleware(BodiesInFlight, held=held),

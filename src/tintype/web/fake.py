@@ -7,7 +7,7 @@ import hashlib
 from dataclasses import replace
 
 from tintype.errors import UnknownModel
-from tintype.imaging.header import read_header
+from tintype.imaging.header import Header, read_header
 from tintype.imaging.limits import DecodeLimits
 from tintype.models.info import Health, InputInfo, ModelInfo
 from tintype.predict import PredictRequest
@@ -36,14 +36,15 @@ class FakePredictor:
     """Answers every picture alike and remembers what it was asked.
 
     It serves ``pets`` (labels, its recipe a guess) and ``things`` (boxes). ``failure`` is raised
-    instead of an answer. ``hold``, if set, makes every answer wait for it: ``waiting`` tells that
-    one does, ``cancelled`` counts those that were cancelled meanwhile, and ``dropped`` tells of
-    the first.
+    instead of an answer, ``result`` given instead of its own. ``hold``, if set, makes every answer
+    wait for it: ``waiting`` tells that one does, ``cancelled`` counts those that were cancelled
+    meanwhile, and ``dropped`` tells of the first.
     """
 
     def __init__(self) -> None:
         self.asked: list[PredictRequest] = []
         self.failure: Exception | None = None
+        self.result: Result | None = None
         self.hold: asyncio.Event | None = None
         self.waiting = asyncio.Event()
         self.cancelled = 0
@@ -64,6 +65,15 @@ class FakePredictor:
             raise UnknownModel(f"no model {name!r} is served", hint="GET /api/models lists them")
         return self.infos[name]
 
+    def header(self, image: bytes) -> Header:
+        """The picture's header. Raises ImageError."""
+        return read_header(image, limits=DecodeLimits())
+
+    def check(self, names: tuple[str, ...]) -> None:
+        """Raise UnknownModel unless one of them is there, or none is named."""
+        if names and not any(name in self.infos for name in names):
+            self.model(names[0])
+
     def ready(self) -> bool:
         """What ``is_ready`` says."""
         return self.is_ready
@@ -74,7 +84,7 @@ class FakePredictor:
         await self._wait()
         if self.failure is not None:
             raise self.failure
-        header = read_header(request.image, limits=DecodeLimits())
+        header = self.header(request.image)
         infos = [self.model(name) for name in request.models or tuple(self.infos)]
         points = request.points or (None,)
         seen = fake_input() if request.explain else None
@@ -87,7 +97,11 @@ class FakePredictor:
                 sha256=hashlib.sha256(request.image).hexdigest(),
             ),
             results=tuple(
-                replace(_result(info, header.width, header.height), point=point, input=seen)
+                replace(
+                    self.result or _result(info, header.width, header.height),
+                    point=point,
+                    input=seen,
+                )
                 for info in infos
                 for point in points
             ),

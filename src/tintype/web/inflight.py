@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tintype.errors import Overloaded
@@ -19,30 +22,34 @@ class BytesInFlight:
         """Bytes held now."""
         return self._held
 
-    def take(self, size: int) -> None:
-        """Count ``size`` bytes. Raises Overloaded above the bound; they are counted all the same.
+    @contextmanager
+    def counted(self) -> Iterator[Callable[[int], None]]:
+        """A function that counts the bytes it is told of, until the end of the block.
 
-        So whoever takes gives back, in one way, however it ends.
+        It raises Overloaded, at once, when they are too many together with those of others; the
+        others go on.
         """
-        self._held += size
-        if self._held > self._most:
-            raise Overloaded(
-                f"the pictures of all requests together have more than {self._most} bytes",
-                hint="try again later; the setting uploads.max_bytes_in_flight moves the limit",
-                limit=self._most,
-            )
+        mine = 0
 
-    def give(self, size: int) -> None:
-        """Count ``size`` bytes no more."""
-        self._held -= size
+        def count(size: int) -> None:
+            nonlocal mine
+            mine += size
+            self._held += size
+            if self._held > self._most:
+                raise Overloaded(
+                    f"the pictures of all requests together have more than {self._most} bytes",
+                    hint="try again later; the setting uploads.max_bytes_in_flight moves the limit",
+                    limit=self._most,
+                )
+
+        try:
+            yield count
+        finally:
+            self._held -= mine
 
 
 class BodiesInFlight:
-    """Middleware: counts the bytes of bodies that arrive, until their requests are answered.
-
-    Above the bound the request that asks for more of its body is refused as Overloaded, at once;
-    the others go on.
-    """
+    """Middleware: counts the bytes of bodies that arrive, until their requests are answered."""
 
     def __init__(self, app: ASGIApp, *, held: BytesInFlight) -> None:
         self._app = app
@@ -50,18 +57,12 @@ class BodiesInFlight:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on; give back what its body took when it is done."""
-        mine = 0
+        with self._held.counted() as count:
 
-        async def receive_counted() -> Message:
-            nonlocal mine
-            message = await receive()
-            if message["type"] == "http.request":
-                size = len(message.get("body", b""))
-                mine += size
-                self._held.take(size)
-            return message
+            async def receive_counted() -> Message:
+                message = await receive()
+                if message["type"] == "http.request":
+                    count(len(message.get("body", b"")))
+                return message
 
-        try:
             await self._app(scope, receive_counted, send)
-        finally:
-            self._held.give(mine)

@@ -48,6 +48,7 @@ _RESULT: Final = {
     ],
     "boxes": None,
     "error": None,
+    "fallback": False,
     "seconds": 0.003,
 }
 
@@ -126,4 +127,7 @@ MODEL_EXAMPLE: Final[dict[str, Any]] = {
     "threshold": None,
     "warnings": [],
     "parameters": 538608,
+    "deadline_seconds": None,
+    "fallback": [],
+    "first_class": 0,
 }

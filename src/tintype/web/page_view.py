@@ -40,11 +40,15 @@ class Choices:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Card:
-    """One result with what is known of its model. ``key`` tells cards of one answer apart."""
+    """One result with what is known of its model, nothing of one that is not there.
+
+    ``key`` tells cards of one answer apart.
+    """
 
     key: str
+    title: str
     result: Result
-    info: ModelInfo
+    info: ModelInfo | None
     summary: str
 
 
@@ -82,8 +86,9 @@ def answer_of(
     cards = tuple(
         Card(
             key="_".join(f"{result.model}-{index}".split()),  # an id has no spaces
+            title=_title(by_name.get(result.model), result),
             result=result,
-            info=by_name[result.model],
+            info=by_name.get(result.model),
             summary=summary_of(result),
         )
         for index, result in enumerate(prediction.results)
@@ -95,8 +100,12 @@ def answer_of(
         bytes=len(image),
         curl=curl,
         picture="",
-        summary="; ".join(f"{card.info.title or card.info.name}: {card.summary}" for card in cards),
+        summary="; ".join(f"{card.title}: {card.summary}" for card in cards),
     )
+
+
+def _title(info: ModelInfo | None, result: Result) -> str:
+    return (info.title or info.name) if info else result.model
 
 
 def summary_of(result: Result) -> str:

@@ -31,6 +31,7 @@ def result_body(result: Result) -> dict[str, object]:
         "labels": result.labels,
         "boxes": result.boxes,
         "error": result.error,
+        "fallback": result.fallback,
         "seconds": result.seconds,
     }
     if result.input is not None:

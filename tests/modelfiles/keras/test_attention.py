@@ -232,3 +232,19 @@ def test_a_constant_joined_to_each_picture(keras3, describe, save, run_openvino,
 
     expected = [np.asarray(model(row[np.newaxis]))[0] for row in batch]
     np.testing.assert_allclose(actual, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("tied", [True, False])
+@pytest.mark.parametrize("cap", [None, 2.0])
+@pytest.mark.parametrize("ending", [".keras", ".h5"])
+def test_an_embedding_and_the_way_back(
+    tied, cap, ending, keras3, tmp_path, assert_same, randomised
+) -> None:
+    """One table of numbers, or one a way; called in both ways by one model."""
+    layers = keras3.layers
+    picture = keras3.Input((3, 4, 1))
+    table = layers.ReversibleEmbedding(9, 3, tie_weights=tied, logit_soft_cap=cap)
+    rows = table(layers.Reshape((12,))(picture))
+    model = keras3.Model(picture, layers.Flatten()(table(rows, reverse=True)))
+
+    assert_same(randomised(model), tmp_path / f"model{ending}", low=0, high=8.9)

@@ -448,3 +448,24 @@ def test_weights_of_a_subclassed_model(keras3, tmp_path):
     model.save_weights(tmp_path / "own.weights.h5")
     with pytest.raises(UnsupportedModel, match="weights only"):
         open_any(tmp_path / "own.weights.h5")
+
+
+@pytest.mark.parametrize("ending", [".keras", ".h5"])
+def test_a_pipeline(ending, keras3, tmp_path, assert_same, randomised):
+    """Layers one behind the other that are no model; those of training only do nothing."""
+    layers = keras3.layers
+    adapted = layers.Normalization()
+    adapted.adapt(np.random.default_rng(5).uniform(0, 9, (20, 8, 8, 3)).astype(np.float32))
+    steps = [
+        layers.RandomFlip("horizontal"),
+        layers.Rescaling(2.0, offset=-1.0),
+        adapted,
+        layers.Equalization(),
+        layers.Conv2D(3, 3),
+    ]
+    model = keras3.Sequential(
+        [keras3.Input((8, 8, 3)), layers.Pipeline(steps), layers.Conv2D(2, 3), layers.Flatten()]
+    )
+
+    description = assert_same(randomised(model), tmp_path / f"model{ending}")
+    assert "pipeline" == description.layers[0].name

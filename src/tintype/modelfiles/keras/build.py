@@ -12,6 +12,7 @@ from tintype.modelfiles.keras.config import LayerConfig, ModelConfig
 from tintype.modelfiles.keras.connections import CallConfig, Ref
 from tintype.modelfiles.keras.graph import GraphBuilder, Value, keras_order
 from tintype.modelfiles.keras.layers.call import LayerCall, LayerKind, Part
+from tintype.modelfiles.keras.layers.masks import handed_on
 from tintype.modelfiles.keras.layers.refused import why_refused
 from tintype.modelfiles.keras.layers.table import LAYER_KINDS
 from tintype.modelfiles.keras.onnx_wire import Port
@@ -173,6 +174,7 @@ def _run_call(
     written = replace(_bare_call(layer, here, building), args=args, kwargs=kwargs)
     kind = _kind_of(layer)
     outputs = (kind.emit(written),) if kind.outputs is None else kind.outputs(written)
+    outputs = handed_on(written, outputs)
     building.steps.append(Step(call=written, output=outputs[0]))
     building.shapes[here] = outputs[0].shape
     return outputs

@@ -28,6 +28,9 @@ MAX_DEPTH = 24
 
 MODEL_CLASSES = frozenset({"Sequential", "Functional", "Model"})
 
+_CHAINS = frozenset({"Sequential", "Pipeline"})
+"""Layers one behind the other. A Pipeline of Keras 3 is no model, but is written like one."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LayerConfig:
@@ -97,11 +100,11 @@ def _model(entry: Mapping[str, Any], depth: _Depth) -> ModelConfig:
             "code that the file does not hold",
             hint="export the model as ONNX or as a SavedModel (model.export('folder')) instead",
         )
-    return _sequential(body, depth) if _is_sequential(kind, body) else _functional(body, depth)
+    return _chain(kind, body, depth) if _is_chain(kind, body) else _functional(body, depth)
 
 
-def _is_sequential(kind: str, body: Mapping[str, Any]) -> bool:
-    if kind == "Sequential":
+def _is_chain(kind: str, body: Mapping[str, Any]) -> bool:
+    if kind in _CHAINS:
         return True
     if "input_layers" not in body or "output_layers" not in body:
         raise UnsupportedModel(
@@ -111,7 +114,7 @@ def _is_sequential(kind: str, body: Mapping[str, Any]) -> bool:
     return False
 
 
-def _sequential(body: Mapping[str, Any], depth: _Depth) -> ModelConfig:
+def _chain(kind: str, body: Mapping[str, Any], depth: _Depth) -> ModelConfig:
     layers = [_layer(entry, depth) for entry in body["layers"]]
     name = _name(body, "sequential")
     if not layers:
@@ -125,7 +128,7 @@ def _sequential(body: Mapping[str, Any], depth: _Depth) -> ModelConfig:
     _check_names(chained, name)
     return ModelConfig(
         name=name,
-        kind="Sequential",
+        kind=kind,
         layers=tuple(chained),
         inputs=(Ref(chained[0].name, 0, 0),),
         outputs=(Ref(chained[-1].name, 0, 0),),

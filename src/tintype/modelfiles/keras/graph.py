@@ -32,11 +32,16 @@ Order: TypeAlias = tuple[int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A tensor in the graph: its ONNX name, its shape as Keras sees it, its stored order."""
+    """A tensor in the graph: its ONNX name, its shape as Keras sees it, its stored order.
+
+    ``mask``: the tensor that tells which of its steps count, where it is a series with a mask
+    (``layers/masks.py``).
+    """
 
     name: str
     shape: Shape
     order: Order
+    mask: str | None = None
 
     @property
     def rank(self) -> int:

@@ -147,6 +147,8 @@ def _as_picture(
         series = sorted(kinds & _SEQUENCE_KINDS) + series
     if dtype not in _NUMBER_TYPES:
         raise _no_picture(layer, shape, dtype, "pictures are numbers")
+    if _is_video(shape):
+        raise _no_picture(layer, shape, dtype, "a series of pictures, a video; one is served here")
     if series:
         raise _no_picture(layer, shape, dtype, f"it goes into {series[0]}: a series or a text")
     first = any(user.settings.raw("data_format") == "channels_first" for user in users)
@@ -164,6 +166,10 @@ def _as_picture(
     )
     note = f"input {layer.name!r} {show_shape(shape)} takes the picture: {why}"
     return ChosenInput(image=image, number=number, note=note)
+
+
+def _is_video(shape: Shape) -> bool:
+    return len(shape) == 5 and _four_axes((None, *shape[2:]), channels_first=False) is not None
 
 
 def _read_shape(

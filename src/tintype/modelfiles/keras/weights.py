@@ -46,8 +46,8 @@ SlotsOf: TypeAlias = Callable[[LayerConfig], tuple[Slot, ...]]
 _NEEDLESS = frozenset({"count", "StateVar", "seed_generator_state", "rng_state"})
 """State of adaption and of random numbers: no inference needs it."""
 
-_NAMELESS = "Variable"
-"""What TensorFlow calls a weight that its author gave no name."""
+_NAMELESS = frozenset({"Variable", "variable"})
+"""What TensorFlow and Keras 3 call a weight that its author gave no name."""
 
 _SLOTS_OF_KERAS_1 = {
     "W": "kernel",
@@ -70,8 +70,9 @@ _CLASSES = {"GroupQueryAttention": "GroupedQueryAttention"}
 _OTHER_NAMES = {"depthwise_kernel": "kernel"}
 """What Keras 3 calls a weight of Keras 2."""
 
-_CONTAINERS = ("layers", "_layer_checkpoint_dependencies", "_layers")
-"""What the group of a model's layers is called: today, and in the first months of the format."""
+_CONTAINERS = ("layers", "_layer_checkpoint_dependencies", "_layers", "_pipeline_layers")
+"""What the group of a model's layers is called: today, in the first months of the format, and in
+a Pipeline."""
 
 
 def find_weights(file: KerasFile, model: ModelConfig, slots_of: SlotsOf) -> WeightMap:
@@ -221,7 +222,7 @@ def _nested_names(
 ) -> dict[LayerPath, dict[str, str]]:
     found: dict[LayerPath, dict[str, str]] = defaultdict(dict)
     in_order = len(names) == len(expected) and all(
-        base_name(name) in {base_name(item.slot), _NAMELESS, _OTHER_NAMES.get(item.slot)}
+        base_name(name) in {base_name(item.slot), *_NAMELESS, _OTHER_NAMES.get(item.slot)}
         for name, item in zip(names, expected, strict=True)
     )
     if in_order:

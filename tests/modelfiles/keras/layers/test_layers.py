@@ -390,6 +390,7 @@ _TRAINING_ONLY_3: dict[str, Make] = {
     "AugMix": _random("AugMix", (0, 1)),
     "CutMix": _random("CutMix"),
     "Identity": _random("Identity"),
+    "MaxNumBoundingBoxes": _random("MaxNumBoundingBoxes", 4),
     "MixUp": _random("MixUp"),
     "RandAugment": _random("RandAugment", (0, 1)),
     "RandomColorDegeneration": _random("RandomColorDegeneration", 0.5),

@@ -9,6 +9,8 @@ are listed here that mean one formula wherever they stand:
 - ``hard_swish``, ``h_swish``, ``hswish``: x * relu6(x + 3) / 6, and ``hsigmoid``, ``h_sigmoid``,
   ``hard_sigmoid_v3`` its gate: Howard and others, Searching for MobileNetV3, 2019.
 - ``mish``: Misra, 2019.
+- ``softmax_v2``, ``log_softmax_v2``: what ``tf.nn.softmax`` and ``tf.nn.log_softmax`` are called
+  inside of TensorFlow 2.
 - TensorFlow Addons registered its functions as ``Addons>name``. Its ``gelu`` is left out: whether
   it approximates hangs on the version, which the file does not tell.
 """
@@ -29,6 +31,8 @@ _ALIASES: dict[str, str] = {
     "HSigmoid": "hard_sigmoid_6",
     "Mish": "mish",
     "relu_6": "relu6",
+    "softmax_v2": "softmax",
+    "log_softmax_v2": "log_softmax",
     "tanhshrink": "tanh_shrink",
     "hardshrink": "hard_shrink",
     "softshrink": "soft_shrink",

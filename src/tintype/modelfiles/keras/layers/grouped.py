@@ -115,9 +115,8 @@ def auto_contrast(call: LayerCall) -> Value:
     low, high = sorted(call.settings.numbers("value_range", 255.0)[:2])
     if high <= low:
         raise ModelFileDamaged(f"layer {call.name!r} has the range {low} to {high}")
-    if call.settings.raw("data_format") == "channels_first":
-        raise call.unsupported("channels_first")
     graph = call.graph
+    # Keras takes these axes whatever the data_format.
     axes = tuple(sorted(value.position(axis) for axis in (1, 2)))
     darkest = call.emit("ReduceMin", (value.name,), "darkest", axes=axes, keepdims=1)
     brightest = call.emit("ReduceMax", (value.name,), "brightest", axes=axes, keepdims=1)

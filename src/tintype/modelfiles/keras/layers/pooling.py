@@ -5,6 +5,7 @@ from __future__ import annotations
 from tintype.modelfiles.keras.graph import Value
 from tintype.modelfiles.keras.layers.call import LayerCall, LayerKind
 from tintype.modelfiles.keras.layers.convolution import channels_of, picture, picture_shape
+from tintype.modelfiles.keras.layers.masks import as_condition, mask_of
 from tintype.modelfiles.keras.layers.windows import Windows, data_format
 
 
@@ -41,6 +42,9 @@ def _global_pooling(op: str, axes: int) -> LayerKind:
         first = 2 if data_format(call.settings) == "channels_first" else 1
         spatial = range(first, first + axes)
         keep = call.settings.flag("keepdims", default=False)
+        mask = mask_of(call, value) if op == "ReduceMean" and axes == 1 else None
+        if mask is not None:
+            return _mean_of_steps(call, value, mask)
         name = call.emit(
             op,
             (value.name,),
@@ -55,6 +59,26 @@ def _global_pooling(op: str, axes: int) -> LayerKind:
         return call.result(name, (value.shape[0], channels_of(call)))
 
     return LayerKind(emit)
+
+
+def _mean_of_steps(call: LayerCall, value: Value, mask: str) -> Value:
+    """The mean of the steps that count (keras ``layers/pooling/global_average_pooling1d.py``)."""
+    if data_format(call.settings) == "channels_first":
+        raise call.unsupported("a mask with channels_first")
+    keep = call.settings.flag("keepdims", default=False)
+    value = call.graph.as_keras(value)
+    column = call.emit("Unsqueeze", (mask, call.graph.shape_constant((2,))), "column")
+    counted = call.emit(
+        "Where", (as_condition(call, mask), value.name, call.graph.scalar(0.0)), "counted"
+    )
+    total = call.emit(
+        "ReduceSum", (counted, call.graph.shape_constant((1,))), "total", keepdims=int(keep)
+    )
+    number = call.emit(
+        "ReduceSum", (column, call.graph.shape_constant((1,))), "number", keepdims=int(keep)
+    )
+    shape = (value.shape[0], *((1,) if keep else ()), value.shape[2])
+    return call.result(call.emit("Div", (total, number)), shape)
 
 
 POOLING_LAYERS: dict[str, LayerKind] = {

@@ -7,7 +7,7 @@ others the steps are written out one after the other.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,12 +16,14 @@ from tintype.errors import ModelFileDamaged
 from tintype.modelfiles.keras.graph import Value
 from tintype.modelfiles.keras.layers.call import LayerCall, LayerKind, Part
 from tintype.modelfiles.keras.layers.geometry import END, Cut, sliced
+from tintype.modelfiles.keras.layers.masks import as_condition, mask_of
 from tintype.modelfiles.keras.layers.recurrent_cells import (
     CELL_KINDS,
     Cell,
     States,
     cell_slots,
 )
+from tintype.modelfiles.keras.settings import Settings
 
 _IN_ONNX = {"sigmoid": "Sigmoid", "tanh": "Tanh", "relu": "Relu"}
 """Activations that OpenVINO runs inside of LSTM, GRU and RNN."""
@@ -37,6 +39,17 @@ class Series:
     steps: Value
     states: tuple[Value, ...]
     backwards: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Mask:
+    """Which steps count, (batch, steps, 1) of truth values, and what others answer.
+
+    At a step that does not count the states stay; its answer is the one before it, or zero.
+    """
+
+    counts: str
+    zeros: bool
 
 
 def _recurrent(call: LayerCall) -> tuple[Value, ...]:
@@ -60,8 +73,8 @@ def _last_states(call: LayerCall) -> int:
 def read_series(call: LayerCall, args: Sequence[Any], kwargs: Any) -> Series:
     """Run the cells of a recurrent layer over its tensor; stacked cells one behind the other."""
     given = _tensors(args) + _tensors([kwargs.get("initial_state")])
-    if any(isinstance(kwargs.get(key), Value) for key in ("mask", "constants")):
-        raise call.unsupported("a mask or constants")
+    if isinstance(kwargs.get("constants"), Value):
+        raise call.unsupported("constants")
     if call.settings.flag("time_major", default=False):
         raise call.unsupported("time_major")
     if not given or given[0].rank != 3:
@@ -73,13 +86,24 @@ def read_series(call: LayerCall, args: Sequence[Any], kwargs: Any) -> Series:
         raise ModelFileDamaged(f"layer {call.name!r} starts from {len(initial)} states")
     backwards = call.settings.flag("go_backwards", default=False)
     value = given[0]
+    mask = _mask(call, value)
     states: list[Value] = []
     for cell, count in zip(cells, counts, strict=True):
         start, initial = initial[:count], initial[count:]
-        run = _run_cell(cell, value, start, backwards=backwards)
+        run = _run_cell(cell, value, start, mask, backwards=backwards)
         value = run.steps
         states += run.states
     return Series(value, tuple(states), backwards)
+
+
+def _mask(call: LayerCall, value: Value) -> _Mask | None:
+    name = mask_of(call, value)
+    if name is None:
+        return None
+    zeros = call.settings.flag("zero_output_for_mask", default=False)
+    if zeros and not call.settings.flag("return_sequences", default=False):
+        raise call.unsupported("zero_output_for_mask without return_sequences")
+    return _Mask(as_condition(call, name), zeros=zeros)
 
 
 def _tensors(items: Sequence[Any]) -> list[Value]:
@@ -106,10 +130,12 @@ def _leaf(call: LayerCall, part: Part) -> LayerCall:
     return part.call
 
 
-def _run_cell(cell: Cell, value: Value, start: list[Value], *, backwards: bool) -> Series:
+def _run_cell(
+    cell: Cell, value: Value, start: list[Value], mask: _Mask | None, *, backwards: bool
+) -> Series:
     names = _onnx_activations(cell)
-    if names is None:
-        return _written_out(cell, value, start, backwards=backwards)
+    if names is None or mask is not None:
+        return _written_out(cell, value, start, mask, backwards=backwards)
     return _as_operation(cell, value, start, names, backwards=backwards)
 
 
@@ -178,11 +204,13 @@ def _onnx_weights(cell: Cell, length: int) -> tuple[str, str, str]:
     )
 
 
-def _written_out(cell: Cell, value: Value, start: list[Value], *, backwards: bool) -> Series:
+def _written_out(
+    cell: Cell, value: Value, start: list[Value], mask: _Mask | None, *, backwards: bool
+) -> Series:
     call, graph = cell.call, cell.call.graph
     length = value.shape[1]
     if length is None:
-        raise call.unsupported("this activation on a series of unknown length")
+        raise call.unsupported("this activation, or a mask, on a series of unknown length")
     kernel = cell.shared("kernel", lambda: cell.kernel(_width(call, value)))
     projected = call.emit("MatMul", (graph.as_keras(value).name, kernel), "projected")
     bias = cell.shared("bias", lambda: _input_bias(cell))
@@ -191,12 +219,29 @@ def _written_out(cell: Cell, value: Value, start: list[Value], *, backwards: boo
     answers: list[str] = []
     for number in reversed(range(length)) if backwards else range(length):
         place = graph.place_constant(number)
-        states = cell.step(call.emit("Gather", (projected, place), "row", axis=1), states)
-        answers.append(states[0])
+        fresh = cell.step(call.emit("Gather", (projected, place), "row", axis=1), states)
+        answer = fresh[0]
+        if mask is not None:
+            counts = call.emit("Gather", (mask.counts, place), "counts", axis=1)
+            fresh = _where(cell, counts, fresh, states)
+            answer = _where(cell, counts, (answer,), ())[0] if mask.zeros else fresh[0]
+        states = fresh
+        answers.append(answer)
     steps = stacked(call, answers[::-1] if backwards else answers)
     shape = (value.shape[0], length, cell.units)
     last = tuple(call.result(name, (None, cell.units)) for name in states)
     return Series(call.result(steps, shape), last, backwards)
+
+
+def _where(cell: Cell, counts: str, fresh: States, before: States) -> States:
+    """``fresh`` where the step counts, else ``before``, or zero where there is nothing before."""
+    call = cell.call
+    zero = call.graph.scalar(0.0)
+    others = before or (zero,) * len(fresh)
+    return tuple(
+        call.emit("Where", (counts, new, old), "kept")
+        for new, old in zip(fresh, others, strict=True)
+    )
 
 
 def _input_bias(cell: Cell) -> Any:
@@ -229,8 +274,12 @@ def _bidirectional(call: LayerCall) -> tuple[Value, ...]:
     several = forward.settings.flag("return_sequences", default=False)
     answers: list[Value] = []
     states: list[Value] = []
+    mask = mask_of(call, given[0]) if given else None
     for way, start in ((forward, given[1 : half + 1]), (backward, given[half + 1 :])):
-        series = read_series(way, [[*given[:1], *start]], {})
+        # Keras makes both answer zero at steps that do not count.
+        settings = Settings(way.name, {**way.settings.values, "zero_output_for_mask": several})
+        first = [replace(value, mask=mask) for value in given[:1]]
+        series = read_series(replace(way, settings=settings), [[*first, *start]], {})
         answer = series.states[-_last_states(way)]
         if several:
             # Keras turns what the second layer gives, which is in the order it was read.
@@ -275,7 +324,7 @@ def _no_layer(call: LayerCall) -> Value:
 RECURRENT_LAYERS: dict[str, LayerKind] = {
     **{
         kind: LayerKind(_first, cell_slots("cell"), _recurrent)
-        for kind in ("SimpleRNN", "LSTM", "GRU")
+        for kind in ("SimpleRNN", "LSTM", "GRU", "UnifiedLSTM", "UnifiedGRU")
     },
     **{kind: LayerKind(_first, cell_slots(""), _recurrent) for kind in ("CuDNNLSTM", "CuDNNGRU")},
     **{

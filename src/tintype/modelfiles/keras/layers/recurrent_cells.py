@@ -219,11 +219,13 @@ CELL_KINDS: dict[str, CellKind] = {
     "LSTM": _LSTM,
     "LSTMCell": _LSTM,
     "CuDNNLSTM": _LSTM,
+    "UnifiedLSTM": _LSTM,
     "GRU": _GRU,
     "GRUCell": _GRU,
     "CuDNNGRU": _GRU,
+    "UnifiedGRU": _GRU,
 }
-"""By the class name of a layer or a cell."""
+"""By the class name of a layer or a cell. The unified ones are those of TensorFlow 1.13."""
 
 
 def cell_slots(place: str) -> Callable[[Settings], tuple[Slot, ...]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 _TEXT = "it works on texts or categories, not on pictures"
 _STATE = "it needs a vocabulary or buckets; pictures have none"
 _SOUND = "it works on sound, not on pictures"
-_BOXES = "it works on bounding boxes; a classifier has none"
 _FOREIGN = "its computation lies in another framework's code, not in the file"
 
 _REFUSED: dict[str, str] = {
@@ -14,7 +13,6 @@ _REFUSED: dict[str, str] = {
     "ContrastLimitedAdaptiveHistogramEqualization": "histograms of tiles are not written yet",
     "DenseFeatures": "it reads feature columns, not pictures",
     "Discretization": _STATE,
-    "Equalization": "histograms are not written yet",
     "FlaxLayer": _FOREIGN,
     "HashedCrossing": _TEXT,
     "Hashing": _TEXT,
@@ -23,8 +21,6 @@ _REFUSED: dict[str, str] = {
     "JaxLayer": _FOREIGN,
     "Lambda": "it holds Python code, which is never run",
     "Layer": "it is the base class: it computes nothing",
-    "Masking": "its mask changes what recurrent layers behind it compute",
-    "MaxNumBoundingBoxes": _BOXES,
     "MelSpectrogram": _SOUND,
     "STFTSpectrogram": _SOUND,
     "StringLookup": _TEXT,

@@ -19,6 +19,7 @@ from tintype.modelfiles.keras.layers.geometry import GEOMETRY_LAYERS
 from tintype.modelfiles.keras.layers.grouped import GROUPED_LAYERS
 from tintype.modelfiles.keras.layers.keras1 import KERAS_1_LAYERS
 from tintype.modelfiles.keras.layers.local import LOCAL_LAYERS
+from tintype.modelfiles.keras.layers.masks import MASK_LAYERS
 from tintype.modelfiles.keras.layers.merge import MERGE_LAYERS
 from tintype.modelfiles.keras.layers.nodes import NODE_LAYERS
 from tintype.modelfiles.keras.layers.normalisation import NORMALISATION_LAYERS
@@ -39,6 +40,7 @@ LAYER_KINDS: dict[str, LayerKind] = {
     **ACTIVATION_LAYERS,
     **GEOMETRY_LAYERS,
     **MERGE_LAYERS,
+    **MASK_LAYERS,
     **PREPROCESSING_LAYERS,
     **OPERATION_LAYERS,
     **KERAS_1_LAYERS,

@@ -1,0 +1,1 @@
+"""The routes of older systems, kept for their clients: docs/reference/compat.md. Off by default."""

@@ -1,0 +1,230 @@
+"""The handlers of the older routes, and the table that says where each is."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Final
+
+import msgspec
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from tintype.errors import MalformedRequest, TintypeError
+from tintype.imaging.sniff import sniff
+from tintype.models.info import ModelInfo
+from tintype.predict import Predictor
+from tintype.types import Point, Prediction, Task
+from tintype.web.access import Handler, Need, caller_of
+from tintype.web.api import predict_request
+from tintype.web.body import read_body, unless_gone
+from tintype.web.compat.answers import (
+    best_class,
+    detections,
+    label_percents,
+    label_scores,
+    labels_of,
+    percent_point,
+)
+from tintype.web.compat.policy import CompatPolicy
+from tintype.web.compat.recent import RecentScores, Scored
+from tintype.web.compat.requests import (
+    detection_request,
+    form_picture,
+    marked_picture,
+    named_picture,
+)
+from tintype.web.errors import problem_of
+from tintype.web.inputs import Pictures
+from tintype.web.options import Options
+from tintype.web.page_view import answer_of
+from tintype.web.render import render
+from tintype.web.uploads import Picture, UploadLimits
+
+_NO_STORE: Final = {"Cache-Control": "no-store"}
+
+
+class Compat:
+    """Answers clients of older systems through the predictor that answers all others."""
+
+    def __init__(
+        self,
+        predictor: Predictor,
+        *,
+        pictures: Pictures,
+        limits: UploadLimits,
+        policy: CompatPolicy,
+        title: str,
+    ) -> None:
+        self._predictor = predictor
+        self._pictures = pictures
+        self._limits = limits
+        self._policy = policy
+        self._title = title
+        self._recent = RecentScores(policy)
+
+    def table(self) -> Mapping[str, Mapping[str, tuple[Handler, Need]]]:
+        """Every older route with its methods."""
+        return {
+            "/classification": {"GET": (self.classification, Need.PREDICT)},
+            "/file/": {"POST": (self.file, Need.PAGE)},
+            "/classify": {"GET": (self.ask, Need.PAGE), "POST": (self.classify, Need.PAGE)},
+            "/score/{id}": {"GET": (self.score, Need.PAGE)},
+            "/score/{id}/picture": {"GET": (self.picture, Need.PAGE)},
+            "/services/classify/{name}": {"POST": (self.service, Need.PREDICT)},
+            "/imageDetection": {"POST": (self.image_detection, Need.PREDICT)},
+        }
+
+    async def classification(self, request: Request) -> Response:
+        """``flask_tensorflow``: a picture by its path on the server → ``{label: score}``, all."""
+        picture = named_picture(request.query_params)
+        info = self._classifier(request)
+        prediction = await self._answer(request, picture, _all_labels(info))
+        return _json(label_scores(labels_of(prediction)))
+
+    async def file(self, request: Request) -> Response:
+        """``dogs_and_cats``: an uploaded file → a page with its class."""
+        try:
+            name = await self._scored(request)
+        except TintypeError as error:
+            return self._page("compat_ask.html", {"action": "/file/"}, error=error)
+        scored = self._kept(name)
+        verdict = best_class(labels_of(scored.prediction))
+        return self._page("compat_file.html", {"verdict": verdict, **self._shown(name, scored)})
+
+    async def ask(self, request: Request) -> Response:  # noqa: ARG002 - every handler takes the request
+        """The form that ``/classify`` takes."""
+        return self._page("compat_ask.html", {"action": "/classify"})
+
+    async def classify(self, request: Request) -> Response:
+        """An uploaded file → a redirect to the page with its scores."""
+        try:
+            name = await self._scored(request)
+        except TintypeError as error:
+            return self._page("compat_ask.html", {"action": "/classify"}, error=error)
+        return RedirectResponse(f"/score/{name}", status_code=HTTPStatus.FOUND, headers=_NO_STORE)
+
+    async def score(self, request: Request) -> Response:
+        """The picture and its percentages, for a few minutes. Raises HTTPException (404)."""
+        name = str(request.path_params["id"])
+        return self._page("compat_score.html", self._shown(name, self._kept(name)))
+
+    async def picture(self, request: Request) -> Response:
+        """The picture itself. Raises HTTPException (404)."""
+        scored = self._kept(str(request.path_params["id"]))
+        if not scored.image:
+            raise HTTPException(HTTPStatus.NOT_FOUND)
+        media = f"image/{sniff(scored.image)}"
+        return Response(scored.image, media_type=media, headers=_NO_STORE)
+
+    async def service(self, request: Request) -> Response:
+        """The CherryPy service: a picture and a mark in percent → 201 and labels in percent."""
+        info = self._predictor.model(str(request.path_params["name"]))
+        body = await self._body(request)
+        asked = marked_picture(body, content_type=request.headers.get("content-type", ""))
+        options = Options(models=(info.name,))
+        prediction = await self._answer(request, asked.picture, options, mark=asked.mark)
+        return _json(label_percents(labels_of(prediction)), status=HTTPStatus.CREATED)
+
+    async def image_detection(self, request: Request) -> Response:
+        """The TensorFlow Serving gateway: JSON with base64 → boxes as fractions."""
+        begun = time.monotonic()
+        asked = detection_request(await self._body(request), limits=self._limits)
+        info = self._predictor.model(asked.model_name)
+        if info.task is not Task.DETECT:
+            raise MalformedRequest(f"the model {info.name!r} answers with labels, not with boxes")
+        options = Options(models=(info.name,), threshold=asked.threshold)
+        prediction = await self._answer(request, asked.image, options)
+        answer = detections(
+            prediction,
+            info=info,
+            controller_seconds=time.monotonic() - begun,
+            swapped=self._policy.swapped_boxes,
+        )
+        return _json(answer)
+
+    async def _scored(self, request: Request) -> str:
+        """Answer an uploaded file; it is kept with its answer under the id that comes back."""
+        body = await self._body(request)
+        image = form_picture(body, content_type=request.headers.get("content-type", ""))
+        info = self._classifier(request)
+        prediction = await self._answer(request, image, Options(models=(info.name,)))
+        labels_of(prediction)
+        return self._recent.put(image, prediction)
+
+    async def _body(self, request: Request) -> bytes:
+        return await read_body(request.receive, headers=request.headers, limits=self._limits)
+
+    async def _answer(
+        self,
+        request: Request,
+        picture: Picture,
+        options: Options,
+        *,
+        mark: tuple[float, float] | None = None,
+    ) -> Prediction:
+        async def answer() -> Prediction:
+            async with self._pictures.bytes_of(picture) as image:
+                points = () if mark is None else (self._pixel(image, mark),)
+                placed = dataclasses.replace(options, points=points)
+                asked = predict_request(image, placed, caller=caller_of(request))
+                return await self._predictor.predict(asked)
+
+        return await unless_gone(request.receive, answer())
+
+    def _pixel(self, image: bytes, mark: tuple[float, float]) -> Point:
+        header = self._predictor.header(image)
+        return percent_point(*mark, width=header.upright_width, height=header.upright_height)
+
+    def _classifier(self, request: Request) -> ModelInfo:
+        """The model of the query's ``model``, else the first that answers with labels."""
+        named = request.query_params.get("model")
+        if named:
+            return self._predictor.model(named)
+        for info in self._predictor.models():
+            if info.task is Task.CLASSIFY:
+                return info
+        raise MalformedRequest("no served model answers with labels")
+
+    def _kept(self, name: str) -> Scored:
+        scored = self._recent.get(name)
+        if scored is None:
+            raise HTTPException(HTTPStatus.NOT_FOUND)
+        return scored
+
+    def _shown(self, name: str, scored: Scored) -> dict[str, object]:
+        """What a page with a kept picture is filled with."""
+        answer = answer_of(
+            scored.prediction,
+            infos=self._predictor.models(),
+            image=scored.image,
+            name=name,
+            curl="",
+        )
+        address = f"/score/{name}/picture" if scored.image else ""
+        return {"answer": answer, "picture": address}
+
+    def _page(
+        self, template: str, values: Mapping[str, object], *, error: TintypeError | None = None
+    ) -> Response:
+        problem = problem_of(error) if error else None
+        minutes = self._policy.score_seconds / 60
+        html = render(template, title=self._title, problem=problem, minutes=minutes, **values)
+        status = int(str(problem["status"])) if problem else HTTPStatus.OK
+        return Response(html, status_code=status, media_type="text/html", headers=_NO_STORE)
+
+
+def _all_labels(info: ModelInfo) -> Options:
+    return Options(models=(info.name,), top=max(len(info.labels), 1), threshold=0.0)
+
+
+def _json(value: object, *, status: int = HTTPStatus.OK) -> Response:
+    return Response(
+        msgspec.json.encode(value),
+        status_code=status,
+        media_type="application/json",
+        headers=_NO_STORE,
+    )
