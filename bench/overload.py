@@ -6,7 +6,9 @@ Starts ``tintype serve`` with its defaults. A round is: the peak (as many answer
 that ask one after the other), the overload (an open loop: requests are sent when they are due,
 whatever became of those before), the second after it, and the peak again. Both programs share the
 machine, and at ten times the capacity the generator needs more of it than at the peak: what is
-measured is what the server keeps up with that going on beside it. Read the ratios.
+measured is what the server keeps up with that going on beside it. On a machine with other work the
+share of the processors that the server gets differs from phase to phase; then read the answers for
+the same processor time.
 """
 
 from __future__ import annotations
@@ -278,15 +280,29 @@ async def one_round(load: Load, server: psutil.Process, args: argparse.Namespace
     probe = Load(load.port, load.picture)
     seconds = [await probe.one_by_one(1, clients=1) for _ in range(3)]
     await load.rest()
-    async with Watch(server, load.port):
+    async with Watch(server, load.port) as at_peak_again:
         again = await load.one_by_one(args.peak_seconds, clients=CLIENTS)
     goodput = len(flood.answered) / args.seconds
+    worth = [
+        len(tally.answered) / seconds / watch.server_cores
+        for tally, seconds, watch in (
+            (before, args.peak_seconds, at_peak),
+            (flood, args.seconds, in_overload),
+            (again, args.peak_seconds, at_peak_again),
+        )
+    ]
     peaks = [peak, len(again.answered) / args.peak_seconds]
     return {
         "peak before, after": [round(each) for each in peaks],
         "offered a second": round(rate),
         "answered a second": round(goodput),
         "goodput of peak": round(goodput / statistics.mean(peaks), 3),
+        "answered a second of the server's processor time: peak, overload, peak": [
+            round(each, 1) for each in worth
+        ],
+        "goodput of peak for the same processor time": round(
+            worth[1] / statistics.mean((worth[0], worth[2])), 3
+        ),
         "statuses": dict(flood.statuses),
         "answered after, p50 p99 (s)": quantiles(flood.answered),
         "refused after, p50 p99 (s)": quantiles(flood.refused),

@@ -71,14 +71,30 @@ class Server:
         await self.hold.wait()
 
 
+class Clock:
+    """Tells the time it is set to."""
+
+    now = 10.0
+
+    def __call__(self) -> float:
+        """The time."""
+        return self.now
+
+
 @pytest.fixture
 def server() -> Server:
     return Server()
 
 
 @pytest.fixture
-def shedding(server) -> Shedding:
-    return Shedding(frozenset({b"/api/predict"}), lambda: FULL if server.full else None)
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def shedding(server, clock) -> Shedding:
+    paths = frozenset({b"/api/predict"})
+    return Shedding(paths, lambda: FULL if server.full else None, clock=clock)
 
 
 @pytest.fixture
@@ -127,10 +143,11 @@ async def test_it_is_refused_before_its_body_is_there(connection, server):
     assert [] == server.reached
 
 
-async def test_the_connection_goes_on_behind_a_short_body(connection, server):
+async def test_the_connection_goes_on_behind_a_short_body(connection, server, clock):
     """The body is dropped, and the next request is answered as ever."""
     connection.data_received(POST % (5, b"") + b"abcde")
     server.full = False
+    clock.now += 1
     connection.data_received(POST % (5, b"") + b"abcde")
     await asyncio.sleep(0)
     assert not connection.transport.closed
@@ -179,11 +196,12 @@ async def test_who_asks_and_never_reads_is_cut(connection):
     assert connection.transport.aborted
 
 
-async def test_behind_a_request_at_work_the_order_is_kept(connection, server):
+async def test_behind_a_request_at_work_the_order_is_kept(connection, server, clock):
     """A refusal may not overtake an answer on the same connection."""
     server.full = False
     connection.data_received(POST % (0, b""))
     server.full = True
+    clock.now += 1
     connection.data_received(POST % (0, b""))
     assert [] == answers(connection)
 
@@ -198,14 +216,12 @@ async def test_everything_else_is_served_as_ever(connection, server, line):
     assert (1, []) == (len(server.reached), answers(connection))
 
 
-async def test_the_log_has_one_line_a_second(logs):
+async def test_the_log_has_one_line_a_second(shedding, clock, logs):
     """With the number of those refused."""
-    now = [10.0]
-    shedding = Shedding(frozenset({b"/p"}), lambda: FULL, clock=lambda: now[0])
     for _ in range(5):
-        shedding.answer(b"POST", b"/p")
-    now[0] += 1
-    shedding.answer(b"POST", b"/p")
+        shedding.answer(b"POST", b"/api/predict")
+    clock.now += 1
+    shedding.answer(b"POST", b"/api/predict")
     assert [1, 5] == [line["count"] for line in logs]
     assert 6 == shedding.refused
 

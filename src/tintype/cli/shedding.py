@@ -21,6 +21,8 @@ from tintype.web.errors import PROBLEM_JSON, problem_of
 from tintype.web.trace import SECURITY_HEADERS
 
 _TOLD_EACH_SECONDS: Final = 1.0
+_HOLDS_SECONDS: Final = 0.002
+"""How long an answer to whether there is room holds: a thousand ask within one."""
 
 log = structlog.get_logger(__name__)
 
@@ -41,7 +43,8 @@ class Shedding:
         self._paths = paths
         self._refusal = refusal
         self._clock = clock
-        self._written: tuple[str, bytes] = ("", b"")
+        self._asked = -1.0
+        self._written: bytes | None = None
         self._told = (clock() - _TOLD_EACH_SECONDS, 0)
         self.refused = 0
 
@@ -49,20 +52,20 @@ class Shedding:
         """The answer to write instead of reading on, None to go on as always."""
         if method != b"POST" or url.partition(b"?")[0] not in self._paths:
             return None
-        error = self._refusal()
-        if error is None:
-            return None
-        self.refused += 1
-        self._tell()
-        if self._written[0] != error.message:
-            self._written = (error.message, _response(error))
-        return self._written[1]
+        now = self._clock()
+        if now >= self._asked + _HOLDS_SECONDS:
+            error = self._refusal()
+            self._asked, self._written = now, None if error is None else _response(error)
+        if self._written is not None:
+            self._count(now)
+        return self._written
 
-    def _tell(self) -> None:
+    def _count(self, now: float) -> None:
+        self.refused += 1
         when, count = self._told
-        if self._clock() - when >= _TOLD_EACH_SECONDS:
+        if now - when >= _TOLD_EACH_SECONDS:
             log.warning("overloaded: requests refused unread", count=self.refused - count)
-            self._told = (self._clock(), self.refused)
+            self._told = (now, self.refused)
 
 
 def asking_paths(app: Starlette) -> frozenset[bytes]:

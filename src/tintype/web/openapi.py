@@ -252,7 +252,8 @@ def _metrics() -> Json:
     content = {"text/plain": {"schema": {"type": "string"}}}
     return {
         "summary": "Every metric, for Prometheus",
-        "responses": {"200": {"description": "The metrics", "content": content}},
+        "responses": {"200": {"description": "The metrics", "content": content}}
+        | _problems(400, 401, 403, 429),
         "x-curl": [{"title": "All metrics", "command": "curl {base}/metrics"}],
     }
 
