@@ -16,6 +16,19 @@ settings.register_profile("tintype", deadline=None, derandomize=True)
 settings.load_profile("tintype")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def state_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Where programs started by tests keep what lasts: never in the home of who runs the tests."""
+    home = tmp_path_factory.mktemp("state")
+    before = os.environ.get("XDG_STATE_HOME")
+    os.environ["XDG_STATE_HOME"] = str(home)
+    yield home
+    if before is None:
+        del os.environ["XDG_STATE_HOME"]
+    else:
+        os.environ["XDG_STATE_HOME"] = before
+
+
 @pytest.fixture(scope="session")
 def data_folder() -> Path:
     """The folder of real models and pictures; tests that need it skip where it is absent."""

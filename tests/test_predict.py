@@ -38,6 +38,7 @@ from tintype.models.card import Card
 from tintype.models.host import ModelHost
 from tintype.models.info import Health
 from tintype.models.plan import ModelPlan
+from tintype.models.registry import Registry
 from tintype.predict import Caller, Lanes, Observer, Predictor, PredictPolicy, PredictRequest
 from tintype.types import (
     Activation,
@@ -115,8 +116,7 @@ async def serving(
         for each in hosts:
             await stack.enter_async_context(each)
         yield Predictor(
-            hosts,
-            absent=absent,
+            Registry(hosts, absent=absent),
             lanes=lanes or Lanes(quick=pool, slow=pool),
             gate=gate or ByteGate(1 << 28),
             limits=DecodeLimits(max_pixels=max_pixels),

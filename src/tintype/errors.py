@@ -9,7 +9,8 @@ TintypeError
 │   ├── NotAnImageModel         its input is no picture, or its output no labels or boxes
 │   ├── UnsupportedModel        a layer or operation that nothing here can run
 │   ├── LabelsError             a labels file that cannot be read
-│   └── CardError               a model.toml that cannot be used
+│   ├── CardError               a model.toml that cannot be used
+│   └── GoldenSetFailed         too many golden pictures answered wrongly
 ├── ImageError                  something about a picture
 │   ├── UnsupportedImageFormat  magic bytes outside the allow-list
 │   ├── ImageTooLarge           pixels, sides or scans above the limits, told by the header
@@ -27,14 +28,21 @@ TintypeError
 │   ├── InputUnreachable        a picture that is not where the caller says
 │   ├── UnknownModel            no model of that name is served
 │   ├── Unauthorized            no key, or none that holds
-│   ├── Forbidden               the key may not do that, or another site asks in its name
+│   ├── Forbidden               the key may not do that
 │   ├── RateLimited             more in a short time than is allowed
-│   └── QuotaExceeded           more in a day than the key may
+│   ├── QuotaExceeded           more in a day than the key may
+│   ├── UnknownPrediction       no prediction of that id is in the record
+│   ├── RecordDisabled          the record is switched off
+│   └── ForeignForm             a form that a page of another site sent
 ├── ServingError                the request was fine, the server could not
 │   ├── Overloaded              a queue or the memory for pictures is full
 │   ├── DeadlineExceeded        the answer came too late
 │   ├── EngineFailed            the engine raised while running a batch
-│   └── ModelUnavailable        the model is not loaded, or is going away
+│   │   └── RemoteRefused       a remote server does not take what it was sent
+│   ├── RemoteFailed            a remote server failed, or answered what cannot be used
+│   ├── RemoteUnreachable       a remote server cannot be asked: nothing was sent
+│   ├── ModelUnavailable        the model is not loaded, or is going away
+│   └── RecordUnavailable       the record's database cannot be written or read now
 └── SettingsError               a flag, variable or setting that cannot be used
 
 Every class has a stable ``type`` (the slug of its problem document). A message says what was
@@ -114,6 +122,12 @@ class CardError(ModelFileError):
     """The model card cannot be used."""
 
     type = "model-card"
+
+
+class GoldenSetFailed(ModelFileError):
+    """A version answers too many of its golden pictures wrongly."""
+
+    type = "golden-set"
 
 
 class ImageError(TintypeError):
@@ -219,7 +233,7 @@ class Unauthorized(RequestError):
 
 
 class Forbidden(RequestError):
-    """The key may not do that, or another site asks in its name."""
+    """The key may not do that."""
 
     type = "forbidden"
 
@@ -234,6 +248,24 @@ class QuotaExceeded(RequestError):
     """More was asked in a day than the key may."""
 
     type = "quota-exceeded"
+
+
+class UnknownPrediction(RequestError):
+    """No prediction of that id is in the record."""
+
+    type = "unknown-prediction"
+
+
+class RecordDisabled(RequestError):
+    """The record is switched off."""
+
+    type = "record-disabled"
+
+
+class ForeignForm(RequestError):
+    """A page of another site asks for something in a person's name."""
+
+    type = "foreign-form"
 
 
 class ServingError(TintypeError):
@@ -260,10 +292,34 @@ class EngineFailed(ServingError):
     type = "engine-failed"
 
 
+class RemoteRefused(EngineFailed):
+    """The remote server that runs the model does not take what it was sent."""
+
+    type = "remote-refused"
+
+
+class RemoteFailed(ServingError):
+    """The remote server that runs the model failed, or answered what cannot be used."""
+
+    type = "remote-failed"
+
+
+class RemoteUnreachable(ServingError):
+    """The remote server that runs the model cannot be asked; nothing was sent."""
+
+    type = "remote-unreachable"
+
+
 class ModelUnavailable(ServingError):
     """The model is not loaded, or is going away."""
 
     type = "model-unavailable"
+
+
+class RecordUnavailable(ServingError):
+    """The record's database cannot be written or read now."""
+
+    type = "record-unavailable"
 
 
 class SettingsError(TintypeError):

@@ -1,4 +1,4 @@
-"""What is told of every prediction: a line in the log, numbers in the metrics."""
+"""What is told of every prediction and every change of a model: log lines, and metrics."""
 
 from __future__ import annotations
 
@@ -7,8 +7,23 @@ from dataclasses import asdict
 import structlog
 
 from tintype.errors import ServingError, TintypeError, UnknownModel
-from tintype.metrics import REFUSED, RESULT_SECONDS, RESULTS, STAGE_SECONDS, Metrics
+from tintype.metrics import (
+    MODEL_CHANGES,
+    MODEL_LOAD_SECONDS,
+    MODEL_READY,
+    QUEUE_PICTURES,
+    REFUSED,
+    RESULT_SECONDS,
+    RESULTS,
+    SHADOW,
+    STAGE_SECONDS,
+    Metrics,
+)
+from tintype.models.host import ModelHost
+from tintype.models.info import Health
+from tintype.models.registry import Registry
 from tintype.predict import PredictRequest
+from tintype.shadow import Comparison, Outcome
 from tintype.types import Box, LabelScore, Prediction, Result
 
 log = structlog.get_logger(__name__)
@@ -70,6 +85,95 @@ class PredictionMetrics:
     def refused(self, request: PredictRequest, error: TintypeError, *, seconds: float) -> None:  # noqa: ARG002 - every observer takes it
         """Count the reason."""
         self._metrics.count(REFUSED, error.type)
+
+
+class ModelLog:
+    """ModelEvents: a line for every version that comes, goes or is refused."""
+
+    def loaded(self, host: ModelHost, *, seconds: float) -> None:
+        """Write which version, on which engine, how long it took, and what was converted."""
+        plan = host.plan
+        log.info(
+            "model loaded",
+            model=host.name,
+            version=host.version,
+            engine=plan.engine,
+            format=plan.description.format.value,
+            converted=plan.description.ran_code or "",
+            seconds=round(seconds, 3),
+        )
+
+    def refused(self, name: str, error: TintypeError) -> None:
+        """Write why the old version stays."""
+        log.warning("model change refused", model=name, reason=error.type, detail=error.message)
+
+    def removed(self, host: ModelHost) -> None:
+        """Write that it has gone."""
+        log.info("model removed", model=host.name, version=host.version)
+
+
+class ModelMetrics:
+    """ModelEvents: counts changes, keeps load times, forgets versions that have gone."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def loaded(self, host: ModelHost, *, seconds: float) -> None:
+        """Count it and keep its load time."""
+        self._metrics.count(MODEL_CHANGES, host.name, "loaded")
+        self._metrics.set(MODEL_LOAD_SECONDS, seconds, host.name, host.version)
+
+    def refused(self, name: str, error: TintypeError) -> None:  # noqa: ARG002 - the log tells why
+        """Count it."""
+        self._metrics.count(MODEL_CHANGES, name, "refused")
+
+    def removed(self, host: ModelHost) -> None:
+        """Count it, and drop the version's series."""
+        self._metrics.count(MODEL_CHANGES, host.name, "removed")
+        self._metrics.forget(model=host.name, version=host.version)
+
+
+class ShadowLog:
+    """A Listener of the shadow: a line for each disagreement."""
+
+    def compared(self, comparison: Comparison) -> None:
+        """Write what either version says, where they differ."""
+        canary = comparison.canary
+        if comparison.outcome is Outcome.DIFFERS and canary is not None:
+            log.info(
+                "versions differ",
+                **_who(comparison.request),
+                id=comparison.prediction_id,
+                model=canary.model,
+                stable={"version": comparison.stable.version, **_first(comparison.stable)},
+                canary={"version": canary.version, **_first(canary)},
+            )
+
+
+class ShadowMetrics:
+    """A Listener of the shadow: counts what came of it."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def compared(self, comparison: Comparison) -> None:
+        """Count one comparison."""
+        self._metrics.count(SHADOW, comparison.stable.model, comparison.outcome)
+
+
+def watch_models(metrics: Metrics, registry: Registry) -> None:
+    """Tell queues and health of every loaded version at each scrape."""
+
+    def hosts() -> list[ModelHost]:
+        return [host for served in registry.all() for host in served.hosts()]
+
+    metrics.watch(
+        QUEUE_PICTURES, lambda: [((host.name, host.version), host.waiting()) for host in hosts()]
+    )
+    metrics.watch(
+        MODEL_READY,
+        lambda: [((host.name, host.version), host.health is Health.READY) for host in hosts()],
+    )
 
 
 def _who(request: PredictRequest) -> dict[str, object]:

@@ -21,16 +21,19 @@ from tintype.errors import (
     UnknownModel,
 )
 from tintype.imaging.decode import Pixels, decode, decoded_bytes
+from tintype.imaging.encoded import encoded_row
 from tintype.imaging.explain import seen
 from tintype.imaging.header import Header, read_header
 from tintype.imaging.limits import DecodeLimits
 from tintype.imaging.look import look_of
 from tintype.imaging.prepare import prepare
 from tintype.imaging.steps import Decode
+from tintype.imaging.view import cut
 from tintype.imaging.window import seen_window
 from tintype.models.absent import AbsentModel, fallback_labels
 from tintype.models.host import Found, ModelHost
-from tintype.models.info import Health, ModelInfo
+from tintype.models.info import ModelInfo
+from tintype.models.registry import Registry
 from tintype.types import (
     Explain,
     ImageFacts,
@@ -120,7 +123,7 @@ class _Prepared:
 
     facts: ImageFacts
     look: PictureLook
-    questions: dict[str, tuple[_Question, ...]]
+    questions: dict[ModelHost, tuple[_Question, ...]]
     """For each model that is there, one question a point."""
     decode_seconds: float
     prepare_seconds: float
@@ -147,24 +150,19 @@ _Asked: TypeAlias = ModelHost | AbsentModel
 
 
 class Predictor:
-    """Answers pictures with the models it was given. Owns no threads and no models.
-
-    ``absent`` are models that were meant to be served and could not be loaded.
-    """
+    """Answers pictures with the models that are served. Owns no threads and no models."""
 
     def __init__(  # noqa: PLR0913 - the parts it is wired from
         self,
-        hosts: tuple[ModelHost, ...],
+        models: Registry,
         *,
-        absent: tuple[AbsentModel, ...] = (),
         lanes: Lanes,
         gate: ByteGate,
         limits: DecodeLimits,
         policy: PredictPolicy,
         observers: tuple[Observer, ...] = (),
     ) -> None:
-        self._hosts = {host.name: host for host in hosts}
-        self._absent = {model.name: model for model in absent if model.name not in self._hosts}
+        self._models = models
         self._lanes = lanes
         self._gate = gate
         self._limits = limits
@@ -178,11 +176,15 @@ class Predictor:
 
     def models(self) -> tuple[ModelInfo, ...]:
         """Every served model, in the order given."""
-        return tuple(host.info() for host in self._hosts.values())
+        return tuple(served.info(served.stable) for served in self._models.all())
 
     def model(self, name: str) -> ModelInfo:
-        """One served model. Raises UnknownModel."""
-        return self._host(name).info()
+        """One served model, or one version of it (``pets@canary``). Raises UnknownModel."""
+        found = self._models.find(name)
+        if found is None:
+            raise self._missing(name).error
+        served, version = found
+        return served.info(version or served.stable)
 
     def header(self, image: bytes) -> Header:
         """What a picture says of itself, held to the limits. Raises ImageError."""
@@ -190,15 +192,16 @@ class Predictor:
 
     def check(self, names: tuple[str, ...]) -> None:
         """Raise what a request for these models would, where none of them could answer it."""
-        self._asked(names)
+        self._asked(names, b"")
 
     def ready(self) -> bool:
-        """Whether every model is loaded and warm."""
-        return all(host.health is Health.READY for host in self._hosts.values())
+        """Whether every model is loaded and warm, but for remotes that are down beside others."""
+        return self._models.ready()
 
     def refusal(self) -> Overloaded | None:
         """Why any question would be refused now, before it is read: every model has too many."""
-        return self._refusal((*self._hosts.values(), *self._absent.values()))
+        models = self._models
+        return self._refusal((*(each.stable for each in models.all()), *models.all_absent()))
 
     async def predict(self, request: PredictRequest) -> Prediction:
         """Answer one picture.
@@ -220,7 +223,19 @@ class Predictor:
 
     async def _answer(self, request: PredictRequest, *, begun: float) -> Prediction:
         deadline = begun + self._policy.deadline_seconds
-        asked = self._asked(request.models)
+        asked = self._asked(request.models, request.image)
+        hosts = tuple(model for model in asked if isinstance(model, ModelHost))
+        with self._models.holding(hosts):
+            return await self._answer_with(asked, request, begun=begun, deadline=deadline)
+
+    async def _answer_with(
+        self,
+        asked: tuple[_Asked, ...],
+        request: PredictRequest,
+        *,
+        begun: float,
+        deadline: float,
+    ) -> Prediction:
         header = self.header(request.image)
         hosts = tuple(model for model in asked if isinstance(model, ModelHost))
         with self._stand_in_line(asked, each=len(request.points) or 1) as line:
@@ -243,33 +258,28 @@ class Predictor:
             look=prepared.look,
         )
 
-    def _host(self, name: str) -> ModelHost:
-        host = self._hosts.get(name)
-        if host is None:
-            raise self._missing(name).error
-        return host
-
     def _missing(self, name: str) -> AbsentModel:
         """Why there is no model of that name."""
-        return self._absent.get(name) or AbsentModel(
+        return self._models.absent(name) or AbsentModel(
             name=name,
             error=UnknownModel(
-                f"no model {name!r} is served; served are: {', '.join(self._hosts)}",
+                f"no model {name!r} is served; served are: {', '.join(self._models.names())}",
                 hint="GET /api/models lists them",
             ),
         )
 
-    def _asked(self, names: tuple[str, ...]) -> tuple[_Asked, ...]:
+    def _asked(self, names: tuple[str, ...], image: bytes) -> tuple[_Asked, ...]:
         """The models of that name; without names all, and the absent that have a fallback.
 
         Raises the error of the first where none is there and none has a fallback.
         """
+        asked: tuple[_Asked, ...]
         if names:
-            asked = tuple(self._hosts.get(name) or self._missing(name) for name in names)
-            asked = tuple({model.name: model for model in asked}.values())
+            chosen = (self._models.choose(name, image) or self._missing(name) for name in names)
+            asked = tuple({(model.name, model.version): model for model in chosen}.values())
         else:
-            absent = (model for model in self._absent.values() if model.fallback)
-            asked = (*self._hosts.values(), *absent)
+            absent = (model for model in self._models.all_absent() if model.fallback)
+            asked = (*self._models.choose_all(image), *absent)
         if not asked:
             raise ModelUnavailable("no model is served")
         first = asked[0]
@@ -330,7 +340,7 @@ class Predictor:
             if isinstance(model, AbsentModel):
                 return [_absence(model, point) for point in request.points or (None,)]
             within = _deadline_of(model, deadline=deadline)
-            questions = prepared.questions[model.name]
+            questions = prepared.questions[model]
             return await asyncio.gather(*(in_line(each, within) for each in questions))
 
         async def in_line(question: _Question, within: float) -> _Answered:
@@ -449,7 +459,7 @@ def _prepare_all(
     seconds = {"decode": 0.0, "prepare": 0.0}
     facts: list[ImageFacts] = []
     looks: list[PictureLook] = []
-    questions: dict[str, list[_Question]] = {host.name: [] for host in hosts}
+    questions: dict[ModelHost, list[_Question]] = {host: [] for host in hosts}
     points = request.points or (None,)
     explain = "input" in request.explain
     ways = dict.fromkeys(host.recipe.decode for host in hosts)
@@ -461,8 +471,9 @@ def _prepare_all(
         looks.append(look_of(picture.array))
         for host in hosts:
             if host.recipe.decode == how:
-                questions[host.name] += [
-                    _question(host, picture, point, explain=explain) for point in points
+                questions[host] += [
+                    _question(host, picture, point, image=request.image, explain=explain)
+                    for point in points
                 ]
         del picture  # before the next one is made
         seconds["decode"] += decoded - begun
@@ -470,14 +481,21 @@ def _prepare_all(
     return _Prepared(
         facts=facts[0],
         look=looks[0],
-        questions={name: tuple(asked) for name, asked in questions.items()},
+        questions={host: tuple(asked) for host, asked in questions.items()},
         decode_seconds=seconds["decode"],
         prepare_seconds=seconds["prepare"],
     )
 
 
-def _question(host: ModelHost, picture: Pixels, point: Point | None, *, explain: bool) -> _Question:
-    row = prepare(picture.array, recipe=host.recipe, target=host.target, point=point)
+def _question(
+    host: ModelHost, picture: Pixels, point: Point | None, *, image: bytes, explain: bool
+) -> _Question:
+    recipe, target = host.recipe, host.target
+    if target.tensor.dtype == "string":
+        row = encoded_row(image, picture=picture, recipe=recipe, point=point)
+        shown: Tensor = cut(picture.array, view=recipe.view, point=point)
+    else:
+        row = shown = prepare(picture.array, recipe=recipe, target=target, point=point)
     return _Question(
         host=host,
         point=point,
@@ -485,9 +503,9 @@ def _question(host: ModelHost, picture: Pixels, point: Point | None, *, explain:
         window=seen_window(
             width=picture.facts.width,
             height=picture.facts.height,
-            recipe=host.recipe,
-            target=host.target,
+            recipe=recipe,
+            target=target,
             point=point,
         ),
-        input=seen(row, recipe=host.recipe, target=host.target) if explain else None,
+        input=seen(shown, recipe=recipe, target=target) if explain else None,
     )

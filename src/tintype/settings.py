@@ -21,7 +21,9 @@ from tintype.engines.engine import EngineOptions
 from tintype.errors import SettingsError
 from tintype.imaging.limits import DecodeLimits
 from tintype.log_setup import LogSettings
+from tintype.models.keeper import WatchPolicy
 from tintype.predict import PredictPolicy
+from tintype.record.policy import RecordPolicy
 from tintype.web.compat.policy import CompatPolicy
 from tintype.web.inputs import InputPolicy
 from tintype.web.uploads import UploadLimits
@@ -35,6 +37,7 @@ _NOT_SETTINGS = frozenset(
         "TINTYPE_CHROMIUM",
         "TINTYPE_NO_SKIPS",
         "TINTYPE_WRITE_FORMATS",
+        "TINTYPE_WRITE_GATEWAY",
     }
 )
 """The one that names the file, and those of the test suite, which share the prefix."""
@@ -70,21 +73,6 @@ class ServerSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StateSettings:
-    """Where what must last is kept. Empty: the user's own folder for state."""
-
-    folder: str = ""
-
-    @property
-    def path(self) -> Path:
-        """The folder itself (XDG Base Directory Specification)."""
-        if self.folder:
-            return Path(self.folder)
-        base = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
-        return Path(base).expanduser() / "tintype"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class MemorySettings:
     """Memory set aside for decoded pictures in flight, in MiB."""
 
@@ -97,11 +85,17 @@ class MemorySettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StateSettings:
+    """The folder of what lasts: the record, keys. Empty: the user's, see ``state_folder``."""
+
+    folder: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """All settings, a section each."""
 
     server: ServerSettings = field(default_factory=ServerSettings)
-    state: StateSettings = field(default_factory=StateSettings)
     access: AccessPolicy = field(default_factory=AccessPolicy)
     limits: LimitPolicy = field(default_factory=LimitPolicy)
     uploads: UploadLimits = field(default_factory=UploadLimits)
@@ -113,6 +107,9 @@ class Settings:
     engine: EngineOptions = field(default_factory=EngineOptions)
     compat: CompatPolicy = field(default_factory=CompatPolicy)
     log: LogSettings = field(default_factory=LogSettings)
+    models: WatchPolicy = field(default_factory=WatchPolicy)
+    state: StateSettings = field(default_factory=StateSettings)
+    record: RecordPolicy = field(default_factory=RecordPolicy)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,6 +124,15 @@ class Setting:
     def variable(self) -> str:
         """Its environment variable."""
         return f"{_PREFIX}{self.section}_{self.name}".upper()
+
+
+def state_folder(settings: Settings, *, environment: Mapping[str, str] = os.environ) -> Path:
+    """The folder of what lasts: as set, else the user's own by the XDG Base Directory rules."""
+    if settings.state.folder:
+        return Path(settings.state.folder)
+    home = environment.get("XDG_STATE_HOME", "")
+    base = Path(home) if home.startswith("/") else Path.home() / ".local" / "state"
+    return base / "tintype"
 
 
 def all_settings(settings: Settings) -> Iterator[Setting]:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
+import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 
 from tintype.access.door import Door
 from tintype.access.keyring import Keyring
@@ -16,22 +20,38 @@ from tintype.access.redis_limits import RedisLimiter
 from tintype.access.store import KeyStore
 from tintype.batching.gate import ByteGate
 from tintype.errors import EngineFailed, ModelFileError, TintypeError
+from tintype.imaging.recipe import expand
 from tintype.metrics import (
     BATCH_PICTURES,
-    MODEL_READY,
     PICTURE_BYTES,
     PICTURES_WAITING,
-    QUEUE_PICTURES,
+    RECORD_DROPPED,
+    RECORD_QUEUE,
     Metrics,
 )
 from tintype.models.absent import absence_of
 from tintype.models.card import Card
 from tintype.models.host import ModelHost
-from tintype.models.info import Health
+from tintype.models.keeper import Keeper, ModelEvents
+from tintype.models.library import Find
+from tintype.models.loading import Loader
 from tintype.models.plan import ModelPlan, plan_model
-from tintype.observers import PredictionLog, PredictionMetrics
-from tintype.predict import Lanes, Predictor
-from tintype.settings import Settings
+from tintype.models.registry import Registry, Served
+from tintype.observers import (
+    ModelLog,
+    ModelMetrics,
+    PredictionLog,
+    PredictionMetrics,
+    ShadowLog,
+    ShadowMetrics,
+    watch_models,
+)
+from tintype.predict import Lanes, Observer, Predictor
+from tintype.record.place import place_of, refuse_newer_file
+from tintype.record.recorder import Recorder
+from tintype.record.values import ModelFacts
+from tintype.settings import Settings, state_folder
+from tintype.shadow import Shadow
 from tintype.web.inputs import Fetch, InputPolicy, Inputs
 from tintype.web.paths import allowed_roots
 from tintype.web.services import Services
@@ -56,24 +76,27 @@ async def make_plans(
     when it cannot be served, unless it is the last. Raises ModelFileError of the first other that
     fails; the message tells which.
     """
-    plans = await asyncio.gather(*(asyncio.to_thread(_plan, card) for card in cards))
-    made = tuple(plan for plan in plans if isinstance(plan, ModelPlan))
-    for failed in plans:
-        if isinstance(failed, LeftOut):
+    tried = await asyncio.gather(*(asyncio.to_thread(_plan, card) for card in cards))
+    made = tuple(plan for plan, _ in tried if plan is not None)
+    for _, failed in tried:
+        for one in failed:
             if not made:
-                raise failed.error
-            left_out(failed)
+                raise one.error
+            left_out(one)
     return made
 
 
-def _plan(card: Card) -> ModelPlan | LeftOut:
-    try:
-        return plan_model(card)
-    except ModelFileError as error:
-        named = _named(error, card)
-        if not card.may_be_absent:
-            raise named from error
-        return LeftOut(card=card, error=named)
+def _plan(card: Card) -> tuple[ModelPlan | None, list[LeftOut]]:
+    """The plan of a card, or of the best earlier version; and what failed before it."""
+    failed: list[LeftOut] = []
+    for each in (card, *card.earlier):
+        try:
+            return plan_model(each), failed
+        except ModelFileError as error:
+            failed.append(LeftOut(card=each, error=_named(error, each)))
+    if not card.may_be_absent:
+        raise failed[0].error
+    return None, failed
 
 
 def _named(error: TintypeError, card: Card) -> TintypeError:
@@ -90,19 +113,20 @@ async def running(
     settings: Settings,
     left_out: Callable[[LeftOut], None],
     absent: tuple[LeftOut, ...] = (),
-    observed: bool = False,
+    find: Find | None = None,
 ) -> AsyncIterator[Services]:
     """Every service, each model loaded and warm; drained and closed on the way out.
 
     A model that may be absent and cannot be loaded is told to ``left_out``, unless no other is
-    ready; ``absent`` are those whose file could not even be read. ``observed``: predictions are
-    logged and counted, as a server's are. Raises ModelFileError, SettingsError, ServingError,
-    naming the file.
+    ready; ``absent`` are those whose file could not even be read. ``find`` makes it a server's:
+    predictions are logged, counted and recorded, and the models follow the files that it finds.
+    Raises ModelFileError, SettingsError, ServingError, naming the file.
     """
     roots, fetch = allowed_roots(settings.inputs.paths), _fetch(settings.inputs)
-    metrics = Metrics() if observed else None
-    hosts = [_host(plan, settings, metrics) for plan in plans]
-    del plans  # each holds its graph until its engine is loaded
+    metrics = Metrics() if find is not None else None
+    loader = Loader(partial(_host, settings=settings, metrics=metrics), limits=settings.images)
+    record = _recorder(settings) if find is not None else None
+    events = _events(metrics, record)
     async with AsyncExitStack() as stack:
         door = await _door(settings, stack)
         threads = os.cpu_count() or 1
@@ -112,36 +136,138 @@ async def running(
         )
         files = stack.enter_context(ThreadPoolExecutor(_FILE_THREADS, "named-pictures"))
         inputs = Inputs(settings.inputs, roots=roots, threads=files, fetch=fetch)
-        ready: list[ModelHost] = []
-        failed: list[LeftOut] = []
-        for host in hosts:
-            card = host.plan.card
-            try:
-                ready.append(await stack.enter_async_context(host))
-            except (ModelFileError, EngineFailed) as error:
-                failed.append(LeftOut(card=card, error=_named(error, card)))
-                if not card.may_be_absent:
-                    raise failed[-1].error from error
-        for one in failed:
-            if not ready:
-                raise one.error
-            left_out(one)
+        registry = await stack.enter_async_context(Registry())
+        await _load_all([*plans], registry, loader, _Telling(left_out, absent, events))
         gate = ByteGate(settings.memory.picture_bytes)
-        if metrics is not None:
-            _watch(metrics, tuple(ready), gate)
-        predictor = Predictor(
-            tuple(ready),
-            absent=tuple(absence_of(one.card) for one in (*absent, *failed)),
+        make = partial(
+            Predictor,
+            registry,
             lanes=lanes,
             gate=gate,
             limits=settings.images,
             policy=settings.requests,
-            observers=(PredictionLog(), PredictionMetrics(metrics)) if metrics else (),
         )
-        yield Services(predictor=predictor, door=door, inputs=inputs, metrics=metrics)
+        observers: tuple[Observer, ...] = () if record is None else (record,)
+        keeper = None
+        if record is not None:
+            stack.enter_context(record)
+        if metrics is not None and find is not None:
+            listeners = (ShadowLog(), ShadowMetrics(metrics))
+            shadow = Shadow(registry, ask=make().predict, listeners=listeners)
+            await stack.enter_async_context(shadow)
+            observers = (PredictionLog(), PredictionMetrics(metrics), *observers, shadow)
+            keeper = Keeper(
+                registry, find=find, load=loader.load_card, policy=settings.models, events=events
+            )
+            await stack.enter_async_context(keeper)
+            _watch(metrics, registry, gate)
+            _watch_record(metrics, record)
+        predictor = make(observers=observers)
+        yield Services(
+            predictor=predictor,
+            door=door,
+            inputs=inputs,
+            metrics=metrics,
+            record=record,
+            keeper=keeper,
+        )
 
 
-def _host(plan: ModelPlan, settings: Settings, metrics: Metrics | None) -> ModelHost:
+def _events(metrics: Metrics | None, record: Recorder | None) -> tuple[ModelEvents, ...]:
+    counted = () if metrics is None else (ModelLog(), ModelMetrics(metrics))
+    return counted if record is None else (*counted, _ModelRecord(record))
+
+
+def _recorder(settings: Settings) -> Recorder | None:
+    """The record, not yet begun. Raises SettingsError where its schema is newer."""
+    if not settings.record.enabled:
+        return None
+    state = state_folder(settings)
+    place = place_of(settings.record.database, state=state)
+    if isinstance(place, Path):
+        refuse_newer_file(place)
+    return Recorder(place, state=state, policy=settings.record)
+
+
+class _ModelRecord:
+    """Tells the record which versions answer."""
+
+    def __init__(self, record: Recorder) -> None:
+        self._record = record
+
+    def loaded(self, host: ModelHost, *, seconds: float) -> None:
+        """Know the version by what its answers come from."""
+        del seconds
+        facts = ModelFacts(
+            name=host.name,
+            version=host.version,
+            task=host.task,
+            path=host.plan.card.file,
+            recipe=json.dumps(expand(host.recipe)),
+            labels=host.plan.labels,
+        )
+        self._record.know([facts])
+
+    def refused(self, name: str, error: TintypeError) -> None:
+        """Nothing answers that did not before."""
+
+    def removed(self, host: ModelHost) -> None:
+        """What it answered is still to be written."""
+
+
+def _watch(metrics: Metrics, registry: Registry, gate: ByteGate) -> None:
+    watch_models(metrics, registry)
+    metrics.watch(PICTURE_BYTES, lambda: [((), gate.held)])
+    metrics.watch(PICTURES_WAITING, lambda: [((), gate.waiting())])
+
+
+@dataclass(frozen=True, slots=True)
+class _Telling:
+    """Who is told of what becomes of each model at the start."""
+
+    left_out: Callable[[LeftOut], None]
+    absent: tuple[LeftOut, ...]
+    events: tuple[ModelEvents, ...]
+
+
+async def _load_all(
+    plans: list[ModelPlan], registry: Registry, loader: Loader, telling: _Telling
+) -> None:
+    """Load every model into the registry, an earlier version where the best one fails."""
+    failed: list[LeftOut] = []
+    while plans:
+        plan = plans.pop(0)  # each holds its graph until its engine is loaded
+        card, begun = plan.card, time.monotonic()
+        host, errors = await _load_first(loader, plan)
+        failed += errors
+        if host is not None:
+            registry.put(Served(stable=host))
+            for event in telling.events:
+                event.loaded(host, seconds=time.monotonic() - begun)
+        elif not card.may_be_absent:
+            raise errors[0].error
+    for one in failed:
+        if not registry.names():
+            raise one.error
+        telling.left_out(one)
+    for one in (*telling.absent, *failed):
+        registry.lack(absence_of(one.card))
+
+
+async def _load_first(loader: Loader, plan: ModelPlan) -> tuple[ModelHost | None, list[LeftOut]]:
+    """The host of a plan, or of the best earlier version; and what failed before it."""
+    failed: list[LeftOut] = []
+    for card in (plan.card, *plan.card.earlier):
+        try:
+            if card is plan.card:
+                return await loader.load(plan), failed
+            return await loader.load_card(card), failed
+        except (ModelFileError, EngineFailed) as error:
+            failed.append(LeftOut(card=card, error=_named(error, card)))
+    return None, failed
+
+
+def _host(plan: ModelPlan, *, settings: Settings, metrics: Metrics | None) -> ModelHost:
     def count(pictures: int) -> None:
         if metrics is not None:
             metrics.observe(BATCH_PICTURES, pictures, plan.card.name)
@@ -149,22 +275,10 @@ def _host(plan: ModelPlan, settings: Settings, metrics: Metrics | None) -> Model
     return ModelHost(plan, policy=settings.batching, options=settings.engine, on_batch=count)
 
 
-def _watch(metrics: Metrics, hosts: tuple[ModelHost, ...], gate: ByteGate) -> None:
-    metrics.watch(PICTURE_BYTES, lambda: [((), gate.held)])
-    metrics.watch(PICTURES_WAITING, lambda: [((), gate.waiting())])
-    metrics.watch(
-        QUEUE_PICTURES, lambda: [((host.name, host.version), host.waiting()) for host in hosts]
-    )
-    metrics.watch(
-        MODEL_READY,
-        lambda: [((host.name, host.version), host.health is Health.READY) for host in hosts],
-    )
-
-
 async def _door(settings: Settings, stack: AsyncExitStack) -> Door:
     """The door with its keys read. Raises SettingsError."""
     keyring = Keyring(
-        KeyStore(settings.state.path), session_seconds=settings.access.session_hours * 3600
+        KeyStore(state_folder(settings)), session_seconds=settings.access.session_hours * 3600
     )
     limiter: Limiter = MemoryLimiter()
     if settings.limits.redis:
@@ -181,3 +295,9 @@ def _fetch(policy: InputPolicy) -> Fetch | None:
     from tintype.web.fetch import Fetcher  # noqa: PLC0415 - few servers fetch: kept off the start
 
     return Fetcher(policy.url_policy(), redirects=policy.url_redirects).fetch
+
+
+def _watch_record(metrics: Metrics, record: Recorder | None) -> None:
+    if record is not None:
+        metrics.watch(RECORD_QUEUE, lambda: [((), record.counts().waiting)])
+        metrics.watch(RECORD_DROPPED, lambda: [((), record.counts().dropped)])

@@ -7,6 +7,7 @@ import os
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,9 @@ import structlog
 import uvicorn
 from PIL import Image
 
+from tintype.record.policy import RecordPolicy
+from tintype.record.recorder import Recorder
+from tintype.record.values import ModelFacts
 from tintype.web.app import create_app
 from tintype.web.fake import FakePredictor
 from tintype.web.services import Services
@@ -83,8 +87,34 @@ def site(tmp_path_factory) -> Iterator[Site]:
     sample = tmp_path_factory.mktemp("samples") / "red-dog.png"
     sample.write_bytes(picture())
     predictor = FakePredictor()
+    with recording(predictor, tmp_path_factory.mktemp("state")) as record:
+        yield from serving(predictor, record, sample)
+
+
+@contextmanager
+def recording(predictor: FakePredictor, state: Path) -> Iterator[Recorder]:
+    """A running record of what the fake predictor answers."""
+    with Recorder(state / "record.db", state=state, policy=RecordPolicy()) as record:
+        record.know(
+            ModelFacts(
+                name=info.name,
+                version=info.version,
+                task=info.task,
+                path=state / info.file,
+                recipe="{}",
+                labels=info.labels,
+            )
+            for info in predictor.models()
+        )
+        predictor.observers = (record,)
+        yield record
+
+
+def serving(predictor: FakePredictor, record: Recorder, sample: Path) -> Iterator[Site]:
+    """The application on a real port, in a thread."""
     limits = UploadLimits(max_body_bytes=1 << 20)
-    app = create_app(Services(predictor=predictor), limits=limits, samples=(sample,))
+    services = Services(predictor=predictor, record=record)
+    app = create_app(services, limits=limits, samples=(sample,))
     config = uvicorn.Config(app, lifespan="off", log_level="critical", access_log=False)
     server = Server(config)
     with socket.create_server(("127.0.0.1", 0)) as listener:

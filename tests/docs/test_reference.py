@@ -12,7 +12,7 @@ import typer.main
 from tintype.cli.app import VERBS, build_app
 from tintype.imaging.presets import PRESETS
 from tintype.metrics import PROCESS, TABLE
-from tintype.models.card import Card
+from tintype.models.card import NOT_KEYS, Card
 from tintype.settings import Settings, all_settings
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -40,7 +40,7 @@ def test_every_verb_and_flag_is_on_the_command_line_page(verb: str):
     assert [] == [flag for flag in flags if f"`{flag}" not in section]
 
 
-@pytest.mark.parametrize("key", [f.name for f in fields(Card) if f.name != "found"])
+@pytest.mark.parametrize("key", [f.name for f in fields(Card) if f.name not in NOT_KEYS])
 def test_every_key_of_the_card_is_on_its_page(key: str):
     """Each key of model.toml has its place."""
     text = (REFERENCE / "card.md").read_text()
@@ -64,8 +64,13 @@ def test_the_page_of_metrics_is_the_table():
 
 
 def test_links_between_pages_lead_somewhere():
-    """No relative link in the docs or the README is broken."""
-    pages = [*DOCS.rglob("*.md"), DOCS.parent / "README.md", DOCS.parent / "CHANGELOG.md"]
+    """No relative link in the docs, the examples or the README is broken."""
+    pages = [
+        *DOCS.rglob("*.md"),
+        *DOCS.parent.glob("examples/**/*.md"),
+        DOCS.parent / "README.md",
+        DOCS.parent / "CHANGELOG.md",
+    ]
     broken = [
         f"{page.name}: {target}"
         for page in pages

@@ -11,6 +11,9 @@ import structlog
 from PIL import Image
 
 from tintype.metrics import Metrics
+from tintype.record.policy import RecordPolicy
+from tintype.record.recorder import Recorder
+from tintype.record.values import ModelFacts
 from tintype.web.app import create_app
 from tintype.web.fake import FakePredictor
 from tintype.web.services import Services
@@ -34,6 +37,25 @@ def png() -> bytes:
 @pytest.fixture
 def predictor() -> FakePredictor:
     return FakePredictor()
+
+
+@pytest.fixture
+def record(tmp_path):
+    """A running record that knows the fake predictor's models."""
+    facts = [
+        ModelFacts(
+            name=info.name,
+            version=info.version,
+            task=info.task,
+            path=tmp_path / info.file,
+            recipe="{}",
+            labels=info.labels,
+        )
+        for info in FakePredictor().models()
+    ]
+    with Recorder(tmp_path / "record.db", state=tmp_path, policy=RecordPolicy()) as record:
+        record.know(facts)
+        yield record
 
 
 @pytest.fixture(autouse=True)

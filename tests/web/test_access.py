@@ -459,7 +459,7 @@ async def test_another_site_cannot_ask_in_a_persons_name(site, ann, png, headers
     """Nor a browser that does not say which site asks: forms, scripts, signing in and out."""
     async with signed_in(site, ann["x-api-key"]) as client:
         answer = await client.post(path, files={"image": png}, headers=headers)
-        assert (403, "forbidden") == kind(answer)
+        assert (403, "foreign-form") == kind(answer)
         assert 200 == (await client.get("/api/models")).status_code
     assert [] == site.predictor.asked
 

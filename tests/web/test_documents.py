@@ -37,7 +37,9 @@ def routes_of(app) -> set[tuple[str, str]]:
 
 def test_every_route_is_in_the_reference(app):
     """And the reference has no route that is not there."""
-    told = set(re.findall(r"^\| `(GET|POST|PUT) (\S+)` \|", REFERENCE.read_text(), re.MULTILINE))
+    told = set(
+        re.findall(r"^\| `(GET|POST|PUT|DELETE) (\S+)` \|", REFERENCE.read_text(), re.MULTILINE)
+    )
     assert routes_of(app) == told
 
 
@@ -86,7 +88,10 @@ def test_the_api_is_described_for_programs(app):
         for path, operations in document()["paths"].items()
         for method in operations
     }
-    for_people = ("/static", "/samples", "/problems", "/docs", "/sign-in", "/sign-out")
+    for_people = (
+        *("/static", "/samples", "/problems", "/docs", "/predictions", "/feedback"),
+        *("/sign-in", "/sign-out"),
+    )
     assert told == {
         (method, path)
         for method, path in routes_of(app)

@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import html
 import re
+from dataclasses import replace
 
 import pytest
 
+from tintype.models.info import Health, VersionInfo
 from tintype.types import LabelScore, Point, Result, ResultError, Seconds, Task
 from tintype.web.fake import fake_info
 from tintype.web.options import Options
@@ -154,6 +156,19 @@ async def test_a_result_is_labelled_by_its_title_whatever_the_model_is_called(
     text = (await client.post("/", files={"image": png})).text
     assert 'aria-labelledby="title-my_pets-0"' in text
     assert 'id="title-my_pets-0"' in text
+
+
+async def test_versions_and_a_refused_change_are_told(client, predictor):
+    """Which version answers how much, and why the last change was not taken."""
+    versions = tuple(
+        VersionInfo(version=v, alias=a, share=s, shadow=a == "canary", health=Health.READY)
+        for v, a, s in (("1", "stable", 0.9), ("2", "canary", 0.1))
+    )
+    info = replace(predictor.infos["pets"], versions=versions, refused="2/m.h5 is <damaged>")
+    predictor.infos = {"pets": info}
+    text = (await client.get("/")).text
+    assert "1 (stable, 90 % of the pictures), 2 (canary, 10 % of the pictures, shadow)" in text
+    assert "the version before stays: 2/m.h5 is &lt;damaged&gt;" in text
 
 
 async def test_a_fallback_is_told_as_one(client, predictor, png):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import tempfile
+from functools import partial
 from importlib import resources
 from pathlib import Path
 
-from tintype.cli.serve import Config, Host, Port, State
+from tintype.cli.serve import Config, Host, Port, State, server_flags
 from tintype.cli.server import serve
 from tintype.models.library import find_cards
 from tintype.settings import read_settings
@@ -17,12 +19,16 @@ def command(
     host: Host = None, port: Port = None, config: Config = None, state: State = None
 ) -> None:
     """Serve the bundled models with a page to play with."""
-    settings = read_settings(
-        file=config, flags={"server.host": host, "server.port": port, "state.folder": state}
-    )
-    with resources.as_file(resources.files("tintype.demo")) as folder:
+    with (
+        resources.as_file(resources.files("tintype.demo")) as folder,
+        tempfile.TemporaryDirectory(prefix="tintype-demo-") as forgotten,
+    ):
+        # What was tried out is not what is served for real: it is forgotten, unless asked for.
+        settings = read_settings(
+            file=config, flags=server_flags(host, port, state or Path(forgotten))
+        )
         serve(
-            find_cards((folder / "models",)),
+            partial(find_cards, (folder / "models",)),
             settings=settings,
             samples=_pictures(folder / "pictures"),
         )

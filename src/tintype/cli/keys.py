@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated, Final, TypeAlias
 
 import msgspec
@@ -12,9 +13,9 @@ import typer
 
 from tintype.access.keys import Key, Scope, check_name, digest_of, id_of, new_text
 from tintype.access.store import KeyStore
-from tintype.cli.serve import Config, State
+from tintype.cli.serve import Config, State, server_flags
 from tintype.errors import SettingsError
-from tintype.settings import read_settings
+from tintype.settings import read_settings, state_folder
 
 _UNITS: Final = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800, "y": 31_536_000}
 
@@ -96,9 +97,9 @@ def revoke(
     typer.echo(f"revoked: {key.name} ({key.id}); servers at work know within a second", err=True)
 
 
-def _store(state: str | None, config: Config) -> KeyStore:
-    settings = read_settings(file=config, flags={"state.folder": state})
-    return KeyStore(settings.state.path)
+def _store(state: Path | None, config: Config) -> KeyStore:
+    settings = read_settings(file=config, flags=server_flags(None, None, state))
+    return KeyStore(state_folder(settings))
 
 
 def _seconds(text: str) -> float:

@@ -13,7 +13,7 @@ from tintype.errors import SettingsError
 from tintype.imaging.recipe import recipe_settings
 from tintype.modelfiles.description import ReadOptions
 from tintype.models.card import Card
-from tintype.models.library import find_cards
+from tintype.models.library import Broken, find_cards
 
 Labels: TypeAlias = Annotated[
     Path | None, typer.Option("--labels", help="Labels file. Found beside the model if not given.")
@@ -68,21 +68,26 @@ class Overrides:
         ]
 
 
-def cards_for(paths: tuple[Path, ...], overrides: Overrides) -> tuple[Card, ...]:
-    """The cards of ``paths`` with the overrides laid over the only one.
+def cards_for(
+    paths: tuple[Path, ...], overrides: Overrides, *, broken: Broken | None = None
+) -> tuple[Card, ...]:
+    """The cards of ``paths`` with the overrides laid over the only one, see ``find_cards``.
 
     Raises SettingsError when overrides are given for several models: they belong to one.
     """
-    cards = find_cards(paths)
+    cards = find_cards(paths, broken=broken)
     given = overrides.given()
-    if not given:
+    if not given or not cards:
         return cards
     if len(cards) > 1:
         raise SettingsError(
             f"{', '.join(given)} belongs to one model, and {len(cards)} were found",
             hint="write it into a model.toml beside each model",
         )
-    return (_overridden(cards[0], overrides),)
+    (card,) = cards
+    canary = None if card.canary is None else _overridden(card.canary, overrides)
+    earlier = tuple(_overridden(each, overrides) for each in card.earlier)
+    return (replace(_overridden(card, overrides), canary=canary, earlier=earlier),)
 
 
 def _overridden(card: Card, overrides: Overrides) -> Card:

@@ -21,8 +21,9 @@ from tintype.cli.options import (
     Signature,
     cards_for,
 )
+from tintype.cli.pictures import read_picture
 from tintype.cli.report import noting_left_out, print_left_out, summary_lines
-from tintype.errors import BodyTooLarge, MalformedRequest, TintypeError
+from tintype.errors import MalformedRequest, TintypeError
 from tintype.models.card import Card
 from tintype.predict import Predictor, PredictRequest
 from tintype.settings import Settings, read_settings
@@ -109,22 +110,8 @@ async def _predict_all(
 async def _predict_one(
     predictor: Predictor, image: Path, asked: PredictRequest, settings: Settings
 ) -> Prediction:
-    data = await asyncio.to_thread(_read, image, limit=settings.uploads.max_body_bytes)
+    data = await asyncio.to_thread(read_picture, image, limit=settings.uploads.max_body_bytes)
     return await predictor.predict(replace(asked, image=data))
-
-
-def _read(image: Path, *, limit: int) -> bytes:
-    try:
-        with image.open("rb") as file:
-            data = file.read(limit + 1)  # a pipe or a device tells no size
-    except OSError as error:
-        raise MalformedRequest(f"the file cannot be read: {error.strerror}") from error
-    if len(data) <= limit:
-        return data
-    raise BodyTooLarge(
-        f"the file has more than {limit} bytes",
-        hint="TINTYPE_UPLOADS_MAX_BODY_BYTES moves the limit",
-    )
 
 
 def _print_failure(image: Path, error: TintypeError, *, as_json: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated, TypeAlias
 
@@ -32,13 +33,22 @@ Config: TypeAlias = Annotated[
     Path | None,
     typer.Option("--config", help="Settings file (tintype.toml). Or name it in TINTYPE_CONFIG."),
 ]
-State: TypeAlias = Annotated[
-    str | None,
-    typer.Option("--state", help="Folder for what must last. Default ~/.local/state/tintype."),
-]
 Compat: TypeAlias = Annotated[
     bool, typer.Option("--compat", help="Also answer the routes of the older systems.")
 ]
+State: TypeAlias = Annotated[
+    Path | None,
+    typer.Option("--state", help="Folder of what lasts. Default: the user's state folder."),
+]
+
+
+def server_flags(host: str | None, port: int | None, state: Path | None) -> dict[str, object]:
+    """The flags of a server as the settings they set."""
+    return {
+        "server.host": host,
+        "server.port": port,
+        "state.folder": None if state is None else str(state),
+    }
 
 
 def command(  # noqa: PLR0913 - a flag each
@@ -60,15 +70,8 @@ def command(  # noqa: PLR0913 - a flag each
     allow_code: AllowCode = False,
 ) -> None:
     """Put model files on the web: a page, an API, docs."""
-    settings = read_settings(
-        file=config,
-        flags={
-            "server.host": host,
-            "server.port": port,
-            "state.folder": state,
-            "compat.enabled": compat or None,
-        },
-    )
+    flags = server_flags(host, port, state) | {"compat.enabled": compat or None}
+    settings = read_settings(file=config, flags=flags)
     overrides = Overrides(
         labels=labels,
         recipe=recipe,
@@ -78,4 +81,4 @@ def command(  # noqa: PLR0913 - a flag each
         engine=engine,
         allow_code=allow_code,
     )
-    serve(cards_for(tuple(paths), overrides), settings=settings)
+    serve(partial(cards_for, tuple(paths), overrides), settings=settings)

@@ -23,6 +23,7 @@ from tintype.errors import SettingsError
 from tintype.log_setup import LogLines, set_up_logs
 from tintype.metrics import LOG_DROPPED, SHED
 from tintype.models.card import Card
+from tintype.models.library import Find
 from tintype.models.plan import ModelPlan
 from tintype.settings import ServerSettings, Settings
 from tintype.web.app import create_app
@@ -33,8 +34,8 @@ _BACKLOG = 1024
 _DRAIN_SECONDS = 30
 
 
-def serve(cards: tuple[Card, ...], *, settings: Settings, samples: tuple[Path, ...] = ()) -> None:
-    """Serve until SIGINT or SIGTERM, then finish what was accepted.
+def serve(find: Find, *, settings: Settings, samples: tuple[Path, ...] = ()) -> None:
+    """Serve what ``find`` finds until SIGINT or SIGTERM, then finish what was accepted.
 
     Raises ModelFileError and SettingsError before anything is listened to.
     """
@@ -42,7 +43,7 @@ def serve(cards: tuple[Card, ...], *, settings: Settings, samples: tuple[Path, .
     map_large_blocks()
     listener = _bind(settings.server)
     with listener, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(cards, settings, samples, listener, lines))
+        runner.run(_serve(find, settings, samples, listener, lines))
 
 
 class _Server(uvicorn.Server):
@@ -72,7 +73,7 @@ class _Server(uvicorn.Server):
 
 
 async def _serve(
-    cards: tuple[Card, ...],
+    find: Find,
     settings: Settings,
     samples: tuple[Path, ...],
     listener: socket.socket,
@@ -80,11 +81,11 @@ async def _serve(
 ) -> None:
     absent: list[LeftOut] = []
     async with running(
-        await _planned(cards, absent),
+        await _planned(find(), absent),
         settings=settings,
         left_out=print_left_out,
         absent=tuple(absent),
-        observed=True,
+        find=find,
     ) as services:
         if services.metrics is not None:
             services.metrics.watch(LOG_DROPPED, lambda: [((), lines.dropped)])

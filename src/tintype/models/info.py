@@ -9,10 +9,11 @@ from tintype.types import Layout, Shape, Task
 
 
 class Health(enum.StrEnum):
-    """The life of a served model."""
+    """The life of a served model. ``UNREACHABLE``: the server that runs it is down just now."""
 
     LOADING = "loading"
     READY = "ready"
+    UNREACHABLE = "unreachable"
     DRAINING = "draining"
     FAILED = "failed"
 
@@ -32,11 +33,26 @@ class InputInfo:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class VersionInfo:
+    """One loaded version. ``share`` of the pictures is answered by it, 0 to 1.
+
+    ``shadow``: it is also asked, unseen, about pictures that the stable version answers.
+    """
+
+    version: str
+    alias: str
+    share: float
+    shadow: bool
+    health: Health
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ModelInfo:
     """What is served and how. ``file`` is a name, never a path of the server.
 
     ``deadline_seconds`` and ``fallback`` are the card's. ``first_class`` is the number that a
     detector itself gives to the first of ``labels``, see ``DetectionOutput``.
+    ``refused`` says why the last change to the model was not taken, empty when it was.
     """
 
     name: str
@@ -68,3 +84,5 @@ class ModelInfo:
     deadline_seconds: float | None = None
     fallback: tuple[str, ...] = ()
     first_class: int = 0
+    versions: tuple[VersionInfo, ...] = ()
+    refused: str = ""

@@ -20,9 +20,10 @@ from tintype.access.addresses import is_loopback
 from tintype.access.door import Door, Visitor, check
 from tintype.access.keys import Key, Scope
 from tintype.access.limits import Verdict
-from tintype.errors import Forbidden, MalformedRequest, Unauthorized
+from tintype.errors import MalformedRequest, Unauthorized
 from tintype.predict import Caller
 from tintype.web.forwarded import FORWARDING_HEADERS
+from tintype.web.same_origin import refuse_other_sites
 from tintype.web.trace import answer_headers, request_id
 
 Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
@@ -179,32 +180,11 @@ def session_text(request: Request) -> bytes:
     return found[0].encode("utf-8", "replace") if len(found) == 1 else b""
 
 
-def refuse_other_sites(request: Request) -> None:
-    """Raises Forbidden when a browser says that a page of another site makes this request.
-
-    Browsers tell by ``Sec-Fetch-Site``, or, older ones and over plain HTTP, by ``Origin``. One
-    that tells neither cannot be told from an attack.
-    """
-    told = request.headers.getlist("sec-fetch-site")
-    if told:
-        allowed = told == ["same-origin"]
-    else:
-        host = request.headers.get("host", "").lower()
-        allowed = bool(host) and [host] == [
-            origin.lower().partition("://")[2] for origin in request.headers.getlist("origin")
-        ]
-    if not allowed:
-        raise Forbidden(
-            "a page of another site may not ask in your name",
-            hint="programs send a key: Authorization: Bearer KEY",
-        )
-
-
 def _refuse_other_sites(request: Request) -> None:
     """Only what a browser sends by itself, its cookie, can be used by other sites."""
     by_key = "authorization" in request.headers or "x-api-key" in request.headers
     if not by_key and request.method not in _SAFE_METHODS:
-        refuse_other_sites(request)
+        refuse_other_sites(request.headers)
 
 
 def _is_for_a_person(request: Request) -> bool:

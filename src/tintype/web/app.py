@@ -18,6 +18,7 @@ from tintype.errors import TintypeError
 from tintype.metrics import BODY_BYTES
 from tintype.web.access import Handler, Need, guarded
 from tintype.web.api import Api
+from tintype.web.changes import Changes
 from tintype.web.compat.policy import CompatPolicy
 from tintype.web.compat.routes import Compat
 from tintype.web.documents import Documents
@@ -28,11 +29,13 @@ from tintype.web.errors import (
     on_http_error,
     on_tintype_error,
 )
+from tintype.web.feedback_pages import FeedbackPages
 from tintype.web.files import Files, read_files
 from tintype.web.health import Health
 from tintype.web.inflight import BodiesInFlight, BytesInFlight
 from tintype.web.inputs import Pictures
 from tintype.web.pages import Pages
+from tintype.web.predictions import Predictions
 from tintype.web.scrape import Scrape
 from tintype.web.services import Services
 from tintype.web.sign_in import SignIn
@@ -59,21 +62,39 @@ def create_app(
     predictor = services.predictor
     held = BytesInFlight(limits.max_bytes_in_flight)
     pictures = Pictures(services.inputs, held=held, limit=limits.max_body_bytes)
+    changes = Changes(predictor, keeper=services.keeper)
     api = Api(predictor, pictures=pictures, limits=limits)
+    predictions = Predictions(services.record, limits=limits)
     health = Health(predictor)
-    pages = Pages(predictor, pictures=pictures, limits=limits, samples=samples_read, title=title)
+    pages = Pages(
+        predictor,
+        pictures=pictures,
+        limits=limits,
+        samples=samples_read,
+        title=title,
+        recorded=services.record is not None,
+    )
+    feedback = FeedbackPages(predictor, services.record, limits=limits, title=title)
     documents = Documents(title=title)
     static = Files(read_files(sorted(_STATIC.iterdir())))
     metrics = services.metrics
     sign_in = SignIn(services.door, title=title)
     table: dict[str, Mapping[str, tuple[Handler, Need]]] = {
         "/": {"GET": (pages.index, Need.PAGE), "POST": (pages.submit, Need.PAGE)},
+        "/predictions/{id}": {"GET": (feedback.show, Need.PAGE)},
+        "/feedback": {"POST": (feedback.submit, Need.FEEDBACK)},
         "/sign-in": {"GET": (sign_in.form, Need.OPEN), "POST": (sign_in.submit, Need.OPEN)},
         "/sign-out": {"POST": (sign_in.sign_out, Need.OPEN)},
         "/api/predict": {"POST": (api.predict, Need.PREDICT)},
         "/api/predict/batch": {"POST": (api.predict_batch, Need.PREDICT)},
         "/api/models": {"GET": (api.models, Need.PREDICT)},
+        "/api/models/{name:path}/reload": {"POST": (changes.reload, Need.ADMIN)},
         "/api/models/{name:path}": {"GET": (api.model, Need.PREDICT)},
+        "/api/predictions/{id}": {
+            "GET": (predictions.show, Need.FEEDBACK),
+            "DELETE": (predictions.delete, Need.ADMIN),
+        },
+        "/api/predictions/{id}/feedback": {"PUT": (predictions.say, Need.FEEDBACK)},
         "/live": {"GET": (health.live, Need.OPEN)},
         "/ready": {"GET": (health.ready, Need.OPEN)},
         "/docs": {"GET": (documents.docs, Need.OPEN)},

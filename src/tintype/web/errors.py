@@ -59,10 +59,15 @@ TABLE: Mapping[type[TintypeError], Row] = {
         422, "Input unreachable", "a picture that is not there by its `url` or `path`"
     ),
     errors.Unauthorized: Row(401, "Unauthorized", "no API key, or none that holds"),
-    errors.Forbidden: Row(
-        403, "Forbidden", "a key that may not do that, or another site that asks in its name"
-    ),
+    errors.Forbidden: Row(403, "Forbidden", "a key that may not do that"),
     errors.UnknownModel: Row(404, "Unknown model", "a `model` that is not served"),
+    errors.UnknownPrediction: Row(
+        404, "Unknown prediction", "the id of a prediction that is not in the record"
+    ),
+    errors.RecordDisabled: Row(
+        403, "Record switched off", "feedback or a look-up where nothing is recorded"
+    ),
+    errors.ForeignForm: Row(403, "Foreign form", "a form that a page of another site sent"),
     errors.BodyTooSlow: Row(408, "Body too slow", "a body that took too long to arrive"),
     errors.BodyTooLarge: Row(413, "Body too large", "more bytes than the limit"),
     errors.TooManyImages: Row(
@@ -94,7 +99,19 @@ TABLE: Mapping[type[TintypeError], Row] = {
     errors.ModelUnavailable: Row(
         503, "Model unavailable", "a model that is not loaded or is going away", retry=True
     ),
+    errors.RecordUnavailable: Row(
+        503, "Record unavailable", "a record that cannot be written or read now", retry=True
+    ),
     errors.EngineFailed: Row(503, "Engine failed", "an engine that raised while it ran"),
+    errors.RemoteRefused: Row(
+        502, "Remote refused", "a remote server that does not take what it was sent"
+    ),
+    errors.RemoteFailed: Row(
+        502, "Remote failed", "a remote server that failed, or answered what cannot be used"
+    ),
+    errors.RemoteUnreachable: Row(
+        502, "Remote unreachable", "a remote server that cannot be asked", retry=True
+    ),
     errors.DeadlineExceeded: Row(504, "Deadline exceeded", "an answer that came too late"),
     # Model files and settings: told at start; over HTTP only when a model fails while serving.
     errors.SettingsError: Row(503, "Settings error", "a setting that cannot be used"),
@@ -107,6 +124,9 @@ TABLE: Mapping[type[TintypeError], Row] = {
     errors.UnsupportedModel: Row(503, "Unsupported model", "an operation nothing here can run"),
     errors.LabelsError: Row(503, "Labels error", "a labels file that cannot be read"),
     errors.CardError: Row(503, "Model card error", "a model card that cannot be used"),
+    errors.GoldenSetFailed: Row(
+        409, "Golden set failed", "a version that has too many golden pictures wrong"
+    ),
 }
 
 HTTP_PROBLEMS: Mapping[str, Row] = {

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import uuid
 from dataclasses import replace
 
 from tintype.errors import UnknownModel
 from tintype.imaging.header import Header, read_header
 from tintype.imaging.limits import DecodeLimits
 from tintype.models.info import Health, InputInfo, ModelInfo
-from tintype.predict import PredictRequest
+from tintype.predict import Observer, PredictRequest
 from tintype.types import (
     Box,
     ChannelRange,
@@ -50,6 +51,7 @@ class FakePredictor:
         self.cancelled = 0
         self.dropped = asyncio.Event()
         self.is_ready = True
+        self.observers: tuple[Observer, ...] = ()
         self.infos = {
             "pets": fake_info("pets", task=Task.CLASSIFY),
             "things": fake_info("things", task=Task.DETECT),
@@ -79,7 +81,13 @@ class FakePredictor:
         return self.is_ready
 
     async def predict(self, request: PredictRequest) -> Prediction:
-        """Read the picture's header and answer. Raises ImageError, UnknownModel, ``failure``."""
+        """Answer, and tell the observers. Raises ImageError, UnknownModel, ``failure``."""
+        prediction = await self._answer(request)
+        for observer in self.observers:
+            observer.answered(request, prediction)
+        return prediction
+
+    async def _answer(self, request: PredictRequest) -> Prediction:
         self.asked.append(request)
         await self._wait()
         if self.failure is not None:
@@ -89,7 +97,7 @@ class FakePredictor:
         points = request.points or (None,)
         seen = fake_input() if request.explain else None
         return Prediction(
-            id="0123456789abcdef0123456789abcdef",
+            id=uuid.uuid4().hex,
             image=ImageFacts(
                 width=header.width,
                 height=header.height,

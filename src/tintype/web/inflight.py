@@ -11,7 +11,7 @@ from tintype.errors import Overloaded
 
 
 class BytesInFlight:
-    """Counts bytes that are held for requests, up to ``most``."""
+    """Counts bytes that are held for requests, up to ``most``; ``held`` are those now."""
 
     def __init__(self, most: int) -> None:
         self._most = most

@@ -15,12 +15,17 @@ from tintype.web.errors import HTTP_PROBLEMS, PROBLEM_JSON, TABLE
 from tintype.web.openapi_examples import (
     BATCH_CURL,
     BATCH_EXAMPLE,
+    EXAMPLE_ID,
+    FEEDBACK_CURL,
+    FEEDBACK_EXAMPLE,
     MODEL_EXAMPLE,
     PREDICT_CURL,
     PREDICTION_EXAMPLE,
     PROBLEM_EXAMPLE,
     READY_EXAMPLE,
+    RECORDED_EXAMPLE,
 )
+from tintype.web.predictions import FeedbackBody
 
 Json = dict[str, Any]
 _SECURITY: Final[Json] = {
@@ -28,6 +33,14 @@ _SECURITY: Final[Json] = {
     "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
 }
 _REF: Final = "#/components/schemas/{name}"
+
+_PREDICTION_ID: Final[Json] = {
+    "name": "id",
+    "in": "path",
+    "required": True,
+    "description": "The id in the answer to the picture.",
+    "schema": {"type": "string", "pattern": "^[0-9a-f]{32}$"},
+}
 
 OPTIONS: Final[tuple[Json, ...]] = (
     {
@@ -113,7 +126,7 @@ def problem_rows() -> list[Json]:
 
 def _schemas() -> Json:
     _, schemas = msgspec.json.schema_components(
-        (Prediction, ModelInfo), schema_hook=_any_value, ref_template=_REF
+        (Prediction, ModelInfo, FeedbackBody), schema_hook=_any_value, ref_template=_REF
     )
     known: Json = dict(schemas)
     del known["Prediction"]["properties"]["look"]  # for observers, not part of the answer
@@ -145,6 +158,9 @@ def _paths() -> Json:
         "/api/predict/batch": {"post": _batch()},
         "/api/models": {"get": _models()},
         "/api/models/{name}": {"get": _model()},
+        "/api/models/{name}/reload": {"post": _reload()},
+        "/api/predictions/{id}": {"get": _recorded(), "delete": _deleted()},
+        "/api/predictions/{id}/feedback": {"put": _feedback()},
         "/live": {"get": _simple("Is the process alive?", {"status": "alive"})},
         "/ready": {"get": _ready()},
         "/metrics": {"get": _metrics()},
@@ -239,6 +255,69 @@ def _model() -> Json:
         "responses": _responses("The model", {"$ref": _REF.format(name="ModelInfo")}, MODEL_EXAMPLE)
         | _problems(400, 401, 403, 404, 429),
         "x-curl": [{"title": "One model", "command": "curl {base}/api/models/pets"}],
+    }
+
+
+def _reload() -> Json:
+    told = _model()
+    return {
+        "operationId": "reload",
+        "summary": "Load a model anew from its files",
+        "description": "The old version answers until the new one is loaded, warm and right on its "
+        "golden set. When it fails, the old one stays and the problem says why.",
+        "parameters": told["parameters"],
+        "responses": told["responses"] | _problems(404, 409, 503),
+        "x-curl": [
+            {"title": "Load it anew", "command": "curl -X POST {base}/api/models/pets/reload"}
+        ],
+    }
+
+
+def _recorded() -> Json:
+    return {
+        "operationId": "prediction",
+        "summary": "A recorded prediction, with what was said of it",
+        "parameters": [_PREDICTION_ID],
+        "responses": _responses(
+            "The prediction as it was answered", {"type": "object"}, RECORDED_EXAMPLE
+        )
+        | _problems(403, 404, 503),
+        "x-curl": [{"title": "One prediction", "command": "curl {base}/api/predictions/ID"}],
+    }
+
+
+def _feedback() -> Json:
+    return {
+        "operationId": "feedback",
+        "summary": "Say whether a prediction was right",
+        "description": "One of `correct`, `label` and `picked`; `model`, and `x` with `y`, where "
+        "the prediction has several results. It is committed before it is answered, and replaces "
+        "what was said of the same result before.",
+        "parameters": [_PREDICTION_ID],
+        "requestBody": _body(
+            {
+                "application/json": {
+                    "schema": {"$ref": _REF.format(name="FeedbackBody")},
+                    "example": {"label": "cat"},
+                }
+            }
+        ),
+        "responses": _responses("What is now kept", {"type": "object"}, FEEDBACK_EXAMPLE)
+        | _problems(400, 403, 404, 408, 413, 415, 503),
+        "x-curl": FEEDBACK_CURL,
+    }
+
+
+def _deleted() -> Json:
+    return {
+        "operationId": "deletePrediction",
+        "summary": "Delete a prediction, what was said of it, and its kept picture",
+        "parameters": [_PREDICTION_ID],
+        "responses": _responses("It is gone", {"type": "object"}, {"deleted": EXAMPLE_ID})
+        | _problems(403, 404, 503),
+        "x-curl": [
+            {"title": "Delete", "command": "curl -X DELETE {base}/api/predictions/ID"},
+        ],
     }
 
 

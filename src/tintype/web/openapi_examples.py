@@ -29,6 +29,24 @@ BATCH_CURL: Final = [
     },
 ]
 
+EXAMPLE_ID: Final = "5b0c4a0f5c0e4d0c9d5d3f0f0d7c6a11"
+
+FEEDBACK_CURL: Final = [
+    {
+        "title": "It was right",
+        "command": "curl -X PUT --data '{{\"correct\": true}}' {base}/api/predictions/ID/feedback",
+    },
+    {
+        "title": "The right label, of one of several models",
+        "command": 'curl -X PUT --data \'{{"label": "cat", "model": "pets"}}\' '
+        "{base}/api/predictions/ID/feedback",
+    },
+    {
+        "title": "What a person picked from the list that was answered",
+        "command": 'curl -X PUT --data \'{{"picked": "cat"}}\' {base}/api/predictions/ID/feedback',
+    },
+]
+
 _IMAGE: Final = {
     "width": 640,
     "height": 480,
@@ -53,7 +71,7 @@ _RESULT: Final = {
 }
 
 PREDICTION_EXAMPLE: Final[dict[str, Any]] = {
-    "id": "5b0c4a0f5c0e4d0c9d5d3f0f0d7c6a11",
+    "id": EXAMPLE_ID,
     "image": _IMAGE,
     "results": [_RESULT],
     "seconds": {
@@ -63,6 +81,38 @@ PREDICTION_EXAMPLE: Final[dict[str, Any]] = {
         "run": 0.0023,
         "total": 0.0041,
     },
+}
+
+_JUDGED: Final = {"kind": "label", "correct": False, "right_label": "cat", "rank": 2}
+
+RECORDED_EXAMPLE: Final[dict[str, Any]] = {
+    "id": EXAMPLE_ID,
+    "at": "2026-03-14T09:26:53.589Z",
+    "image": {
+        "width": 640,
+        "height": 480,
+        "format": "jpeg",
+        "sha256": _IMAGE["sha256"],
+        "orientation": 1,
+        "bytes": 49811,
+        "kept": False,
+    },
+    "results": [
+        {key: value for key, value in _RESULT.items() if key != "fallback"}
+        | {
+            "model_sha256": "f7d5b4e1c2a3968778695a4b3c2d1e0ff7d5b4e1c2a3968778695a4b3c2d1e0f",
+            "feedback": _JUDGED,
+        }
+    ],
+    "seconds": PREDICTION_EXAMPLE["seconds"],
+}
+
+FEEDBACK_EXAMPLE: Final[dict[str, Any]] = {
+    "id": EXAMPLE_ID,
+    "model": "pets",
+    "version": "1",
+    "point": None,
+    "feedback": _JUDGED,
 }
 
 PROBLEM_EXAMPLE: Final[dict[str, Any]] = {
@@ -127,6 +177,8 @@ MODEL_EXAMPLE: Final[dict[str, Any]] = {
     "threshold": None,
     "warnings": [],
     "parameters": 538608,
+    "versions": [],
+    "refused": "",
     "deadline_seconds": None,
     "fallback": [],
     "first_class": 0,

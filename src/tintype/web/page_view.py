@@ -11,6 +11,7 @@ from typing import Final
 from urllib.parse import quote, urlencode
 
 from tintype.models.info import ModelInfo
+from tintype.record.values import Judged
 from tintype.types import Point, Prediction, Result
 from tintype.web.options import Options
 
@@ -50,6 +51,24 @@ class Card:
     result: Result
     info: ModelInfo | None
     summary: str
+    verdict: Verdict | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """The form that says whether a result was right.
+
+    ``labels``: what may be chosen as the right one, empty for boxes. ``words``: what was said
+    before, or what was wrong with it (``failed``).
+    """
+
+    id: str
+    key: str
+    model: str
+    point: Point | None
+    labels: tuple[str, ...]
+    words: str
+    failed: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,10 +97,19 @@ def choices_of(options: Options) -> Choices:
     )
 
 
-def answer_of(
-    prediction: Prediction, *, infos: Sequence[ModelInfo], image: bytes, name: str, curl: str
+def answer_of(  # noqa: PLR0913 - what the template shows
+    prediction: Prediction,
+    *,
+    infos: Sequence[ModelInfo],
+    image: bytes,
+    name: str,
+    curl: str,
+    recorded: bool,
 ) -> Answer:
-    """Everything the answer's template shows, without the picture itself."""
+    """Everything the answer's template shows, without the picture itself.
+
+    ``recorded``: the prediction can be judged.
+    """
     by_name = {info.name: info for info in infos}
     cards = tuple(
         Card(
@@ -90,6 +118,7 @@ def answer_of(
             result=result,
             info=by_name.get(result.model),
             summary=summary_of(result),
+            verdict=_verdict(prediction, result, by_name.get(result.model)) if recorded else None,
         )
         for index, result in enumerate(prediction.results)
     )
@@ -106,6 +135,47 @@ def answer_of(
 
 def _title(info: ModelInfo | None, result: Result) -> str:
     return (info.title or info.name) if info else result.model
+
+
+def _verdict(prediction: Prediction, result: Result, info: ModelInfo | None) -> Verdict | None:
+    """The form for one result; none where the model failed: its fallback is no answer."""
+    if result.error is not None or info is None:
+        return None
+    labels = info.labels if result.boxes is None else ()
+    return verdict_of(prediction.id, model=info.name, point=result.point, labels=labels)
+
+
+def verdict_of(  # noqa: PLR0913 - the fields of the form
+    prediction_id: str,
+    *,
+    model: str,
+    point: Point | None,
+    labels: tuple[str, ...],
+    words: str = "",
+    failed: bool = False,
+) -> Verdict:
+    """The form that says whether a result was right."""
+    place = f"{point.x:g}-{point.y:g}" if point else "whole"
+    return Verdict(
+        id=prediction_id,
+        key="_".join(f"{model}-{place}".split()),
+        model=model,
+        point=point,
+        labels=labels,
+        words=words,
+        failed=failed,
+    )
+
+
+def words_of(judged: Judged | None) -> str:
+    """What was said of a result, as a short sentence; empty where nothing was."""
+    if judged is None:
+        return ""
+    if judged.correct:
+        return "Noted: it was right."
+    if judged.right_label is not None:
+        return f"Noted: it is {judged.right_label}."
+    return "Noted: it was wrong."
 
 
 def summary_of(result: Result) -> str:

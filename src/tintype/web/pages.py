@@ -39,7 +39,7 @@ FRAGMENT_HEADER: Final = "x-fragment"
 class Pages:
     """``/``: the form, and the answer below it."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what the page is made of
         self,
         predictor: Predictor,
         *,
@@ -47,12 +47,14 @@ class Pages:
         limits: UploadLimits,
         samples: Mapping[str, File],
         title: str,
+        recorded: bool,
     ) -> None:
         self._predictor = predictor
         self._pictures = pictures
         self._limits = limits
         self._samples = samples
         self._title = title
+        self._recorded = recorded
 
     async def index(self, request: Request) -> Response:
         """The empty form, or with ``sample`` the answer for a sample picture."""
@@ -105,6 +107,7 @@ class Pages:
             image=image,
             name=name,
             curl=curl_line(_base(request), plain, name=name),
+            recorded=self._recorded,
         )
         if not _wants_fragment(request):
             url = picture_url(image, kind=prediction.image.format)

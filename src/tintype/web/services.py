@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 
 from tintype.access.door import Door
 from tintype.metrics import Metrics
+from tintype.models.keeper import Keeper
 from tintype.predict import Predictor
+from tintype.record.recorder import Recorder
 from tintype.web.inputs import Inputs
 
 
@@ -15,10 +17,13 @@ class Services:
     """The running parts that routes call. Somebody else starts and stops them.
 
     Without a ``door`` everybody may ask everything. Without ``metrics`` nothing is counted and
-    there is no ``/metrics``.
+    there is no ``/metrics``; without ``record`` nothing is recorded; without a ``keeper`` no model
+    can be loaded anew.
     """
 
     predictor: Predictor
     door: Door | None = None
     inputs: Inputs = field(default_factory=Inputs)
     metrics: Metrics | None = None
+    record: Recorder | None = None
+    keeper: Keeper | None = None

@@ -11,10 +11,11 @@ from starlette.responses import Response
 
 from tintype.access.door import Door, Visitor
 from tintype.errors import MalformedRequest, TintypeError
-from tintype.web.access import cookie_name, peer_of, refuse_other_sites, session_text
+from tintype.web.access import cookie_name, peer_of, session_text
 from tintype.web.body import read_body
 from tintype.web.errors import problem_of
 from tintype.web.render import render
+from tintype.web.same_origin import refuse_other_sites
 from tintype.web.uploads import UploadLimits
 
 _SMALL: Final = UploadLimits(max_body_bytes=4096, max_body_seconds=10.0)
@@ -38,7 +39,7 @@ class SignIn:
     async def submit(self, request: Request) -> Response:
         """A key: the session's cookie, and on to where the visitor came from."""
         body = await read_body(request.receive, headers=request.headers, limits=_SMALL)
-        refuse_other_sites(request)
+        refuse_other_sites(request.headers)
         fields = _fields(body)
         target = _local(fields.get("next", ["/"])[0])
         if self._door is None or not self._door.asks_for_keys:
@@ -55,7 +56,7 @@ class SignIn:
 
     async def sign_out(self, request: Request) -> Response:
         """The session ends, here and in the browser."""
-        refuse_other_sites(request)
+        refuse_other_sites(request.headers)
         session = session_text(request)
         if session and self._door is not None:
             await self._door.keyring.close_session(session)

@@ -203,6 +203,7 @@ class Compat:
             image=scored.image,
             name=name,
             curl="",
+            recorded=False,  # these pages are as the older systems' were
         )
         address = f"/score/{name}/picture" if scored.image else ""
         return {"answer": answer, "picture": address}

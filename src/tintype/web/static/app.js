@@ -4,6 +4,7 @@
 import { watchAnswers } from "./answer.js";
 import { watchCamera } from "./camera.js";
 import { watchCopies } from "./copy.js";
+import "./feedback.js";
 import { show, watchPictures } from "./picture.js";
 import { clearPoint, refreshPoint, watchPoint } from "./point.js";
 

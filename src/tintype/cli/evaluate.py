@@ -1,0 +1,163 @@
+"""``tintype evaluate MODEL FOLDER``."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+
+from tintype.cli.evaluate_report import report_page
+from tintype.cli.evaluate_words import result_lines, start_lines
+from tintype.cli.options import (
+    AllowCode,
+    EngineName,
+    InputName,
+    Labels,
+    OutputName,
+    Overrides,
+    RecipeText,
+    Signature,
+    cards_for,
+)
+from tintype.cli.pictures import read_picture
+from tintype.cli.progress import progress
+from tintype.cli.report import print_left_out, summary_lines
+from tintype.errors import SettingsError
+from tintype.evaluation.folder import LabelledFolder, read_labelled_folder
+from tintype.evaluation.result import (
+    Evaluation,
+    Subject,
+    evaluation,
+    evaluation_body,
+    evaluation_csv,
+)
+from tintype.evaluation.run import Examined, Work, examine
+from tintype.models.card import Card
+from tintype.models.plan import ModelPlan
+from tintype.predict import PredictRequest
+from tintype.settings import Settings, read_settings
+from tintype.types import Task
+from tintype.wiring import make_plans, running
+
+_TOP = 5
+
+
+def command(  # noqa: PLR0913 - a flag each
+    model: Annotated[Path, typer.Argument(help="Model file or folder.")],
+    folder: Annotated[Path, typer.Argument(help="Folder of pictures: one folder a label.")],
+    *,
+    report: Annotated[
+        Path | None, typer.Option("--report", help="Write an HTML page with plots.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="A CSV line a picture.")] = False,
+    top: Annotated[int, typer.Option("--top", min=1, help="Tell top N, too.")] = _TOP,
+    named: Annotated[
+        list[str] | None,
+        typer.Option("--folder", metavar="FOLDER=LABEL", help="Which label a folder has."),
+    ] = None,
+    skip_unknown: Annotated[
+        bool, typer.Option("--skip-unknown", help="Leave out folders that are no label.")
+    ] = False,
+    labels: Labels = None,
+    recipe: RecipeText = None,
+    input: InputName = None,  # noqa: A002 - the flag's name
+    output: OutputName = None,
+    signature: Signature = None,
+    engine: EngineName = None,
+    allow_code: AllowCode = False,
+    config: Annotated[Path | None, typer.Option("--config", help="Settings file.")] = None,
+) -> None:
+    """Tell how good a model is on a folder of labelled pictures."""
+    if as_json and as_csv:
+        raise SettingsError("--json and --csv both say what goes to stdout; give one of them")
+    overrides = Overrides(
+        labels=labels,
+        recipe=recipe,
+        input=input,
+        output=output,
+        signature=signature,
+        engine=engine,
+        allow_code=allow_code,
+    )
+    cards = cards_for((model,), overrides)
+    if len(cards) != 1:
+        raise SettingsError(f"{model} holds {len(cards)} models; one is evaluated at a time")
+    read = partial(read_labelled_folder, folder, named=_named(named), skip_unknown=skip_unknown)
+    done = asyncio.run(_evaluate(cards, read, read_settings(file=config), top=top))
+    if as_json:
+        typer.echo(msgspec.json.encode(evaluation_body(done)))
+    elif as_csv:
+        typer.echo(evaluation_csv(done), nl=False)
+    else:
+        typer.echo("\n".join(result_lines(done)))
+    if report is not None:
+        report.write_text(report_page(done, read_settings(file=config)), "utf-8")
+        typer.echo(f"written: {report}", err=True)
+    if done.unread:
+        raise typer.Exit(1)
+
+
+def _named(pairs: list[str] | None) -> dict[str, str]:
+    named = {}
+    for pair in pairs or ():
+        folder, equals, label = pair.partition("=")
+        if not (folder and equals and label):
+            raise SettingsError(f"--folder {pair!r}: expected FOLDER=LABEL")
+        named[folder] = label
+    return named
+
+
+async def _evaluate(
+    cards: tuple[Card, ...], read: partial[LabelledFolder], settings: Settings, *, top: int
+) -> Evaluation:
+    plans = await make_plans(cards, left_out=print_left_out)
+    subject = _subject(plans[0], top=top)
+    folder = read(labels=subject.labels)
+    typer.echo("\n".join([*summary_lines(plans[0]), *start_lines(folder)]), err=True)
+    async with running(plans, settings=settings, left_out=print_left_out) as services:
+        begun = time.monotonic()
+        work = Work(
+            read=partial(read_picture, limit=settings.uploads.max_body_bytes),
+            asked=PredictRequest(image=b"", top=max(subject.tops)),
+            at_once=_at_once(settings),
+        )
+        with progress("evaluated", len(folder.pictures)) as told:
+            right = 0
+
+            def done(one: Examined) -> None:
+                nonlocal right
+                right += one.correct
+                told(f"{right} right")
+
+            examined = await examine(folder.pictures, services.predictor, work, done=done)
+        seconds = time.monotonic() - begun
+    return evaluation(subject, folder, examined, seconds=seconds)
+
+
+def _at_once(settings: Settings) -> int:
+    """Pictures at work together: enough for every decoding thread and to fill a batch."""
+    return 2 * (os.cpu_count() or 1) + settings.batching.max_batch
+
+
+def _subject(plan: ModelPlan, *, top: int) -> Subject:
+    """Raises SettingsError for a model that does not classify."""
+    if plan.task is not Task.CLASSIFY:
+        raise SettingsError(
+            f"{plan.card.name} finds boxes; a folder of labels can only judge a classifier"
+        )
+    return Subject(
+        model=plan.card.name,
+        version=plan.card.version,
+        title=plan.card.title or plan.card.name,
+        file=plan.card.file.name,
+        engine=plan.engine,
+        labels=plan.labels,
+        top=top,
+    )

@@ -1,0 +1,104 @@
+"""Opening the database: the address, SQLite's own settings, and how transactions begin.
+
+This module imports SQLAlchemy, which takes longer than the rest of a server's start. It is
+imported by the threads that use it, never on the way to ready.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError
+
+from tintype.errors import SettingsError
+from tintype.record.place import Place
+
+BUSY_SECONDS = 2.0
+"""How long a statement waits for another writer's lock before it fails."""
+
+_DRIVERS = {"postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
+_POSTGRESQL = {"connect_timeout": int(BUSY_SECONDS), "options": "-c lock_timeout=2s"}
+_SQLITE_PRAGMAS = (
+    "PRAGMA journal_mode=WAL",
+    "PRAGMA synchronous=FULL",  # what is acknowledged survives a power cut, too
+    "PRAGMA foreign_keys=ON",
+    f"PRAGMA busy_timeout={int(BUSY_SECONDS * 1000)}",
+)
+
+
+def make_engine(place: Place) -> Engine:
+    """An engine for a SQLite file or an address; nothing is connected to yet.
+
+    Raises SettingsError for an address that is neither SQLite's nor PostgreSQL's, and where
+    PostgreSQL's driver is not installed.
+    """
+    url = _url(place)
+    if url.get_backend_name() == "sqlite":
+        engine = create_engine(url)
+        event.listen(engine, "connect", _set_up_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+        return engine
+    try:
+        return create_engine(url, pool_pre_ping=True, connect_args=_POSTGRESQL)
+    except ModuleNotFoundError as error:
+        raise SettingsError(
+            "the driver of PostgreSQL is not installed", hint="pip install 'tintype[postgresql]'"
+        ) from error
+
+
+def _url(place: Place) -> URL:
+    if isinstance(place, Path):
+        return URL.create("sqlite", database=str(place))
+    try:
+        url = make_url(place)
+        url = url.set(drivername=_DRIVERS.get(url.drivername, url.drivername))
+        known = url.get_backend_name() in {"sqlite", "postgresql"}
+    except (ArgumentError, ValueError) as error:
+        raise _not_an_address() from error
+    if not known or (url.get_backend_name() == "sqlite" and not url.database):
+        raise _not_an_address()
+    return url
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """A connection in a transaction that may write, committed at the end.
+
+    On SQLite the lock is taken at once, so that the transaction cannot fail half-way for want of
+    it.
+    """
+    with engine.connect().execution_options(tintype_writes=True) as connection, connection.begin():
+        yield connection
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """A connection that sees one state of the database throughout, and waits for no writer."""
+    options: dict[str, Any] = (
+        {} if engine.dialect.name == "sqlite" else {"isolation_level": "REPEATABLE READ"}
+    )
+    with engine.connect().execution_options(**options) as connection, connection.begin():
+        yield connection
+
+
+def _not_an_address() -> SettingsError:
+    return SettingsError(  # without the address: it may hold a password
+        "record.database is no address of a database",
+        hint="postgresql://USER:PASSWORD@HOST/NAME, sqlite:////PATH, or empty for the default",
+    )
+
+
+def _set_up_sqlite(connection: sqlite3.Connection, _: object) -> None:
+    connection.isolation_level = None  # transactions begin where we say: see _begin_sqlite
+    for pragma in _SQLITE_PRAGMAS:
+        connection.execute(pragma)
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    writes = connection.get_execution_options().get("tintype_writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

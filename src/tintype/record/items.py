@@ -1,0 +1,64 @@
+"""What travels through the record's queue."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from tintype.errors import RecordUnavailable
+from tintype.record.values import Entry, Refusal
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+LINGER_SECONDS: Final = 0.5
+"""The longest that a prediction waits for company before it is written."""
+
+MOST_AT_ONCE: Final = 2000
+"""The most that one transaction writes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Ask:
+    """Work for the writer's connection, done after everything that was handed over before it.
+
+    ``answer`` is set when the transaction is committed, or has failed.
+    """
+
+    work: Callable[[Connection], Any]
+    answer: Future[Any] = field(default_factory=Future)
+
+    def begin(self) -> bool:
+        """Whether somebody still waits for it."""
+        return self.answer.running() or self.answer.set_running_or_notify_cancel()
+
+    def give(self, answer: object) -> None:
+        """Give the answer; an exception is raised where it is waited for."""
+        if isinstance(answer, Exception):
+            self.refuse(answer)
+        else:
+            self.answer.set_result(answer)
+
+    def refuse(self, error: Exception) -> None:
+        """Raise ``error`` where the answer is waited for, if it still is."""
+        if not self.answer.done() and self.begin():
+            self.answer.set_exception(error)
+
+
+class Stop:
+    """The last item: write what came before and leave."""
+
+
+Item: TypeAlias = Entry | Refusal | Ask
+Items: TypeAlias = SimpleQueue[Item | Stop]
+
+
+def unavailable(why: str) -> RecordUnavailable:
+    """The error for a record that cannot be used now."""
+    return RecordUnavailable(
+        f"the record cannot be used now: {why}",
+        hint="try again later; predictions go on meanwhile",
+    )

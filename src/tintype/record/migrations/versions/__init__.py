@@ -1,0 +1,1 @@
+"""One step each, both ways. The newest is the schema in ``tintype.record.tables``."""

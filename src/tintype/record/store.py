@@ -1,0 +1,258 @@
+"""The statements on the tables. Every function takes a connection whose transaction is open."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, Row, Table, delete, func, insert, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from tintype.errors import UnknownPrediction
+from tintype.record import rows
+from tintype.record.judging import judge, meant
+from tintype.record.tables import feedback, losses, models, pictures, predictions, refusals, results
+from tintype.record.values import (
+    Entry,
+    Judged,
+    Kind,
+    ModelFacts,
+    RecordedImage,
+    RecordedPrediction,
+    RecordedResult,
+    Refusal,
+    Said,
+)
+from tintype.types import Box, LabelScore, Point, Result, ResultError, Seconds
+
+_SECONDS = ("decode", "prepare", "queue", "run", "total")
+
+
+def add_model(connection: Connection, facts: ModelFacts, *, sha256: str, at_ms: int) -> int:
+    """The number of a model in the record; a new one is added."""
+    row = rows.model_row(facts, sha256=sha256, at_ms=at_ms)
+    connection.execute(_insert_new(connection, models), row)
+    found = select(models.c.id).where(models.c.fingerprint == row["fingerprint"])
+    return int(connection.execute(found).scalar_one())
+
+
+def add_predictions(
+    connection: Connection, entries: Sequence[Entry], *, model_id: Callable[[Entry, Result], int]
+) -> None:
+    """Add predictions with their results. One that is there already is left as it is."""
+    if not entries:
+        return
+    connection.execute(
+        _insert_new(connection, predictions), [rows.prediction_row(entry) for entry in entries]
+    )
+    connection.execute(
+        _insert_new(connection, results),
+        [
+            rows.result_row(entry, position, result, model_id=model_id(entry, result))
+            for entry in entries
+            for position, result in enumerate(entry.prediction.results)
+        ],
+    )
+
+
+def add_refusals(connection: Connection, refused: Sequence[Refusal]) -> None:
+    """Add refused requests."""
+    if refused:
+        connection.execute(insert(refusals), [rows.refusal_row(each) for each in refused])
+
+
+def add_loss(connection: Connection, *, at_ms: int, reason: str, count: int) -> None:
+    """Note that ``count`` predictions were answered and not recorded, and why."""
+    connection.execute(insert(losses), {"at_ms": at_ms, "reason": reason, "count": count})
+
+
+def find(connection: Connection, prediction_id: str) -> RecordedPrediction:
+    """A prediction with its results and what was said of them. Raises UnknownPrediction."""
+    row = connection.execute(
+        select(predictions, pictures.c.name.label("kept_as"))
+        .outerjoin(pictures, pictures.c.sha256 == predictions.c.image_sha256)
+        .where(predictions.c.id == prediction_id)
+    ).one_or_none()
+    if row is None:
+        raise _unknown(prediction_id)
+    said = (results.c.prediction_id == feedback.c.prediction_id) & (
+        results.c.position == feedback.c.position
+    )
+    found = connection.execute(
+        select(
+            results,
+            models.c.name,
+            models.c.version,
+            models.c.sha256,
+            models.c.task,
+            feedback.c.kind,
+            feedback.c.correct,
+            feedback.c.right_label,
+            feedback.c.rank,
+        )
+        .join(models, models.c.id == results.c.model_id)
+        .outerjoin(feedback, said)
+        .where(results.c.prediction_id == prediction_id)
+        .order_by(results.c.position)
+    )
+    return RecordedPrediction(
+        id=row.id,
+        at_ms=row.at_ms,
+        image=_image(row),
+        results=tuple(_result(each) for each in found),
+        seconds=Seconds(**{name: getattr(row, f"{name}_s") for name in _SECONDS}),
+    )
+
+
+def put_feedback(
+    connection: Connection, prediction_id: str, said: Said, *, key: str, at_ms: int
+) -> tuple[RecordedResult, Judged]:
+    """Keep what a person said of one result, in place of what was said before.
+
+    Raises UnknownPrediction, and MalformedRequest when the words do not fit the result.
+    """
+    prediction = find(connection, prediction_id)
+    result = meant(prediction, said)
+    model = connection.execute(
+        select(models.c.id, models.c.labels)
+        .join(results, results.c.model_id == models.c.id)
+        .where(results.c.prediction_id == prediction_id, results.c.position == result.position)
+    ).one()
+    judged = judge(result, said, labels=_labels(model.labels))
+    best = result.best
+    row = {
+        "at_ms": at_ms,
+        "predicted_ms": prediction.at_ms,
+        "model_id": model.id,
+        "kind": judged.kind.value,
+        "correct": judged.correct,
+        "predicted": best.label if best else None,
+        "score": best.score if best else None,
+        "right_label": judged.right_label,
+        "rank": judged.rank,
+        "listed": len(result.labels or ()),
+        "key_name": rows.text(key),
+    }
+    keys = {"prediction_id": prediction_id, "position": result.position}
+    statement = _dialect(connection).insert(feedback).values(**keys, **row)
+    connection.execute(statement.on_conflict_do_update(index_elements=[*keys], set_=row))
+    return result, judged
+
+
+def forget(connection: Connection, prediction_id: str) -> tuple[str, ...]:
+    """Delete a prediction with all that was said of it.
+
+    Gives the names of kept pictures that nothing refers to any more: their files are to be
+    deleted. Raises UnknownPrediction.
+    """
+    sha256 = connection.execute(
+        select(predictions.c.image_sha256).where(predictions.c.id == prediction_id)
+    ).scalar_one_or_none()
+    if sha256 is None:
+        raise _unknown(prediction_id)
+    _delete(connection, [prediction_id])
+    still = select(predictions.c.id).where(predictions.c.image_sha256 == sha256).limit(1)
+    if connection.execute(still).first() is not None:
+        return ()
+    name = connection.execute(
+        select(pictures.c.name).where(pictures.c.sha256 == sha256)
+    ).scalar_one_or_none()
+    connection.execute(delete(pictures).where(pictures.c.sha256 == sha256))
+    return () if name is None else (name,)
+
+
+def forget_old(connection: Connection, *, before_ms: int, most: int) -> int:
+    """Delete at most ``most`` predictions older than ``before_ms`` of which nobody said anything.
+
+    Tells how many there were.
+    """
+    old = (
+        select(predictions.c.id)
+        .outerjoin(feedback, feedback.c.prediction_id == predictions.c.id)
+        .where(predictions.c.at_ms < before_ms, feedback.c.prediction_id.is_(None))
+        .order_by(predictions.c.at_ms)
+        .limit(most)
+    )
+    ids = list(connection.execute(old).scalars())
+    _delete(connection, ids)
+    connection.execute(
+        delete(refusals).where(
+            refusals.c.id.in_(select(refusals.c.id).where(refusals.c.at_ms < before_ms).limit(most))
+        )
+    )
+    return len(ids)
+
+
+def count(connection: Connection, table: Table) -> int:
+    """How many rows a table has."""
+    return connection.execute(select(func.count()).select_from(table)).scalar_one()
+
+
+def _delete(connection: Connection, ids: Iterable[str]) -> None:
+    ids = list(ids)
+    for table in (feedback, results):
+        connection.execute(delete(table).where(table.c.prediction_id.in_(ids)))
+    connection.execute(delete(predictions).where(predictions.c.id.in_(ids)))
+
+
+def _image(row: Row[Any]) -> RecordedImage:
+    return RecordedImage(
+        width=row.image_width,
+        height=row.image_height,
+        format=row.image_format,
+        sha256=row.image_sha256,
+        orientation=row.image_orientation,
+        bytes=row.image_bytes,
+        kept=row.kept_as is not None,
+    )
+
+
+def _result(row: Row[Any]) -> RecordedResult:
+    said = None
+    if row.kind is not None:
+        said = Judged(
+            kind=Kind(row.kind),
+            correct=row.correct,
+            right_label=row.right_label,
+            rank=row.rank,
+        )
+    return RecordedResult(
+        position=row.position,
+        model=row.name,
+        version=row.version,
+        model_sha256=row.sha256,
+        task=row.task,
+        point=None if row.point_x is None else Point(x=row.point_x, y=row.point_y),
+        labels=_decode(row.labels, tuple[LabelScore, ...]),
+        boxes=_decode(row.boxes, tuple[Box, ...]),
+        error=None
+        if row.error is None
+        else ResultError(type=row.error, detail=row.error_detail or ""),
+        seconds=row.seconds,
+        feedback=said,
+    )
+
+
+def _decode(text: str | None, kind: Any) -> Any:
+    return None if text is None else msgspec.json.decode(text, type=kind)
+
+
+def _labels(text: str) -> tuple[str, ...]:
+    return msgspec.json.decode(text, type=tuple[str, ...])
+
+
+def _insert_new(connection: Connection, table: Table) -> Any:
+    """An INSERT that leaves rows alone whose key is there already."""
+    return _dialect(connection).insert(table).on_conflict_do_nothing()
+
+
+def _dialect(connection: Connection) -> Any:
+    return postgresql if connection.dialect.name == "postgresql" else sqlite
+
+
+def _unknown(prediction_id: str) -> UnknownPrediction:
+    return UnknownPrediction(
+        f"no prediction {prediction_id[:64]!r} is in the record",
+        hint="the id is in the answer to the picture",
+    )

@@ -1,0 +1,30 @@
+"""Changes of what is served, asked for over HTTP."""
+
+from __future__ import annotations
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from tintype.errors import ModelUnavailable
+from tintype.models.keeper import Keeper
+from tintype.predict import Predictor
+
+
+class Changes:
+    """``POST /api/models/{name}/reload``. Without a keeper nothing can be changed."""
+
+    def __init__(self, predictor: Predictor, *, keeper: Keeper | None) -> None:
+        self._predictor = predictor
+        self._keeper = keeper
+
+    async def reload(self, request: Request) -> Response:
+        """Load a model anew; answer what is served now. Raises why it stays as it was."""
+        name = str(request.path_params["name"])
+        self._predictor.model(name)
+        if self._keeper is None:
+            raise ModelUnavailable("this server does not follow the files of its models")
+        await self._keeper.reload(name)
+        body = msgspec.json.encode(self._predictor.model(name))
+        headers = {"Cache-Control": "no-store"}
+        return Response(body, media_type="application/json", headers=headers)
