@@ -90,7 +90,7 @@ def test_the_api_is_described_for_programs(app):
     }
     for_people = (
         *("/static", "/samples", "/problems", "/docs", "/predictions", "/feedback"),
-        *("/sign-in", "/sign-out"),
+        *("/sign-in", "/sign-out", "/dashboard"),
     )
     assert told == {
         (method, path)

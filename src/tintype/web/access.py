@@ -69,7 +69,8 @@ def guarded(handler: Handler, need: Need, *, door: Door | None) -> Handler:
         try:
             key = door.enter(visitor_of(request), _SCOPES[need])
         except Unauthorized:
-            if need is Need.PAGE and _is_for_a_person(request):
+            visits = need is Need.PAGE or request.method in _SAFE_METHODS
+            if visits and _is_for_a_person(request):
                 return _to_sign_in(request)
             raise
         if key is not None:

@@ -17,10 +17,12 @@ from tintype.access.door import Door
 from tintype.errors import TintypeError
 from tintype.metrics import BODY_BYTES
 from tintype.web.access import Handler, Need, guarded
+from tintype.web.accuracy import Accuracy
 from tintype.web.api import Api
 from tintype.web.changes import Changes
 from tintype.web.compat.policy import CompatPolicy
 from tintype.web.compat.routes import Compat
+from tintype.web.dashboard import DashboardPage
 from tintype.web.documents import Documents
 from tintype.web.errors import (
     ClientGone,
@@ -39,6 +41,7 @@ from tintype.web.predictions import Predictions
 from tintype.web.scrape import Scrape
 from tintype.web.services import Services
 from tintype.web.sign_in import SignIn
+from tintype.web.spans import Spans
 from tintype.web.trace import Trace, note_route
 from tintype.web.uploads import UploadLimits
 
@@ -75,6 +78,7 @@ def create_app(
         recorded=services.record is not None,
     )
     feedback = FeedbackPages(predictor, services.record, limits=limits, title=title)
+    dashboard = DashboardPage(services, title=title)
     documents = Documents(title=title)
     static = Files(read_files(sorted(_STATIC.iterdir())))
     metrics = services.metrics
@@ -83,6 +87,7 @@ def create_app(
         "/": {"GET": (pages.index, Need.PAGE), "POST": (pages.submit, Need.PAGE)},
         "/predictions/{id}": {"GET": (feedback.show, Need.PAGE)},
         "/feedback": {"POST": (feedback.submit, Need.FEEDBACK)},
+        "/dashboard": {"GET": (dashboard.show, Need.ADMIN)},
         "/sign-in": {"GET": (sign_in.form, Need.OPEN), "POST": (sign_in.submit, Need.OPEN)},
         "/sign-out": {"POST": (sign_in.sign_out, Need.OPEN)},
         "/api/predict": {"POST": (api.predict, Need.PREDICT)},
@@ -95,6 +100,7 @@ def create_app(
             "DELETE": (predictions.delete, Need.ADMIN),
         },
         "/api/predictions/{id}/feedback": {"PUT": (predictions.say, Need.FEEDBACK)},
+        "/api/accuracy": {"GET": (Accuracy(services.record).show, Need.FEEDBACK)},
         "/live": {"GET": (health.live, Need.OPEN)},
         "/ready": {"GET": (health.ready, Need.OPEN)},
         "/docs": {"GET": (documents.docs, Need.OPEN)},
@@ -118,6 +124,7 @@ def create_app(
         routes=[_route(path, methods, door=services.door) for path, methods in table.items()],
         middleware=[
             Middleware(Trace, metrics=metrics),
+            *([Middleware(Spans, tracing=services.tracing)] if services.tracing else []),
             Middleware(LastHandler),
             Middleware(BodiesInFlight, held=held),
         ],

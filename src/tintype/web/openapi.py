@@ -10,9 +10,13 @@ import msgspec
 
 from tintype import __version__
 from tintype.models.info import ModelInfo
+from tintype.record.accuracy import AccuracyReport
 from tintype.types import Prediction
+from tintype.web.accuracy import FILTER_NAMES
 from tintype.web.errors import HTTP_PROBLEMS, PROBLEM_JSON, TABLE
 from tintype.web.openapi_examples import (
+    ACCURACY_CURL,
+    ACCURACY_EXAMPLE,
     BATCH_CURL,
     BATCH_EXAMPLE,
     EXAMPLE_ID,
@@ -28,6 +32,7 @@ from tintype.web.openapi_examples import (
 from tintype.web.predictions import FeedbackBody
 
 Json = dict[str, Any]
+_OPEN: Final = ("/live", "/ready", "/openapi.json")
 _SECURITY: Final[Json] = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "Where keys are asked for."},
     "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
@@ -82,6 +87,30 @@ OPTIONS: Final[tuple[Json, ...]] = (
 )
 
 
+FILTERS: Final[tuple[Json, ...]] = (
+    {
+        "name": "model",
+        "description": "Name of a model in the record; without it, all.",
+        "schema": {"type": "string"},
+    },
+    {
+        "name": "version",
+        "description": "Only this version.",
+        "schema": {"type": "string"},
+    },
+    {
+        "name": "label",
+        "description": "Only pictures whose right label this is.",
+        "schema": {"type": "string"},
+    },
+    {
+        "name": "since",
+        "description": "Only what was predicted since: a day (`2026-11-01`) or a time "
+        "(`2026-11-01T12:00:00Z`), UTC where it names no zone.",
+        "schema": {"type": "string"},
+    },
+)
+
 NAMED: Final[tuple[Json, ...]] = (
     {
         "name": "path",
@@ -126,7 +155,9 @@ def problem_rows() -> list[Json]:
 
 def _schemas() -> Json:
     _, schemas = msgspec.json.schema_components(
-        (Prediction, ModelInfo, FeedbackBody), schema_hook=_any_value, ref_template=_REF
+        (Prediction, ModelInfo, FeedbackBody, AccuracyReport),
+        schema_hook=_any_value,
+        ref_template=_REF,
     )
     known: Json = dict(schemas)
     del known["Prediction"]["properties"]["look"]  # for observers, not part of the answer
@@ -153,6 +184,24 @@ def _any_value(_: type) -> Json:
 
 
 def _paths() -> Json:
+    """Every path; those that may ask for a key tell what is answered without one."""
+    return {
+        path: operations if path in _OPEN else _guarded(operations)
+        for path, operations in _all_paths().items()
+    }
+
+
+def _guarded(operations: Json) -> Json:
+    return {
+        method: {
+            **operation,
+            "responses": _problems(400, 401, 403, 429) | operation["responses"],
+        }
+        for method, operation in operations.items()
+    }
+
+
+def _all_paths() -> Json:
     return {
         "/api/predict": {"post": _predict()},
         "/api/predict/batch": {"post": _batch()},
@@ -161,6 +210,7 @@ def _paths() -> Json:
         "/api/models/{name}/reload": {"post": _reload()},
         "/api/predictions/{id}": {"get": _recorded(), "delete": _deleted()},
         "/api/predictions/{id}/feedback": {"put": _feedback()},
+        "/api/accuracy": {"get": _accuracy()},
         "/live": {"get": _simple("Is the process alive?", {"status": "alive"})},
         "/ready": {"get": _ready()},
         "/metrics": {"get": _metrics()},
@@ -234,14 +284,20 @@ def _batch() -> Json:
 
 
 def _models() -> Json:
+    text = {"type": "string"}
+    missing = dict.fromkeys(("name", "version", "task", "health"), text)
+    missing |= {"error": {"$ref": _REF.format(name="ResultError")}}
     schema = _object(
-        {"models": {"type": "array", "items": {"$ref": _REF.format(name="ModelInfo")}}}, ["models"]
+        {
+            "models": {"type": "array", "items": {"$ref": _REF.format(name="ModelInfo")}},
+            "absent": {"type": "array", "items": _object(missing, list(missing))},
+        },
+        ["models", "absent"],
     )
     return {
         "operationId": "models",
         "summary": "What is served, and how",
-        "responses": _responses("Every model", schema, {"models": [MODEL_EXAMPLE]})
-        | _problems(400, 401, 403, 429),
+        "responses": _responses("Every model", schema, {"models": [MODEL_EXAMPLE], "absent": []}),
         "x-curl": [{"title": "All models", "command": "curl {base}/api/models"}],
     }
 
@@ -253,7 +309,7 @@ def _model() -> Json:
         "summary": "One model: input, recipe, labels, engine, health",
         "parameters": [name | {"description": "The model's name."}],
         "responses": _responses("The model", {"$ref": _REF.format(name="ModelInfo")}, MODEL_EXAMPLE)
-        | _problems(400, 401, 403, 404, 429),
+        | _problems(404),
         "x-curl": [{"title": "One model", "command": "curl {base}/api/models/pets"}],
     }
 
@@ -321,6 +377,24 @@ def _deleted() -> Json:
     }
 
 
+def _accuracy() -> Json:
+    schema = _object(
+        {
+            **{name: {"type": ["string", "null"]} for name in FILTER_NAMES},
+            "report": {"$ref": _REF.format(name="AccuracyReport")},
+        },
+        [*FILTER_NAMES, "report"],
+    )
+    return {
+        "operationId": "accuracy",
+        "summary": "How good the answers are, out of what people said of them",
+        "description": "Every share has the ends of its 95 % interval (Wilson).",
+        "parameters": [_parameter(each) for each in FILTERS],
+        "responses": _responses("The figures", schema, ACCURACY_EXAMPLE) | _problems(400, 403, 503),
+        "x-curl": ACCURACY_CURL,
+    }
+
+
 def _ready() -> Json:
     ready = _simple("Is every model loaded and warm?", READY_EXAMPLE)
     ready["responses"]["503"] = {"description": "Not every model is ready"}
@@ -331,8 +405,7 @@ def _metrics() -> Json:
     content = {"text/plain": {"schema": {"type": "string"}}}
     return {
         "summary": "Every metric, for Prometheus",
-        "responses": {"200": {"description": "The metrics", "content": content}}
-        | _problems(400, 401, 403, 429),
+        "responses": {"200": {"description": "The metrics", "content": content}},
         "x-curl": [{"title": "All metrics", "command": "curl {base}/metrics"}],
     }
 
