@@ -210,6 +210,10 @@ class Metrics:
         """One more of a counter."""
         self._child(metric, labels).inc()
 
+    def begin(self, metric: Metric, *labels: str) -> None:
+        """Tell a counter from 0 on: who watches its growth then sees the first one too."""
+        self._child(metric, labels)
+
     def observe(self, metric: Metric, value: float, *labels: str) -> None:
         """One value of a histogram."""
         self._child(metric, labels).observe(value)

@@ -120,6 +120,8 @@ class ModelMetrics:
 
     def loaded(self, host: ModelHost, *, seconds: float) -> None:
         """Count it and keep its load time."""
+        for change in ("refused", "removed"):
+            self._metrics.begin(MODEL_CHANGES, host.name, change)
         self._metrics.count(MODEL_CHANGES, host.name, "loaded")
         self._metrics.set(MODEL_LOAD_SECONDS, seconds, host.name, host.version)
 

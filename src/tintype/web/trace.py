@@ -54,6 +54,11 @@ def note_route(scope: Scope, route: str) -> None:
     scope["state"][_ROUTE] = route
 
 
+def route_of(scope: Scope) -> str:
+    """The route that answers; ``unknown`` for an address or method that is not served."""
+    return str(scope["state"].get(_ROUTE, _UNKNOWN_ROUTE))
+
+
 class Trace:
     """Middleware: the request's id, the response's headers, the line in the log, the count."""
 
@@ -81,7 +86,7 @@ class Trace:
 
 
 def _count(metrics: Metrics, scope: Scope, status: int, seconds: float) -> None:
-    route = scope["state"].get(_ROUTE, _UNKNOWN_ROUTE)
+    route = route_of(scope)
     metrics.count(REQUESTS, route, str(status))
     metrics.observe(REQUEST_SECONDS, seconds, route)
 
