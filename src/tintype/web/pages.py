@@ -47,6 +47,7 @@ class Pages:
         samples: Mapping[str, File],
         title: str,
         recorded: bool,
+        keeps: bool,
     ) -> None:
         self._predictor = predictor
         self._pictures = pictures
@@ -54,6 +55,7 @@ class Pages:
         self._samples = samples
         self._title = title
         self._recorded = recorded
+        self._keeps = keeps
 
     async def index(self, request: Request) -> Response:
         """The empty form, or with ``sample`` the answer for a sample picture."""
@@ -132,6 +134,7 @@ class Pages:
             answer=answer,
             problem=problem,
             limits=self._limits,
+            keeps=self._keeps,
         )
         headers = {"Cache-Control": "no-store", "Vary": "X-Fragment"}
         if answer is not None:
