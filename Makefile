@@ -45,6 +45,8 @@ keras-fuzz: .venv/installed-dev ## Hostile Keras files, EXAMPLES=3000 of each ki
 lock: .venv/bin/uv ## Pin every dependency by name, version and hash
 	$(COMPILE) --group build --group test --group check --group docs pyproject.toml -o requirements-dev.txt
 	$(COMPILE) --group build -c requirements-dev.txt pyproject.toml -o requirements.txt
+	$(COMPILE) --group build --extra postgresql --extra tfserving -c requirements-dev.txt pyproject.toml \
+		-o deploy/requirements.txt
 
 clean: ## Remove what the other commands made
 	rm -rf .venv site dist .pytest_cache .mypy_cache .ruff_cache

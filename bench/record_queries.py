@@ -3,7 +3,8 @@
     python bench/record_queries.py [PLACE] [--predictions N] [--judged SHARE]
 
 PLACE is a SQLite file (made and filled if it is not there; default: a temporary one) or the
-address of an empty PostgreSQL database. Prints each statement's plan and its median time.
+address of an empty PostgreSQL database. Prints each statement's plan, its median time, and the
+processor time in it: on a busy machine, only the latter tells.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +24,10 @@ import msgspec
 from sqlalchemy import Connection, Engine, event, insert, text
 
 from tintype.record import counting, store
-from tintype.record.counting import Asked
 from tintype.record.database import reading, writing
 from tintype.record.opening import open_database
 from tintype.record.place import Place
+from tintype.record.reports import Asked, KnownModel
 from tintype.record.tables import feedback, models, predictions, results
 
 LABELS = tuple(f"label {number}" for number in range(20))
@@ -147,8 +149,8 @@ def questions() -> Iterator[tuple[str, Callable[[Connection], object]]]:
     yield "accuracy of a version", lambda c: counting.count_judged(c, pets)
     yield "accuracy since a month ago", lambda c: counting.count_judged(c, month)
     yield "accuracy of a label", lambda c: counting.count_judged(c, Asked(label=LABELS[3]))
-    yield "the last 1000 answers", lambda c: counting.latest(c, _pets(c), count=1000)
-    yield "the first 1000 answers", lambda c: counting.first(c, _pets(c), count=1000)
+    for name, newest in (("the last 500 answers", True), ("the first 500 answers", False)):
+        yield name, partial(_sample, newest=newest)
     yield (
         "the latest disagreements",
         lambda c: counting.disagreements(c, model="pets", count=12),
@@ -156,27 +158,39 @@ def questions() -> Iterator[tuple[str, Callable[[Connection], object]]]:
     yield "what was lost", counting.lost
 
 
-def _pets(connection: Connection) -> counting.KnownModel:
+def _sample(connection: Connection, *, newest: bool) -> object:
+    return counting.sample(connection, _pets(connection), count=500, newest=newest)
+
+
+def _pets(connection: Connection) -> KnownModel:
     known = {(each.name, each.version): each for each in counting.known_models(connection)}
     return known["pets", "2"]
 
 
 class Statements:
-    """Every statement that is run, with its time in milliseconds."""
+    """Every statement that is run: its values, milliseconds, and milliseconds of processor time.
+
+    SQLite works while rows are fetched, too; so a statement ends when the next one begins.
+    """
 
     def __init__(self, engine: Engine) -> None:
-        self.seen: dict[str, tuple[Any, list[float]]] = {}
-        self._begun = 0.0
+        self.seen: dict[str, tuple[Any, list[tuple[float, float]]]] = {}
+        self._running: tuple[str, Any, float, float] | None = None
         event.listen(engine, "before_cursor_execute", self._before)
-        event.listen(engine, "after_cursor_execute", self._after)
+        event.listen(engine, "commit", self.end)
 
-    def _before(self, *_: object) -> None:
-        self._begun = time.perf_counter()
-
-    def _after(self, _: object, __: object, statement: str, values: Any, *___: object) -> None:
-        spent = (time.perf_counter() - self._begun) * 1000
+    def _before(self, _: object, __: object, statement: str, values: Any, *___: object) -> None:
+        self.end()
         if statement.startswith("SELECT"):
+            self._running = (statement, values, time.perf_counter(), time.process_time())
+
+    def end(self, *_: object) -> None:
+        """The last statement is done."""
+        if self._running is not None:
+            statement, values, wall, processor = self._running
+            spent = (time.perf_counter() - wall) * 1000, (time.process_time() - processor) * 1000
             self.seen.setdefault(statement, (values, []))[1].append(spent)
+            self._running = None
 
 
 def ask(engine: Engine) -> None:
@@ -184,15 +198,23 @@ def ask(engine: Engine) -> None:
     for name, work in questions():
         statements, spent = Statements(engine), []
         for _ in range(TIMES):
-            begun = time.perf_counter()
+            begun, processor = time.perf_counter(), time.process_time()
             with reading(engine) as connection:
                 work(connection)
-            spent.append((time.perf_counter() - begun) * 1000)
-        print(f"\n{name}: {statistics.median(spent):.0f} ms")
+            statements.end()
+            spent.append(
+                ((time.perf_counter() - begun) * 1000, (time.process_time() - processor) * 1000)
+            )
+        print(f"\n{name}: {_median(spent)}")
         for statement, (values, times) in list(statements.seen.items()):
-            print(f"  {statistics.median(times):6.1f} ms  {' '.join(statement.split())[:110]}")
+            print(f"  {_median(times)}  {' '.join(statement.split())[:100]}")
             for line in _plan(engine, statement, values):
-                print(f"             {line}")
+                print(f"      {line}")
+
+
+def _median(times: list[tuple[float, float]]) -> str:
+    wall, processor = (statistics.median(each) for each in zip(*times, strict=True))
+    return f"{wall:.1f} ms ({processor:.1f} ms of processor time)"
 
 
 def _plan(engine: Engine, statement: str, values: Any) -> list[str]:

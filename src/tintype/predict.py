@@ -176,6 +176,10 @@ class Predictor:
         served, version = found
         return served.info(version or served.stable)
 
+    def absent(self) -> tuple[AbsentModel, ...]:
+        """Every model that should be served and is not there."""
+        return self._models.all_absent()
+
     def header(self, image: bytes) -> Header:
         """What a picture says of itself, held to the limits. Raises ImageError."""
         return read_header(image, limits=self._limits)
@@ -265,7 +269,8 @@ class Predictor:
             absent = (model for model in self._models.all_absent() if model.fallback)
             asked = (*self._models.choose_all(image), *absent)
         if not asked:
-            raise ModelUnavailable("no model is served")
+            missing = next(iter(self._models.all_absent()), None)
+            raise missing.error if missing else ModelUnavailable("no model is served")
         first = asked[0]
         if isinstance(first, AbsentModel) and not any(_may_answer(model) for model in asked):
             raise first.error

@@ -21,7 +21,7 @@ from tintype.imaging.limits import DecodeLimits
 from tintype.log_setup import LogSettings
 from tintype.models.keeper import WatchPolicy
 from tintype.predict import PredictPolicy
-from tintype.record.policy import RecordPolicy
+from tintype.record.policy import PicturePolicy, RecordPolicy
 from tintype.tracing import TracingSettings
 from tintype.web.compat.policy import CompatPolicy
 from tintype.web.inputs import InputPolicy
@@ -93,6 +93,7 @@ class Settings:
     models: WatchPolicy = field(default_factory=WatchPolicy)
     state: StateSettings = field(default_factory=StateSettings)
     record: RecordPolicy = field(default_factory=RecordPolicy)
+    pictures: PicturePolicy = field(default_factory=PicturePolicy)
     tracing: TracingSettings = field(default_factory=TracingSettings)
 
 

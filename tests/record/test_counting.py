@@ -9,10 +9,10 @@ from dataclasses import replace
 import pytest
 
 from tintype.record import counting, store
-from tintype.record.counting import Asked
 from tintype.record.database import reading, writing
 from tintype.record.fake import PETS, classified, entry, predicted
 from tintype.record.outcomes import Outcome, count
+from tintype.record.reports import Asked
 from tintype.record.values import Said
 from tintype.types import PictureLook
 
@@ -137,7 +137,8 @@ def test_the_last_answers_are_read_with_their_looks(engine):
     """Newest first; what gave no label is not among them."""
     with reading(engine) as connection:
         (pets,) = counting.known_models(connection)
-        sample = counting.latest(connection, pets, count=8)
+        sample, last_ms = counting.sample(connection, pets, count=8, newest=True)
+    assert BEGAN_MS + 39 == last_ms
     assert {"dog": 6, "cat": 2} == sample.labels
     assert [round(0.5 + step / 100, 2) for step in range(39, 31, -1)] == [
         round(score, 2) for score in sample.measures["score"]
@@ -151,10 +152,23 @@ def test_the_first_answers_may_have_no_look(engine):
     """They were recorded before looks were; their labels count."""
     with reading(engine) as connection:
         (pets,) = counting.known_models(connection)
-        sample = counting.first(connection, pets, count=8)
+        sample, last_ms = counting.sample(connection, pets, count=8, newest=False)
+    assert BEGAN_MS + 7 == last_ms
     assert {"dog": 6, "cat": 2} == sample.labels
     assert "brightness" not in sample.measures
     assert 8 == len(sample.measures["size"])
+
+
+@pytest.mark.usefixtures("looked")
+def test_the_last_answers_may_begin_after_a_time(engine):
+    """So that what is compared is not compared with itself."""
+    with reading(engine) as connection:
+        (pets,) = counting.known_models(connection)
+        some, _ = counting.sample(connection, pets, count=8, newest=True, after_ms=BEGAN_MS + 36)
+        none, last_ms = counting.sample(
+            connection, pets, count=8, newest=True, after_ms=BEGAN_MS + 99
+        )
+    assert (3, {}, None) == (sum(some.labels.values()), none.labels, last_ms)
 
 
 def test_the_latest_disagreements_come_first(engine, judged):

@@ -88,7 +88,15 @@ def test_the_api_is_described_for_programs(app):
         for path, operations in document()["paths"].items()
         for method in operations
     }
-    for_people = ("/static", "/samples", "/problems", "/docs", "/predictions", "/feedback")
+    for_people = (
+        "/static",
+        "/samples",
+        "/problems",
+        "/docs",
+        "/predictions",
+        "/feedback",
+        "/dashboard",
+    )
     assert told == {
         (method, path)
         for method, path in routes_of(app)

@@ -104,7 +104,7 @@ async def _serve(
 
 async def _planned(cards: tuple[Card, ...], absent: list[LeftOut]) -> tuple[ModelPlan, ...]:
     """Read the model files, and say what was decided about each and why."""
-    plans = await make_plans(cards, left_out=noting_left_out(absent))
+    plans = await make_plans(cards, left_out=noting_left_out(absent), patient=True)
     for plan in plans:
         _tell("\n".join(summary_lines(plan)))
     return plans

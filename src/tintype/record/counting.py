@@ -8,16 +8,14 @@ same whatever the record has.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import date
 from typing import Any, Final
 
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
     Connection,
-    Executable,
     Integer,
     Row,
     Select,
@@ -36,54 +34,15 @@ from tintype.record.outcomes import (
     WEEK_MS,
     Counts,
     Hits,
+    ScoreBin,
     score_bin,
     week_begins,
 )
+from tintype.record.reports import Asked, Disagreement, KnownModel
 from tintype.record.tables import feedback, losses, models, pictures, predictions, results
 
 TOPS: Final = (1, 3, 5)
 _LOOK: Final = ("brightness", "contrast", "colour", "detail")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """Which judged predictions are counted: those that fit all that is given.
-
-    ``label`` is the right label; ``since_ms`` leaves out what was predicted before.
-    """
-
-    model: str | None = None
-    version: str | None = None
-    label: str | None = None
-    since_ms: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KnownModel:
-    """A name and version in the record, with the numbers of its rows in ``models``.
-
-    One version has several rows when it was served with other files or recipes.
-    """
-
-    name: str
-    version: str
-    task: str
-    ids: tuple[int, ...]
-    first_ms: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Disagreement:
-    """An answer that somebody called wrong. ``picture`` tells whether it is kept."""
-
-    prediction_id: str
-    at_ms: int
-    model: str
-    version: str
-    answered: str | None
-    score: float | None
-    right: str | None
-    picture: bool
 
 
 def known_models(connection: Connection) -> tuple[KnownModel, ...]:
@@ -104,48 +63,73 @@ def known_models(connection: Connection) -> tuple[KnownModel, ...]:
 
 
 def count_judged(connection: Connection, asked: Asked) -> Counts:
-    """Count what people said, as ``tintype.record.outcomes.count`` counts outcomes."""
+    """Count what people said, as ``tintype.record.outcomes.count`` counts outcomes.
+
+    Each model is asked for by itself, so that its rows are read in the order of an index.
+    """
     known = [
         each
         for each in known_models(connection)
         if asked.model in {None, each.name} and asked.version in {None, each.version}
     ]
-    names = {number: (each.name, each.version) for each in known for number in each.ids}
-    where = _where(asked, ids=[*names])
-    rows = connection.execute(_hits(where)).all()
+    numbers = [number for each in known for number in each.ids]
+    weeks = _weeks(connection, asked, numbers)
+    hits = {
+        (each.name, each.version): _hits([row for row in weeks if row.model_id in each.ids])
+        for each in known
+    }
+    confusion, top = _labels(connection, asked, numbers)
     return Counts(
-        hits=_sum(rows),
-        top={
-            n: Hits(
-                right=sum(getattr(row, f"right_{n}") or 0 for row in rows),
-                judged=sum(getattr(row, f"judged_{n}") or 0 for row in rows),
-            )
-            for n in TOPS
+        hits=_hits(weeks),
+        top=top,
+        confusion=confusion,
+        bins=_bins(connection, asked, numbers),
+        weeks={
+            week_begins(number): _hits([row for row in weeks if row.week == number])
+            for number in sorted({row.week for row in weeks})
         },
-        confusion={
-            (row.right_label, row.predicted): row.judged
-            for row in connection.execute(_confusion(where))
-        },
-        bins=tuple(
-            score_bin(row.bin, judged=row.judged, score_sum=row.score_sum, right=row.right)
-            for row in connection.execute(_bins(where))
-        ),
-        weeks=_by_week(rows),
-        versions={
-            name: _sum([row for row in rows if names[row.model_id] == name])
-            for name in dict.fromkeys(names[row.model_id] for row in rows)
-        },
+        versions={name: found for name, found in hits.items() if found.judged},
     )
 
 
-def latest(connection: Connection, model: KnownModel, *, count: int) -> Sample:
-    """What the last ``count`` answers of a model version were like."""
-    return _sample(connection, model, count=count, newest=True)
+def answers(connection: Connection, model: KnownModel, *, most: int) -> int:
+    """How many answers with a label a version has; no more than ``most`` are counted."""
+    some = (
+        select(results.c.at_ms)
+        .where(results.c.model_id.in_(model.ids), results.c.label.is_not(None))
+        .limit(most)
+        .subquery()
+    )
+    return connection.execute(select(func.count()).select_from(some)).scalar_one()
 
 
-def first(connection: Connection, model: KnownModel, *, count: int) -> Sample:
-    """What its first ``count`` answers were like."""
-    return _sample(connection, model, count=count, newest=False)
+def sample(
+    connection: Connection,
+    model: KnownModel,
+    *,
+    count: int,
+    newest: bool,
+    after_ms: int | None = None,
+) -> tuple[Sample, int | None]:
+    """What the last (or the first) ``count`` answers of a version were like.
+
+    ``after_ms`` leaves out those until then. Also tells the time of the last one looked at, None
+    where there is none.
+    """
+    found = [
+        row
+        for number in model.ids
+        for row in connection.execute(
+            _answers(number, newest=newest, after_ms=after_ms).limit(count)
+        )
+    ]
+    found = sorted(found, key=lambda row: row.at_ms, reverse=newest)[:count]
+    labels = Counter(row.label for row in found)
+    measures: dict[str, list[float]] = {"score": [row.score for row in found]}
+    for look in _looks(connection, list(dict.fromkeys(row.prediction_id for row in found))):
+        for name, value in look.items():
+            measures.setdefault(name, []).append(value)
+    return Sample(measures=measures, labels=labels), max((row.at_ms for row in found), default=None)
 
 
 def disagreements(
@@ -198,15 +182,6 @@ def lost(connection: Connection) -> dict[str, int]:
     return {row.reason: int(row.lost) for row in connection.execute(statement)}
 
 
-def _where(asked: Asked, *, ids: Sequence[int]) -> ColumnElement[bool]:
-    parts: list[ColumnElement[bool]] = [feedback.c.model_id.in_(ids)]
-    if asked.since_ms is not None:
-        parts.append(feedback.c.predicted_ms >= asked.since_ms)
-    if asked.label is not None:
-        parts.append(feedback.c.right_label == asked.label)
-    return and_(*parts)
-
-
 _JUDGED: Final = func.count().label("judged")
 _RIGHT: Final = func.sum(cast(feedback.c.correct, Integer)).label("right")
 _WEEK: Final = (
@@ -215,39 +190,69 @@ _WEEK: Final = (
 ).label("week")
 
 
-def _hits(where: ColumnElement[bool]) -> Select[Any]:
-    """Hits, and hits among the first N, of each model and week."""
-    known = feedback.c.right_label.is_not(None)
-    tops: list[ColumnElement[Any]] = []
-    for n in TOPS:
-        listed = and_(known, feedback.c.listed >= n)
-        tops += [
-            func.sum(case((listed, 1), else_=0)).label(f"judged_{n}"),
-            func.sum(case((and_(listed, feedback.c.rank <= n), 1), else_=0)).label(f"right_{n}"),
-        ]
-    return (
-        select(feedback.c.model_id, _WEEK, _JUDGED, _RIGHT, *tops)
-        .where(where)
-        .group_by(feedback.c.model_id, _WEEK)
-    )
+def _where(asked: Asked, model_id: int) -> ColumnElement[bool]:
+    parts: list[ColumnElement[bool]] = [feedback.c.model_id == model_id]
+    if asked.since_ms is not None:
+        parts.append(feedback.c.predicted_ms >= asked.since_ms)
+    if asked.label is not None:
+        parts.append(feedback.c.right_label == asked.label)
+    return and_(*parts)
 
 
-def _confusion(where: ColumnElement[bool]) -> Select[Any]:
-    return (
-        select(feedback.c.right_label, feedback.c.predicted, _JUDGED)
-        .where(where, feedback.c.right_label.is_not(None))
-        .group_by(feedback.c.right_label, feedback.c.predicted)
-    )
+def _weeks(connection: Connection, asked: Asked, numbers: Sequence[int]) -> list[Row[Any]]:
+    """Hits of each model and week."""
+    return [
+        row
+        for number in numbers
+        for row in connection.execute(
+            select(literal_column(str(number)).label("model_id"), _WEEK, _JUDGED, _RIGHT)
+            .where(_where(asked, number))
+            .group_by(_WEEK)
+        )
+    ]
 
 
-def _bins(where: ColumnElement[bool]) -> Executable:
+def _labels(
+    connection: Connection, asked: Asked, numbers: Sequence[int]
+) -> tuple[Counter[tuple[str, str | None]], dict[int, Hits]]:
+    """The confusion, and the hits among the first N; only where the right label is known."""
+    columns = (feedback.c.right_label, feedback.c.predicted, feedback.c.rank, feedback.c.listed)
+    confusion: Counter[tuple[str, str | None]] = Counter()
+    right: Counter[int] = Counter()
+    judged: Counter[int] = Counter()
+    for number in numbers:
+        statement = select(*columns, _JUDGED).where(_where(asked, number)).group_by(*columns)
+        for label, predicted, rank, listed, count in connection.execute(statement):
+            if label is None:
+                continue
+            confusion[label, predicted] += count
+            for n in TOPS:
+                if listed >= n:
+                    judged[n] += count
+                    right[n] += count if rank is not None and rank <= n else 0
+    return confusion, {n: Hits(right=right[n], judged=judged[n]) for n in TOPS}
+
+
+def _bins(connection: Connection, asked: Asked, numbers: Sequence[int]) -> tuple[ScoreBin, ...]:
     """A bin is told by comparing the score with the edges: the same in every database."""
     number = _bin(0, len(SCORE_EDGES)).label("bin")
-    return (
-        select(number, _JUDGED, _RIGHT, func.sum(feedback.c.score).label("score_sum"))
-        .where(where, feedback.c.score.is_not(None))
-        .group_by(number)
-        .order_by(number)
+    found: dict[int, list[Row[Any]]] = {}
+    for model_id in numbers:
+        statement = (
+            select(number, _JUDGED, _RIGHT, func.sum(feedback.c.score).label("score_sum"))
+            .where(_where(asked, model_id), feedback.c.score.is_not(None))
+            .group_by(number)
+        )
+        for row in connection.execute(statement):
+            found.setdefault(row.bin, []).append(row)
+    return tuple(
+        score_bin(
+            bin_number,
+            judged=sum(row.judged for row in rows),
+            score_sum=sum(row.score_sum for row in rows),
+            right=sum(row.right for row in rows),
+        )
+        for bin_number, rows in sorted(found.items())
     )
 
 
@@ -260,39 +265,18 @@ def _bin(low: int, high: int) -> ColumnElement[int]:
     return case((feedback.c.score > edge, _bin(middle + 1, high)), else_=_bin(low, middle))
 
 
-def _sum(rows: Sequence[Row[Any]]) -> Hits:
+def _hits(rows: Sequence[Row[Any]]) -> Hits:
     return Hits(right=sum(row.right for row in rows), judged=sum(row.judged for row in rows))
 
 
-def _by_week(rows: Sequence[Row[Any]]) -> dict[date, Hits]:
-    weeks: dict[int, list[Row[Any]]] = {}
-    for row in rows:
-        weeks.setdefault(row.week, []).append(row)
-    return {week_begins(number): _sum(found) for number, found in sorted(weeks.items())}
-
-
-def _sample(connection: Connection, model: KnownModel, *, count: int, newest: bool) -> Sample:
-    """The last or the first answers, by the index, then what their pictures looked like."""
-    order = results.c.at_ms.desc() if newest else results.c.at_ms
-    found = [
-        row
-        for number in model.ids
-        for row in connection.execute(
-            select(results.c.prediction_id, results.c.at_ms, results.c.label, results.c.score)
-            .where(results.c.model_id == number, results.c.label.is_not(None))
-            .order_by(order)
-            .limit(count)
-        )
-    ]
-    found = sorted(found, key=lambda row: row.at_ms, reverse=newest)[:count]
-    labels: dict[str, int] = {}
-    for row in found:
-        labels[row.label] = labels.get(row.label, 0) + 1
-    measures: dict[str, list[float]] = {"score": [row.score for row in found]}
-    for look in _looks(connection, list(dict.fromkeys(row.prediction_id for row in found))):
-        for name, value in look.items():
-            measures.setdefault(name, []).append(value)
-    return Sample(measures=measures, labels=labels)
+def _answers(model_id: int, *, newest: bool, after_ms: int | None) -> Select[Any]:
+    """The answers of one model that have a label, in order of time, by the index alone."""
+    statement = select(
+        results.c.prediction_id, results.c.at_ms, results.c.label, results.c.score
+    ).where(results.c.model_id == model_id, results.c.label.is_not(None))
+    if after_ms is not None:
+        statement = statement.where(results.c.at_ms > after_ms)
+    return statement.order_by(results.c.at_ms.desc() if newest else results.c.at_ms)
 
 
 _AT_ONCE: Final = 500

@@ -99,7 +99,16 @@ feedback = Table(
     Column("rank", Integer),
     Column("listed", Integer, nullable=False),
     Column("key_name", Text, nullable=False),
-    Index("feedback_model", "model_id", "predicted_ms"),
+    Index("feedback_model", "model_id", "predicted_ms", "correct", "score"),
+    Index(
+        "feedback_labels",
+        "model_id",
+        "right_label",
+        "predicted",
+        "rank",
+        "listed",
+        "predicted_ms",
+    ),
     Index("feedback_at", "at_ms"),
 )
 

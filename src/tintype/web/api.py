@@ -67,7 +67,7 @@ class Api:
 
     async def models(self, request: Request) -> Response:  # noqa: ARG002 - every handler takes the request
         """Every served model."""
-        return _json(models_json(self._predictor.models()))
+        return _json(models_json(self._predictor.models(), self._predictor.absent()))
 
     async def model(self, request: Request) -> Response:
         """One served model."""

@@ -15,10 +15,12 @@ from starlette.routing import Route
 
 from tintype.errors import TintypeError
 from tintype.metrics import BODY_BYTES
+from tintype.web.accuracy import Accuracy
 from tintype.web.api import Api
 from tintype.web.changes import Changes
 from tintype.web.compat.policy import CompatPolicy
 from tintype.web.compat.routes import Compat
+from tintype.web.dashboard import DashboardPage
 from tintype.web.documents import Documents
 from tintype.web.errors import (
     ClientGone,
@@ -75,6 +77,7 @@ def create_app(
         recorded=services.record is not None,
     )
     feedback = FeedbackPages(predictor, services.record, limits=limits, title=title)
+    dashboard = DashboardPage(services, title=title)
     documents = Documents(title=title)
     static = Files(read_files(sorted(_STATIC.iterdir())))
     metrics = services.metrics
@@ -82,6 +85,7 @@ def create_app(
         "/": {"GET": pages.index, "POST": pages.submit},
         "/predictions/{id}": {"GET": feedback.show},
         "/feedback": {"POST": feedback.submit},
+        "/dashboard": {"GET": dashboard.show},
         "/api/predict": {"POST": api.predict},
         "/api/predict/batch": {"POST": api.predict_batch},
         "/api/models": {"GET": api.models},
@@ -89,6 +93,7 @@ def create_app(
         "/api/models/{name:path}": {"GET": api.model},
         "/api/predictions/{id}": {"GET": predictions.show, "DELETE": predictions.delete},
         "/api/predictions/{id}/feedback": {"PUT": predictions.say},
+        "/api/accuracy": {"GET": Accuracy(services.record).show},
         "/live": {"GET": health.live},
         "/ready": {"GET": health.ready},
         "/docs": {"GET": documents.docs},

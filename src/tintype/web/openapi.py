@@ -10,9 +10,13 @@ import msgspec
 
 from tintype import __version__
 from tintype.models.info import ModelInfo
+from tintype.record.accuracy import AccuracyReport
 from tintype.types import Prediction
+from tintype.web.accuracy import FILTER_NAMES
 from tintype.web.errors import HTTP_PROBLEMS, PROBLEM_JSON, TABLE
 from tintype.web.openapi_examples import (
+    ACCURACY_CURL,
+    ACCURACY_EXAMPLE,
     BATCH_CURL,
     BATCH_EXAMPLE,
     EXAMPLE_ID,
@@ -78,6 +82,30 @@ OPTIONS: Final[tuple[Json, ...]] = (
 )
 
 
+FILTERS: Final[tuple[Json, ...]] = (
+    {
+        "name": "model",
+        "description": "Name of a model in the record; without it, all.",
+        "schema": {"type": "string"},
+    },
+    {
+        "name": "version",
+        "description": "Only this version.",
+        "schema": {"type": "string"},
+    },
+    {
+        "name": "label",
+        "description": "Only pictures whose right label this is.",
+        "schema": {"type": "string"},
+    },
+    {
+        "name": "since",
+        "description": "Only what was predicted since: a day (`2026-11-01`) or a time "
+        "(`2026-11-01T12:00:00Z`), UTC where it names no zone.",
+        "schema": {"type": "string"},
+    },
+)
+
 NAMED: Final[tuple[Json, ...]] = (
     {
         "name": "path",
@@ -121,7 +149,9 @@ def problem_rows() -> list[Json]:
 
 def _schemas() -> Json:
     _, schemas = msgspec.json.schema_components(
-        (Prediction, ModelInfo, FeedbackBody), schema_hook=_any_value, ref_template=_REF
+        (Prediction, ModelInfo, FeedbackBody, AccuracyReport),
+        schema_hook=_any_value,
+        ref_template=_REF,
     )
     known: Json = dict(schemas)
     del known["Prediction"]["properties"]["look"]  # for observers, not part of the answer
@@ -156,6 +186,7 @@ def _paths() -> Json:
         "/api/models/{name}/reload": {"post": _reload()},
         "/api/predictions/{id}": {"get": _recorded(), "delete": _deleted()},
         "/api/predictions/{id}/feedback": {"put": _feedback()},
+        "/api/accuracy": {"get": _accuracy()},
         "/live": {"get": _simple("Is the process alive?", {"status": "alive"})},
         "/ready": {"get": _ready()},
         "/metrics": {"get": _metrics()},
@@ -229,13 +260,20 @@ def _batch() -> Json:
 
 
 def _models() -> Json:
+    text = {"type": "string"}
+    missing = dict.fromkeys(("name", "version", "task", "health"), text)
+    missing |= {"error": {"$ref": _REF.format(name="ResultError")}}
     schema = _object(
-        {"models": {"type": "array", "items": {"$ref": _REF.format(name="ModelInfo")}}}, ["models"]
+        {
+            "models": {"type": "array", "items": {"$ref": _REF.format(name="ModelInfo")}},
+            "absent": {"type": "array", "items": _object(missing, list(missing))},
+        },
+        ["models", "absent"],
     )
     return {
         "operationId": "models",
         "summary": "What is served, and how",
-        "responses": _responses("Every model", schema, {"models": [MODEL_EXAMPLE]}),
+        "responses": _responses("Every model", schema, {"models": [MODEL_EXAMPLE], "absent": []}),
         "x-curl": [{"title": "All models", "command": "curl {base}/api/models"}],
     }
 
@@ -312,6 +350,24 @@ def _deleted() -> Json:
         "x-curl": [
             {"title": "Delete", "command": "curl -X DELETE {base}/api/predictions/ID"},
         ],
+    }
+
+
+def _accuracy() -> Json:
+    schema = _object(
+        {
+            **{name: {"type": ["string", "null"]} for name in FILTER_NAMES},
+            "report": {"$ref": _REF.format(name="AccuracyReport")},
+        },
+        [*FILTER_NAMES, "report"],
+    )
+    return {
+        "operationId": "accuracy",
+        "summary": "How good the answers are, out of what people said of them",
+        "description": "Every share has the ends of its 95 % interval (Wilson).",
+        "parameters": [_parameter(each) for each in FILTERS],
+        "responses": _responses("The figures", schema, ACCURACY_EXAMPLE) | _problems(400, 403, 503),
+        "x-curl": ACCURACY_CURL,
     }
 
 

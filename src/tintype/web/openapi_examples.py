@@ -183,3 +183,35 @@ MODEL_EXAMPLE: Final[dict[str, Any]] = {
     "fallback": [],
     "first_class": 0,
 }
+
+_SHARE: Final = {"value": 0.9, "low": 0.5958, "high": 0.9821, "right": 9, "judged": 10}
+
+ACCURACY_CURL: Final = [
+    {"title": "Of everything", "command": "curl {base}/api/accuracy"},
+    {
+        "title": "Of one version, since a day",
+        "command": "curl '{base}/api/accuracy?model=pets&version=1&since=2026-11-01'",
+    },
+]
+
+ACCURACY_EXAMPLE: Final[dict[str, Any]] = {
+    "model": "pets",
+    "version": "1",
+    "label": None,
+    "since": "2026-11-01T00:00:00Z",
+    "report": {
+        "accuracy": _SHARE,
+        "top": [{"n": 1, "share": _SHARE}],
+        "balanced_accuracy": 0.9,
+        "macro_f1": 0.899,
+        "classes": [{"label": "dog", "recall": _SHARE, "precision": _SHARE, "f1": 0.9}],
+        "confusion": [{"right": "dog", "answered": "dog", "count": 9}],
+        "calibration": {
+            "error": 0.05,
+            "bias": 0.05,
+            "bins": [{"low": 0.9, "high": 1.0, "judged": 10, "mean_score": 0.95, "accuracy": 0.9}],
+        },
+        "versions": [{"model": "pets", "version": "1", "share": _SHARE}],
+        "weeks": [{"week": "2026-11-02", "share": _SHARE}],
+    },
+}

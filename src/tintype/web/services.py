@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from tintype.live import LiveWindow
 from tintype.metrics import Metrics
 from tintype.models.keeper import Keeper
+from tintype.models.reference import References
 from tintype.predict import Predictor
+from tintype.record.pictures import PictureKeeper
 from tintype.record.recorder import Recorder
 from tintype.tracing import Tracing
 from tintype.web.inputs import Inputs
@@ -17,13 +20,16 @@ class Services:
     """The running parts that routes call. Somebody else starts and stops them.
 
     Without ``metrics`` nothing is counted and there is no ``/metrics``; without ``record`` nothing
-    is recorded; without a ``keeper`` no model can be loaded anew; without ``tracing`` no spans are
-    made.
+    is recorded, without ``pictures`` no picture is kept; without a ``keeper`` no model can be
+    loaded anew; without ``tracing`` no spans are made.
     """
 
     predictor: Predictor
     inputs: Inputs = field(default_factory=Inputs)
     metrics: Metrics | None = None
     record: Recorder | None = None
+    pictures: PictureKeeper | None = None
+    live: LiveWindow | None = None
+    references: References | None = None
     keeper: Keeper | None = None
     tracing: Tracing | None = None

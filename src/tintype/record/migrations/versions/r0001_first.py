@@ -80,7 +80,12 @@ def upgrade() -> None:
         sa.Column("listed", sa.Integer, nullable=False),
         sa.Column("key_name", sa.Text, nullable=False),
     )
-    op.create_index("feedback_model", "feedback", ["model_id", "predicted_ms"])
+    op.create_index("feedback_model", "feedback", ["model_id", "predicted_ms", "correct", "score"])
+    op.create_index(
+        "feedback_labels",
+        "feedback",
+        ["model_id", "right_label", "predicted", "rank", "listed", "predicted_ms"],
+    )
     op.create_index("feedback_at", "feedback", ["at_ms"])
     op.create_table(
         "refusals",

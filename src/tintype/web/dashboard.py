@@ -1,0 +1,106 @@
+"""``/dashboard``: how the server and its models are doing, drawn on the server.
+
+It works without scripts; with them it refreshes itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from datetime import UTC, datetime
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from tintype.errors import RecordUnavailable, TintypeError
+from tintype.models.info import ModelInfo
+from tintype.record.recorder import Recorder
+from tintype.record.reports import Overview, overview
+from tintype.web.dashboard_view import Dashboard, RecordView, chosen, live_view, record_view
+from tintype.web.errors import problem_of
+from tintype.web.options import refuse_name
+from tintype.web.render import render
+from tintype.web.services import Services
+
+_FRESH_SECONDS: Final = 10.0
+"""So long the record is not asked again: pages that refresh themselves are many."""
+
+
+class DashboardPage:
+    """The handler of ``/dashboard``."""
+
+    def __init__(self, services: Services, *, title: str) -> None:
+        self._predictor = services.predictor
+        self._record = services.record
+        self._live = services.live
+        self._references = services.references
+        self._title = title
+        self._known: dict[tuple[str, str], tuple[float, asyncio.Task[Overview]]] = {}
+
+    async def show(self, request: Request) -> Response:
+        """The page, or with ``X-Fragment`` the part that changes."""
+        template = "_dashboard.html" if "x-fragment" in request.headers else "dashboard.html"
+        try:
+            board = await self._board(_model_of(request))
+        except TintypeError as error:
+            problem = problem_of(error)
+            html = render("refused.html", title=self._title, problem=problem)
+            return _html(html, status=int(str(problem["status"])))
+        return _html(render(template, title=self._title, board=board))
+
+    async def _board(self, name: str | None) -> Dashboard:
+        models = self._predictor.models()
+        model = chosen(models, name) if name is None else self._predictor.model(name)
+        told, problem = None, ""
+        if self._record is not None and model is not None:
+            try:
+                told = await self._told(self._record, model)
+            except RecordUnavailable as error:
+                problem = error.message
+        return Dashboard(
+            models=models,
+            model=model,
+            live=live_view(self._live.view()) if self._live else None,
+            record=told,
+            counts=self._record.counts() if self._record else None,
+            problem=problem,
+            at=f"{datetime.now(UTC):%H:%M:%S} UTC",
+        )
+
+    async def _told(self, record: Recorder, model: ModelInfo) -> RecordView:
+        """What the record says; asked once for everybody who looks within some seconds."""
+        key, now = (model.name, model.version), time.monotonic()
+        at, task = self._known.get(key, (0.0, None))
+        if task is None or now - at > _FRESH_SECONDS or _failed(task):
+            task = asyncio.ensure_future(self._asked(record, model))
+            self._known = {
+                known: each for known, each in self._known.items() if now - each[0] < _FRESH_SECONDS
+            }
+            self._known[key] = (now, task)
+        return record_view(await asyncio.shield(task))
+
+    async def _asked(self, record: Recorder, model: ModelInfo) -> Overview:
+        name, version = model.name, model.version
+        golden = await self._references.of(name, version) if self._references else None
+        return await overview(record, model=name, version=version, golden=golden)
+
+
+def _failed(task: asyncio.Task[Overview]) -> bool:
+    return task.done() and (task.cancelled() or task.exception() is not None)
+
+
+def _model_of(request: Request) -> str | None:
+    for name in request.query_params:
+        if name != "model":
+            refuse_name(name, known=("model",))
+    return request.query_params.get("model") or None
+
+
+def _html(html: str, *, status: int = 200) -> Response:
+    return Response(
+        html,
+        status_code=status,
+        media_type="text/html",
+        headers={"Cache-Control": "no-store", "Vary": "X-Fragment"},
+    )
