@@ -34,6 +34,9 @@ TintypeError
 │   ├── Overloaded              a queue or the memory for pictures is full
 │   ├── DeadlineExceeded        the answer came too late
 │   ├── EngineFailed            the engine raised while running a batch
+│   │   └── RemoteRefused       a remote server does not take what it was sent
+│   ├── RemoteFailed            a remote server failed, or answered what cannot be used
+│   ├── RemoteUnreachable       a remote server cannot be asked: nothing was sent
 │   ├── ModelUnavailable        the model is not loaded, or is going away
 │   └── RecordUnavailable       the record's database cannot be written or read now
 └── SettingsError               a flag, variable or setting that cannot be used
@@ -259,6 +262,24 @@ class EngineFailed(ServingError):
     """The engine raised while it ran a batch."""
 
     type = "engine-failed"
+
+
+class RemoteRefused(EngineFailed):
+    """The remote server that runs the model does not take what it was sent."""
+
+    type = "remote-refused"
+
+
+class RemoteFailed(ServingError):
+    """The remote server that runs the model failed, or answered what cannot be used."""
+
+    type = "remote-failed"
+
+
+class RemoteUnreachable(ServingError):
+    """The remote server that runs the model cannot be asked; nothing was sent."""
+
+    type = "remote-unreachable"
 
 
 class ModelUnavailable(ServingError):

@@ -19,12 +19,14 @@ from tintype.errors import (
     UnknownModel,
 )
 from tintype.imaging.decode import Pixels, decode, decoded_bytes
+from tintype.imaging.encoded import encoded_row
 from tintype.imaging.explain import seen
 from tintype.imaging.header import Header, read_header
 from tintype.imaging.limits import DecodeLimits
 from tintype.imaging.look import look_of
 from tintype.imaging.prepare import prepare
 from tintype.imaging.steps import Decode
+from tintype.imaging.view import cut
 from tintype.imaging.window import seen_window
 from tintype.models.absent import AbsentModel, fallback_labels
 from tintype.models.host import Found, ModelHost
@@ -183,7 +185,7 @@ class Predictor:
         self._asked(names, b"")
 
     def ready(self) -> bool:
-        """Whether every model is loaded and warm."""
+        """Whether every model is loaded and warm, but for remotes that are down beside others."""
         return self._models.ready()
 
     async def predict(self, request: PredictRequest) -> Prediction:
@@ -431,7 +433,8 @@ def _prepare_all(
         for host in hosts:
             if host.recipe.decode == how:
                 questions[host] += [
-                    _question(host, picture, point, explain=explain) for point in points
+                    _question(host, picture, point, image=request.image, explain=explain)
+                    for point in points
                 ]
         del picture  # before the next one is made
         seconds["decode"] += decoded - begun
@@ -445,8 +448,15 @@ def _prepare_all(
     )
 
 
-def _question(host: ModelHost, picture: Pixels, point: Point | None, *, explain: bool) -> _Question:
-    row = prepare(picture.array, recipe=host.recipe, target=host.target, point=point)
+def _question(
+    host: ModelHost, picture: Pixels, point: Point | None, *, image: bytes, explain: bool
+) -> _Question:
+    recipe, target = host.recipe, host.target
+    if target.tensor.dtype == "string":
+        row = encoded_row(image, picture=picture, recipe=recipe, point=point)
+        shown: Tensor = cut(picture.array, view=recipe.view, point=point)
+    else:
+        row = shown = prepare(picture.array, recipe=recipe, target=target, point=point)
     return _Question(
         host=host,
         point=point,
@@ -454,9 +464,9 @@ def _question(host: ModelHost, picture: Pixels, point: Point | None, *, explain:
         window=seen_window(
             width=picture.facts.width,
             height=picture.facts.height,
-            recipe=host.recipe,
-            target=host.target,
+            recipe=recipe,
+            target=target,
             point=point,
         ),
-        input=seen(row, recipe=host.recipe, target=host.target) if explain else None,
+        input=seen(shown, recipe=recipe, target=target) if explain else None,
     )

@@ -21,14 +21,20 @@ from tintype.imaging.limits import DecodeLimits
 from tintype.log_setup import LogSettings
 from tintype.models.keeper import WatchPolicy
 from tintype.predict import PredictPolicy
-from tintype.record.policy import RecordPolicy
+from tintype.record.policy import PicturePolicy, RecordPolicy
 from tintype.web.compat.policy import CompatPolicy
 from tintype.web.inputs import InputPolicy
 from tintype.web.uploads import UploadLimits
 
 _PREFIX = "TINTYPE_"
 _NOT_SETTINGS = frozenset(
-    {"TINTYPE_TEST_DATA", "TINTYPE_CHROMIUM", "TINTYPE_NO_SKIPS", "TINTYPE_WRITE_FORMATS"}
+    {
+        "TINTYPE_TEST_DATA",
+        "TINTYPE_CHROMIUM",
+        "TINTYPE_NO_SKIPS",
+        "TINTYPE_WRITE_FORMATS",
+        "TINTYPE_WRITE_GATEWAY",
+    }
 )
 """Variables of the test suite, which share the prefix."""
 _MEBIBYTE = 1 << 20
@@ -86,6 +92,7 @@ class Settings:
     models: WatchPolicy = field(default_factory=WatchPolicy)
     state: StateSettings = field(default_factory=StateSettings)
     record: RecordPolicy = field(default_factory=RecordPolicy)
+    pictures: PicturePolicy = field(default_factory=PicturePolicy)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,7 +29,7 @@ Tensor: TypeAlias = "npt.NDArray[np.generic]"
 
 
 class Format(enum.StrEnum):
-    """What a model file is, told by its content."""
+    """What a model file is, told by its content; ``TF_SERVING`` is a model on another server."""
 
     KERAS_HDF5 = "keras-hdf5"
     KERAS_ZIP = "keras-zip"
@@ -38,6 +38,7 @@ class Format(enum.StrEnum):
     TFLITE = "tflite"
     ONNX = "onnx"
     OPENVINO_IR = "openvino-ir"
+    TF_SERVING = "tf-serving"
 
 
 class Layout(enum.StrEnum):
@@ -135,7 +136,36 @@ class DetectionOutput:
     first_class: int
 
 
-Output: TypeAlias = ClassOutput | DetectionOutput
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RankedOutput:
+    """The outputs of a classifier that names its classes itself, a score each, in any order.
+
+    ``classes``: texts, or numbers of labels; ``scores`` 0..1; as many of the one as of the other.
+    """
+
+    classes: TensorSpec
+    scores: TensorSpec
+
+
+Output: TypeAlias = ClassOutput | DetectionOutput | RankedOutput
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoteModel:
+    """A model that another server runs.
+
+    ``address`` is ``grpc://HOST:PORT``, ``grpcs://``, ``http://`` or ``https://``. Of ``version``
+    and ``label`` one at most; neither means the newest. ``signature``: which of the model's ways
+    to be asked. ``timeout_seconds``: the longest a call may take; ``calls``: how many at once.
+    """
+
+    address: str
+    name: str
+    version: int | None = None
+    label: str | None = None
+    signature: str = ""
+    timeout_seconds: float = 10.0
+    calls: int = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,7 +183,8 @@ class Graph:
     ``source`` is a file, a folder, or the bytes of an ONNX graph. ``input`` may name a tensor in
     the middle of the graph: the engine then feeds it there. ``outputs`` come back in this order.
     ``litert_only`` names operations that only LiteRT has. ``held`` are inputs that take no
-    picture, with the values they keep.
+    picture, with the values they keep. ``remote``: the graph lies on another server, and
+    ``source`` is only the card that says so.
     """
 
     format: Format
@@ -162,6 +193,7 @@ class Graph:
     outputs: tuple[TensorSpec, ...]
     litert_only: tuple[str, ...] = ()
     held: tuple[HeldInput, ...] = ()
+    remote: RemoteModel | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -314,6 +346,16 @@ class Prediction:
 
 Explain: TypeAlias = Literal["input"]
 """What a caller may ask to have explained."""
+
+
+def tensors_of(output: Output) -> tuple[TensorSpec, ...]:
+    """The tensors to read for ``output``, in the order of its fields."""
+    if isinstance(output, ClassOutput):
+        return (output.tensor,)
+    if isinstance(output, RankedOutput):
+        return (output.classes, output.scores)
+    found = (output.boxes, output.classes, output.scores, output.count)
+    return tuple(spec for spec in found if spec is not None)
 
 
 def name_text(name: str) -> str:

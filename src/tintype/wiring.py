@@ -16,6 +16,7 @@ from pathlib import Path
 from tintype.batching.gate import ByteGate
 from tintype.errors import EngineFailed, ModelFileError, TintypeError
 from tintype.imaging.recipe import expand
+from tintype.imaging.strip import strip
 from tintype.live import LiveWindow
 from tintype.metrics import (
     BATCH_PICTURES,
@@ -44,6 +45,8 @@ from tintype.observers import (
     watch_models,
 )
 from tintype.predict import Lanes, Observer, Predictor
+from tintype.record.picture_place import picture_place
+from tintype.record.pictures import PictureKeeper
 from tintype.record.place import place_of, refuse_newer_file
 from tintype.record.recorder import Recorder
 from tintype.record.values import ModelFacts
@@ -144,10 +147,16 @@ async def running(
             limits=settings.images,
             policy=settings.requests,
         )
-        observers: tuple[Observer, ...] = tuple(each for each in (record, live) if each is not None)
-        keeper = None
+        observers: tuple[Observer, ...] = () if live is None else (live,)
+        pictures, keeper = None, None
         if record is not None:
             stack.enter_context(record)
+            pictures = stack.enter_context(_picture_keeper(settings, record))
+            observers = (
+                *observers,
+                record,
+                pictures,
+            )  # in this order: pictures are of what is recorded
         if metrics is not None and find is not None:
             listeners = (ShadowLog(), ShadowMetrics(metrics))
             shadow = Shadow(registry, ask=make().predict, listeners=listeners)
@@ -165,6 +174,7 @@ async def running(
             inputs=inputs,
             metrics=metrics,
             record=record,
+            pictures=pictures,
             live=live,
             references=References(registry, limits=settings.images),
             keeper=keeper,
@@ -185,6 +195,12 @@ def _recorder(settings: Settings) -> Recorder | None:
     if isinstance(place, Path):
         refuse_newer_file(place)
     return Recorder(place, state=state, policy=settings.record)
+
+
+def _picture_keeper(settings: Settings, record: Recorder) -> PictureKeeper:
+    policy = settings.pictures
+    place = picture_place(policy, state=state_folder(settings))
+    return PictureKeeper(record, place=place, policy=policy, strip=strip)
 
 
 class _ModelRecord:

@@ -11,7 +11,13 @@ import pytest
 from tintype.batching.batcher import Batcher
 from tintype.batching.policy import BatchPolicy
 from tintype.engines.fake import Gate
-from tintype.errors import DeadlineExceeded, EngineFailed, ModelUnavailable, Overloaded
+from tintype.errors import (
+    DeadlineExceeded,
+    EngineFailed,
+    ModelUnavailable,
+    Overloaded,
+    RemoteFailed,
+)
 
 POLICY = BatchPolicy(max_batch=4, max_queue=8)
 
@@ -287,12 +293,55 @@ async def test_whatever_an_engine_raises_reaches_the_waiter(echo, picture):
     assert 1.0 == number(answer)
 
 
+async def test_an_engine_is_told_the_last_deadline_of_its_batch(echo, picture, queued, arrived):
+    """The others are told by their own timers; without one, nobody gives up."""
+    gate = Gate()
+    engine = echo(before_run=gate)
+    soon, late = time.monotonic() + 50, time.monotonic() + 60
+    async with Batcher(engine, policy=POLICY) as batcher:
+        first = asyncio.ensure_future(batcher.submit(picture(1), deadline=None))
+        await arrived(gate)
+        rest = [
+            asyncio.ensure_future(batcher.submit(picture(2), deadline=when))
+            for when in (late, soon)
+        ]
+        await queued(batcher, 2)
+        gate.open()
+        await asyncio.gather(first, *rest)
+
+    assert [None, late] == engine.deadlines
+
+
+async def test_a_remote_that_fails_is_not_asked_for_each_picture(echo, picture, queued, arrived):
+    """Only an error of the batch itself is looked for picture by picture."""
+    gate = Gate()
+
+    def lost(batch) -> None:
+        gate(batch)
+        if len(batch) > 1:
+            raise RemoteFailed("broke off")
+
+    engine = echo(before_run=lost)
+    async with Batcher(engine, policy=POLICY) as batcher:
+        first = asyncio.ensure_future(batcher.submit(picture(1), deadline=None))
+        await arrived(gate)
+        rest = ask(batcher, picture(2), picture(3))
+        await queued(batcher, 2)
+        gate.open()
+        await first
+        failures = await asyncio.gather(*rest, return_exceptions=True)
+
+    assert [RemoteFailed, RemoteFailed] == [type(failure) for failure in failures]
+    assert [1, 2] == engine.batches
+
+
 class _OneRowOnly:
     """An engine that answers any batch with one row."""
 
     name, batch_size, streams = "fake-short", None, 1
 
-    def run(self, batch):
+    def run(self, batch, *, deadline=None):
+        del deadline
         return (batch.reshape(len(batch), -1)[:1, :1],)
 
 

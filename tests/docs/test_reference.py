@@ -61,8 +61,13 @@ def test_the_page_of_metrics_is_the_table():
 
 
 def test_links_between_pages_lead_somewhere():
-    """No relative link in the docs or the README is broken."""
-    pages = [*DOCS.rglob("*.md"), DOCS.parent / "README.md", DOCS.parent / "CHANGELOG.md"]
+    """No relative link in the docs, the examples or the README is broken."""
+    pages = [
+        *DOCS.rglob("*.md"),
+        *DOCS.parent.glob("examples/**/*.md"),
+        DOCS.parent / "README.md",
+        DOCS.parent / "CHANGELOG.md",
+    ]
     broken = [
         f"{page.name}: {target}"
         for page in pages

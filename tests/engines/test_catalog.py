@@ -22,10 +22,15 @@ PLAIN = Graph(
 STORED = Quantisation(scale=0.5, zero_point=1)
 
 
-@pytest.mark.parametrize("kind", [kind for kind in Format if kind is not Format.TFLITE])
+@pytest.mark.parametrize("kind", [*{*Format} - {Format.TFLITE, Format.TF_SERVING}])
 def test_openvino_is_the_default(kind):
-    """For every format but quantised TFLite."""
+    """For every format of a file but quantised TFLite."""
     assert "openvino" == choose(replace(PLAIN, format=kind))[0]
+
+
+def test_a_model_on_another_server_is_asked_there():
+    """No engine of this machine can run it."""
+    assert "tfserving" == choose(replace(PLAIN, format=Format.TF_SERVING))[0]
 
 
 def test_float_tflite_goes_to_openvino_and_quantised_to_litert():

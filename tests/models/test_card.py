@@ -149,3 +149,53 @@ def test_how_a_file_was_found_is_no_key(tmp_path: Path):
     """A card is never found by chance, and cannot say so."""
     with pytest.raises(CardError, match="unknown key 'found'"):
         card_of(tmp_path, 'file = "m"\nfound = true')
+
+
+REMOTE = """
+engine = "tfserving"
+
+[remote]
+address = "grpc://${SERVING:-localhost}:8500"
+"""
+
+
+def test_a_model_on_another_server_needs_no_file(tmp_path: Path):
+    """Its name there is its name here, and labels lie beside the card."""
+    remote = card_of(tmp_path, REMOTE).remote
+    expected = ("grpc://localhost:8500", tmp_path.name, None, None)
+    assert expected == (remote.address, remote.name, remote.version, remote.label)
+    assert tmp_path / "model.toml" == card_of(tmp_path, REMOTE).file
+
+
+def test_every_key_of_a_remote_arrives(tmp_path: Path):
+    """And the address takes its variables from the environment."""
+    more = 'name = "resnet"\nversion = 3\ntimeout_seconds = 2.5\ncalls = 2'
+    (tmp_path / "model.toml").write_text(f"{REMOTE}{more}")
+    remote = read_card(tmp_path / "model.toml", environment={"SERVING": "gpu-1"}).remote
+    assert ("grpc://gpu-1:8500", "resnet", 3, 2.5, 2) == (
+        remote.address,
+        remote.name,
+        remote.version,
+        remote.timeout_seconds,
+        remote.calls,
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('engine = "tfserving"', r"needs 'address' under \[remote\]"),
+        ('file = "m"\n[remote]\naddress = "grpc://a:1"', "needs engine = 'tfserving'"),
+        ('file = "m"\nengine = "tfserving"\n[remote]\naddress = "grpc://a:1"', "exclude"),
+        (f'{REMOTE}version = 1\nlabel = "stable"', "exclude"),
+        (f"{REMOTE}version = -1", "'version' must be a whole number"),
+        (f"{REMOTE}calls = 0", "'calls' must be"),
+        (f"{REMOTE}adress = 1", "unknown key 'remote.adress'; did you mean 'address'"),
+        (f'{REMOTE}signature = "x"', "unknown key 'remote.signature'"),
+        ('engine = "tfserving"\n[remote]\naddress = "here"', "'remote.address': 'here' is no"),
+    ],
+)
+def test_a_remote_that_makes_no_sense_is_refused(tmp_path: Path, text: str, said: str):
+    """With the key, and what was expected."""
+    with pytest.raises(CardError, match=said):
+        card_of(tmp_path, text)

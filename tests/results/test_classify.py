@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tintype.errors import EngineFailed
-from tintype.results.classify import label_scores, probabilities
+from tintype.results.classify import label_scores, probabilities, ranked_scores
 from tintype.results.keep import Keep
 from tintype.types import Activation, ClassOutput, TensorSpec
 
@@ -94,3 +94,27 @@ def test_no_number_is_an_engine_failure(bad: float):
     """NaN and infinity never reach an answer."""
     with pytest.raises(EngineFailed, match="NaN"):
         probabilities(row(bad, 0, 0), activation=Activation.SOFTMAX)
+
+
+def ranked(classes: list, scores: list, labels: tuple[str, ...] = ABC) -> list:
+    rows = (np.array(classes), row(*scores))
+    found = ranked_scores(rows, labels=labels, keep=Keep(top=2))
+    return [(each.index, each.label, each.score) for each in found]
+
+
+def test_classes_that_name_themselves_are_ordered_by_score():
+    """A known name has the number of its label, another its place in the answer."""
+    assert [(1, "b", 0.75), (0, "other", 0.25)] == ranked([b"other", b"b", b"a"], [0.25, 0.75, 0])
+
+
+def test_numbers_of_classes_are_labels():
+    """As numbers, and as the texts that estimators make of them."""
+    assert [(2, "c", 0.75), (0, "a", 0.25)] == ranked([0.0, 2.0], [0.25, 0.75])
+    assert [(2, "c", 0.75), (7, "class 7", 0.25)] == ranked([b"7", b"2"], [0.25, 0.75])
+
+
+@pytest.mark.parametrize(("classes", "scores"), [([b"a"], [0.5, 0.5]), ([b"a"], [np.nan])])
+def test_classes_without_a_score_are_no_answer(classes: list, scores: list):
+    """Nor scores that are no numbers."""
+    with pytest.raises(EngineFailed):
+        ranked(classes, scores)

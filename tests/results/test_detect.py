@@ -79,3 +79,9 @@ def test_no_number_is_an_engine_failure(part: int):
     rows = tuple(row * np.float32(np.nan) if i == part else row for i, row in enumerate(ROWS))
     with pytest.raises(EngineFailed, match="NaN"):
         found(rows)
+
+
+def test_unequal_numbers_of_boxes_and_scores_are_no_answer():
+    """Nothing is guessed about which belongs to which."""
+    with pytest.raises(EngineFailed, match="3 boxes, 2 classes and 3 scores"):
+        found(rows=(ROWS[0], ROWS[1][:2], ROWS[2]))

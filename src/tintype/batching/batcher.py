@@ -25,9 +25,10 @@ from tintype.errors import (
     EngineFailed,
     ModelUnavailable,
     Overloaded,
+    ServingError,
     TintypeError,
 )
-from tintype.types import Float32Array, Tensor
+from tintype.types import Tensor
 
 
 class Runnable(Protocol):
@@ -48,8 +49,8 @@ class Runnable(Protocol):
         """How many threads may gain by calling ``run`` side by side."""
         ...
 
-    def run(self, batch: Tensor) -> tuple[Float32Array, ...]:
-        """Stacked pictures in, one row a picture out."""
+    def run(self, batch: Tensor, *, deadline: float | None = None) -> tuple[Tensor, ...]:
+        """Stacked pictures in, one row a picture out, before ``deadline`` if it can."""
         ...
 
 
@@ -57,11 +58,12 @@ class Runnable(Protocol):
 class Answer:
     """One picture's raw outputs, without a batch axis, and where its time went.
 
-    ``outputs`` are float32, in the engine's order. ``queue_seconds`` is from ``submit`` to the
-    start of the run, ``run_seconds`` the run of its batch, ``batch`` the pictures in that run.
+    ``outputs`` are float32, or bytes where a remote gives names, in the engine's order.
+    ``queue_seconds`` is from ``submit`` to the start of the run, ``run_seconds`` the run of its
+    batch, ``batch`` the pictures in that run.
     """
 
-    outputs: tuple[Float32Array, ...]
+    outputs: tuple[Tensor, ...]
     queue_seconds: float
     run_seconds: float
     batch: int
@@ -90,7 +92,7 @@ class _Entry:
         return not self.future.done()
 
 
-_Outcome = tuple[_Entry, Answer | EngineFailed]
+_Outcome = tuple[_Entry, Answer | ServingError]
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -183,6 +185,7 @@ class Batcher:
             DeadlineExceeded: when the deadline passes; a picture that still waits then never
                 costs engine time.
             EngineFailed: when the engine could not run this picture.
+            RemoteFailed, RemoteUnreachable: when the engine asks a remote.
             ModelUnavailable: when the batcher is not open.
         """
         entry = self._accept(row, deadline)
@@ -317,11 +320,11 @@ def _run(engine: Runnable, batch: list[_Entry]) -> list[_Outcome]:
     if not batch:
         return []
     started = time.monotonic()
-    outputs = _attempt(engine, [entry.row for entry in batch])
+    outputs = _attempt(engine, [entry.row for entry in batch], deadline=_last_deadline(batch))
     seconds = time.monotonic() - started
-    if isinstance(outputs, EngineFailed):
-        if len(batch) == 1:
-            return [(batch[0], outputs)]
+    if isinstance(outputs, ServingError):
+        if len(batch) == 1 or not isinstance(outputs, EngineFailed):
+            return [(entry, outputs) for entry in batch]  # of a remote: each would fare alike
         return [outcome for entry in batch for outcome in _run(engine, [entry])]
     return [
         (
@@ -337,10 +340,20 @@ def _run(engine: Runnable, batch: list[_Entry]) -> list[_Outcome]:
     ]
 
 
-def _attempt(engine: Runnable, rows: list[Tensor]) -> tuple[Float32Array, ...] | EngineFailed:
+def _last_deadline(batch: list[_Entry]) -> float | None:
+    """When the last of them is given up: the others are told by their own timers."""
+    deadlines = [entry.deadline for entry in batch]
+    known = [deadline for deadline in deadlines if deadline is not None]
+    return max(known) if len(known) == len(deadlines) else None
+
+
+def _attempt(
+    engine: Runnable, rows: list[Tensor], *, deadline: float | None
+) -> tuple[Tensor, ...] | ServingError:
+    batch = rows[0][np.newaxis] if len(rows) == 1 else np.stack(rows)
     try:
-        outputs = engine.run(rows[0][np.newaxis] if len(rows) == 1 else np.stack(rows))
-    except EngineFailed as error:
+        outputs = engine.run(batch, deadline=deadline)
+    except ServingError as error:
         return error
     except Exception as error:  # noqa: BLE001 - whatever an engine raises must reach the waiters
         failure = EngineFailed(f"the engine raised {type(error).__name__}: {error}")

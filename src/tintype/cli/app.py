@@ -19,6 +19,7 @@ VERBS = {
     "inspect": "Tell what a model file is, and how it would be served and why.",
     "convert": "Write a model as one ONNX file, with its recipe and labels inside.",
     "evaluate": "Tell how good a model is on a folder of labelled pictures.",
+    "export": "Write the pictures whose right label was told, for retraining.",
     "demo": "Serve the bundled models with a page to play with.",
 }
 """Every verb with its one line of help; its code is in the module of the same name."""

@@ -10,7 +10,7 @@ import typer
 from tintype.imaging.recipe import expand
 from tintype.models.card import CARD_NAME
 from tintype.models.plan import ModelPlan, class_output
-from tintype.types import ImageInput
+from tintype.types import ImageInput, Task
 from tintype.wiring import LeftOut
 
 _SHOWN_LABELS = 6
@@ -19,6 +19,8 @@ _SHOWN_LABELS = 6
 def summary_lines(plan: ModelPlan) -> Iterator[str]:
     """The few lines printed when a model is served."""
     yield f"{plan.card.name}: {plan.description.format.value}, {_writer(plan)}on {plan.engine}"
+    if plan.card.remote is not None:
+        yield f"  asks    {plan.card.remote.name!r} at {plan.card.remote.address}"
     yield f"  input   {_input(plan.target)}"
     yield f"  labels  {_labels(plan)}"
     yield from _recipe(plan)
@@ -35,12 +37,16 @@ def full_lines(plan: ModelPlan) -> Iterator[str]:
         yield f"  output  {output.tensor.name}: {what}"
         if output.reason:
             yield f"          {output.reason}"
-    else:
+    elif plan.task is Task.DETECT:
         yield "  output  boxes with labels"
+    else:
+        yield "  output  classes by name or number, each with its score"
     yield f"  engine  {plan.engine}: {plan.engine_reason}"
     for note in plan.description.notes:
         yield f"  read    {note}"
-    if not plan.description.findings:
+    if plan.card.remote is not None:
+        yield "  safety  not looked at: another server runs the model"
+    elif not plan.description.findings:
         yield "  safety  nothing found: no code in the file"
     for finding in plan.description.findings:
         yield f"  safety  {finding.severity}: {finding.what} ({finding.where})"
@@ -93,6 +99,8 @@ def _writer(plan: ModelPlan) -> str:
 
 def _input(image: ImageInput) -> str:
     size = f"{image.width or 'any'} x {image.height or 'any'}"
+    if image.tensor.dtype == "string":
+        return f"{image.tensor.name}: encoded pictures"
     colours = {1: "grey", 3: "RGB", 4: "RGBA"}.get(image.channels, f"{image.channels} channels")
     batch = "" if image.batch is None else f", batches of {image.batch}"
     return f"{image.tensor.name}: {size} {colours}, {image.tensor.dtype}, {image.layout}{batch}"

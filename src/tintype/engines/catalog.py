@@ -9,6 +9,7 @@ from tintype.engines.litert import load_litert
 from tintype.engines.onnxruntime import load_onnxruntime
 from tintype.engines.openvino import load_openvino
 from tintype.engines.pooled import is_quantised
+from tintype.engines.tfserving.engine import load_tfserving
 from tintype.errors import SettingsError, UnsupportedModel
 from tintype.types import Format, Graph
 
@@ -18,18 +19,21 @@ _LOADERS: dict[str, Callable[[Graph, EngineOptions], Engine]] = {
     "openvino": load_openvino,
     "litert": load_litert,
     "onnxruntime": load_onnxruntime,
+    "tfserving": load_tfserving,
 }
 
 _FORMATS = {
-    "openvino": frozenset(Format) - {Format.KERAS_HDF5, Format.KERAS_ZIP},
+    "openvino": frozenset(Format) - {Format.KERAS_HDF5, Format.KERAS_ZIP, Format.TF_SERVING},
     "litert": frozenset({Format.TFLITE}),
     "onnxruntime": frozenset({Format.ONNX}),
+    "tfserving": frozenset({Format.TF_SERVING}),
 }
 
 _PACKAGES = {
     "openvino": "openvino",
     "litert": "ai-edge-litert",
     "onnxruntime": "'tintype[onnxruntime]'",
+    "tfserving": "'tintype[tfserving]'",
 }
 
 
@@ -69,6 +73,8 @@ def check_engine(name: str, graph: Graph) -> None:
 
 def choose(graph: Graph) -> tuple[str, str]:
     """The engine for ``graph`` and the reason, in words. Figures: docs/decisions/0006."""
+    if graph.format is Format.TF_SERVING:
+        return "tfserving", "another server runs the model"
     if graph.litert_only:
         operations = ", ".join(graph.litert_only)
         return "litert", f"only LiteRT has the operations {operations}"

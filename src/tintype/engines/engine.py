@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from tintype.errors import SettingsError
-from tintype.types import Float32Array, Tensor, TensorSpec
+from tintype.types import Tensor, TensorSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,12 +65,22 @@ class Engine(Protocol):
         """How many threads may gain by calling ``run`` side by side."""
         ...
 
-    def run(self, batch: Tensor) -> tuple[Float32Array, ...]:
+    @property
+    def reachable(self) -> bool:
+        """Whether it can be asked now: False while a remote is down, True for all others."""
+        ...
+
+    def run(self, batch: Tensor, *, deadline: float | None = None) -> tuple[Tensor, ...]:
         """Run ``batch`` (N x the input's other axes, C-contiguous, the input's dtype).
 
-        Returns the outputs in the order of ``outputs``, each with N rows, float32, dequantised,
-        owned by the caller. Row i belongs to picture i and depends on it alone. May be called
-        from several threads. Raises EngineFailed when the engine cannot, also after ``close``.
+        An input of dtype ``string`` takes N objects, each the bytes of an encoded picture.
+        ``deadline``, in seconds of ``time.monotonic``, is when nobody waits any more: what cannot
+        stop by itself may go on, a remote is told.
+
+        Returns the outputs in the order of ``outputs``, each with N rows, owned by the caller:
+        float32, dequantised, or bytes (numpy ``S``) for an output of names. Row i belongs to
+        picture i and depends on it alone. May be called from several threads. Raises EngineFailed
+        when the engine cannot, also after ``close``; a remote raises other ServingErrors as well.
         """
         ...
 

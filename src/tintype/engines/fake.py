@@ -88,7 +88,8 @@ def colour_scores(classes: int) -> Answer:
 class FakeEngine:
     """An ``Engine`` that computes ``answer``.
 
-    ``batches`` lists the number of rows of every run, in order, also of those that failed.
+    ``batches`` lists the number of rows of every run, in order, also of those that failed, and
+    ``deadlines`` the deadline each was given.
     """
 
     def __init__(
@@ -107,6 +108,7 @@ class FakeEngine:
         self._streams = streams
         self._closed = False
         self.batches: list[int] = []
+        self.deadlines: list[float | None] = []
 
     @property
     def name(self) -> str:
@@ -138,8 +140,14 @@ class FakeEngine:
         """As given."""
         return self._streams
 
-    def run(self, batch: Tensor) -> tuple[Float32Array, ...]:
+    @property
+    def reachable(self) -> bool:
+        """Always."""
+        return True
+
+    def run(self, batch: Tensor, *, deadline: float | None = None) -> tuple[Float32Array, ...]:
         """Compute the answer, see ``Engine.run``."""
+        self.deadlines.append(deadline)
         if self._closed:
             raise EngineFailed("the engine is closed: it can run nothing more")
         check_batch(batch, self._input)

@@ -97,8 +97,14 @@ class PooledEngine:
         """How many threads may gain by calling ``run`` side by side."""
         return self._streams
 
-    def run(self, batch: Tensor) -> tuple[Float32Array, ...]:
+    @property
+    def reachable(self) -> bool:
+        """Always."""
+        return True
+
+    def run(self, batch: Tensor, *, deadline: float | None = None) -> tuple[Float32Array, ...]:
         """Run ``batch``, see ``Engine.run``. Any number of rows goes: a fixed size is cut to."""
+        del deadline  # a run in this process is short, and cannot be stopped
         check_batch(batch, self._input)
         size = self._facts.batch_size
         with self._runners.lend() as runner:

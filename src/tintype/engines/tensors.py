@@ -21,10 +21,9 @@ def with_batch(shape: Shape, batch: int | None) -> Shape:
 
 def check_batch(batch: Tensor, spec: TensorSpec) -> None:
     """Raise EngineFailed unless ``batch`` is one or more rows of what ``spec`` takes."""
-    if batch.dtype.name != spec.dtype:
-        raise EngineFailed(
-            f"the input {spec.name!r} takes {spec.dtype}, the batch is {batch.dtype.name}"
-        )
+    dtype = "string" if batch.dtype.kind == "O" else batch.dtype.name  # encoded pictures
+    if dtype != spec.dtype:
+        raise EngineFailed(f"the input {spec.name!r} takes {spec.dtype}, the batch is {dtype}")
     row, wanted = batch.shape[1:], spec.shape[1:]
     fits = len(row) == len(wanted) and all(
         want is None or want == have for have, want in zip(row, wanted, strict=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 from tintype.errors import LabelsError, ModelFileError
 from tintype.modelfiles.label_shapes import parse_labels
 from tintype.modelfiles.safety import read_small, unreadable
-from tintype.types import ClassOutput, DetectionOutput, Output, name_text
+from tintype.types import ClassOutput, DetectionOutput, Output, RankedOutput, name_text
 
 MAX_FILE_BYTES = 8 << 20
 """Largest labels file that is read; the 21,843 names of ImageNet-21k have 1 MB."""
@@ -169,6 +169,8 @@ def fit_labels(labels: tuple[str, ...] | None, *, output: Output) -> FittedLabel
     """
     if isinstance(output, DetectionOutput):
         return _fit_detection(labels)
+    if isinstance(output, RankedOutput):
+        return FittedLabels(labels=labels or ())  # the model may name its classes itself
     wanted = 2 if output.classes == 1 else output.classes
     if not labels:
         return FittedLabels(

@@ -6,6 +6,7 @@ A bare model file needs none; ``bare_card`` makes the card it would have had.
 from __future__ import annotations
 
 import difflib
+import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -14,10 +15,12 @@ from typing import Any
 
 from tintype.errors import CardError
 from tintype.modelfiles.description import ReadOptions
-from tintype.types import Task, name_text
+from tintype.models.address import read_address
+from tintype.types import RemoteModel, Task, name_text
 
 CARD_NAME = "model.toml"
 _MAX_CARD_BYTES = 1 << 20
+_REMOTE_ENGINE = "tfserving"
 _GENERIC_STEMS = frozenset(
     {"model", "model.weights", "saved_model", "graph", "frozen_graph", "weights"}
 )
@@ -68,6 +71,7 @@ class Card:
     wait for this model, from when it is asked; ``fallback`` the labels told when it gives no
     answer. ``found``: nobody named this file, it lies in a folder that was named; when it cannot
     be served, the others are.
+    ``remote``: another server runs the model, and ``file`` is the card itself.
     ``allow_code``: a Keras file with code may be converted by the framework itself, which runs it.
 
     Of a model with version folders this is the card of the version to serve: ``earlier`` are the
@@ -95,6 +99,7 @@ class Card:
     read: ReadOptions = field(default_factory=ReadOptions)
     versions: VersionRules = field(default_factory=VersionRules)
     golden: Golden | None = None
+    remote: RemoteModel | None = None
     found: bool = False
     folder: Path | None = None
     earlier: tuple[Card, ...] = ()
@@ -116,9 +121,13 @@ def bare_card(path: Path) -> Card:
     return Card(name=name_text(named.stem if named is path else named.name), file=path)
 
 
-def read_card(path: Path) -> Card:
-    """The card in ``path``, its files resolved beside it. Raises CardError."""
-    return _Reader(path, folders=(path.parent,)).card(_table(path))
+def read_card(path: Path, *, environment: Mapping[str, str] = os.environ) -> Card:
+    """The card in ``path``, its files resolved beside it. Raises CardError.
+
+    ``environment`` holds the variables that an address may name.
+    """
+    reader = _Reader(path, folders=(path.parent,), environment=environment)
+    return reader.card(_table(path))
 
 
 def read_rules(folder: Path) -> VersionRules:
@@ -170,12 +179,20 @@ def _table(path: Path) -> dict[str, Any]:
 class _Reader:
     """Reads one card's tables; every complaint names the card and the key.
 
-    Files that it names are in the first of ``folders`` that has them.
+    Files that it names are in the first of ``folders`` that has them; an address may name variables
+    of ``environment``.
     """
 
-    def __init__(self, path: Path, *, folders: tuple[Path, ...]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        folders: tuple[Path, ...],
+        environment: Mapping[str, str] = os.environ,
+    ) -> None:
         self._path = path
         self._folders = folders
+        self._environment = environment
 
     def card(self, table: dict[str, Any], *, name: str = "") -> Card:
         known = {f.name for f in fields(Card)} - NOT_KEYS
@@ -184,9 +201,11 @@ class _Reader:
         labels = self._text(table, "labels")
         if labels is not None and table.get("class_names"):
             raise self._fail("'labels' and 'class_names' both say the labels; expected one of them")
+        name = self._text(table, "name") or name_text(name or folder.name)
+        remote = self._remote(table, named=name)
         return Card(
-            name=self._text(table, "name") or name_text(name or folder.name),
-            file=self._beside(self._needed(table, "file")),
+            name=name,
+            file=self._path if remote else self._beside(self._needed(table, "file")),
             version=str(table.get("version", "1")),
             title=self._text(table, "title") or "",
             description=self._text(table, "description") or "",
@@ -203,6 +222,7 @@ class _Reader:
             view=self._table(table, "view"),
             size=self._size(self._table(table, "size")),
             read=self._read(self._table(table, "read")),
+            remote=remote,
             versions=self.rules(table),
             golden=self._golden(self._table(table, "golden")),
             folder=folder,
@@ -336,6 +356,38 @@ class _Reader:
         if None in sides:
             raise self._fail("'size' needs both 'height' and 'width'")
         return InputSize(height=sides[0], width=sides[1])
+
+    def _remote(self, table: dict[str, Any], *, named: str) -> RemoteModel | None:
+        """The model on another server, if the card names one."""
+        keys, engine = self._table(table, "remote"), self._text(table, "engine")
+        if not keys and engine != _REMOTE_ENGINE:
+            return None
+        if engine != _REMOTE_ENGINE:
+            raise self._fail(f"[remote] needs engine = {_REMOTE_ENGINE!r}")
+        if "file" in table:
+            raise self._fail(f"'file' and engine = {_REMOTE_ENGINE!r} exclude each other")
+        self._only(keys, {f.name for f in fields(RemoteModel)} - {"signature"}, where="remote.")
+        if "version" in keys and "label" in keys:
+            raise self._fail("'remote.version' and 'remote.label' exclude each other")
+        given = {
+            "version": self._number(keys, "version", low=0, whole=True),
+            "label": self._text(keys, "label"),
+            "timeout_seconds": self._number(keys, "timeout_seconds", low=0.001, high=3600),
+            "calls": self._number(keys, "calls", low=1, high=256, whole=True),
+        }
+        return RemoteModel(
+            address=self._address(self._text(keys, "address")),
+            name=self._text(keys, "name") or named,
+            **{key: value for key, value in given.items() if value is not None},
+        )
+
+    def _address(self, text: str | None) -> str:
+        if text is None:
+            raise self._fail(f"engine = {_REMOTE_ENGINE!r} needs 'address' under [remote]")
+        try:
+            return read_address(text, environment=self._environment)
+        except ValueError as error:
+            raise self._fail(f"'remote.address': {error}") from None
 
     def _read(self, table: dict[str, Any]) -> ReadOptions:
         self._only(table, {"input", "output", "signature"}, where="read.")

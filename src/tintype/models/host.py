@@ -15,22 +15,23 @@ from tintype.engines.catalog import load
 from tintype.engines.engine import Engine, EngineOptions
 from tintype.engines.give_back import give_back_memory
 from tintype.errors import ModelUnavailable
+from tintype.imaging.encoded import png, row_of
 from tintype.imaging.prepare import prepare
 from tintype.imaging.recipe import Recipe, expand
 from tintype.models.absent import fallback_labels
 from tintype.models.info import Health, InputInfo, ModelInfo
 from tintype.models.plan import ModelPlan, class_output, without_graph
-from tintype.results.classify import label_scores
+from tintype.results.classify import label_scores, ranked_scores
 from tintype.results.detect import boxes
 from tintype.results.keep import Keep
 from tintype.types import (
     Box,
     ClassOutput,
     DetectionOutput,
-    Float32Array,
     ImageInput,
     LabelScore,
     Output,
+    RankedOutput,
     Task,
     Tensor,
     Window,
@@ -61,7 +62,7 @@ class ModelHost:
         on_batch: OnBatch = lambda _: None,
     ) -> None:
         self.plan = plan
-        self.health = Health.LOADING
+        self._state = Health.LOADING
         self._policy = policy
         self._options = options
         self._engine = engine
@@ -69,16 +70,16 @@ class ModelHost:
         self._batcher: Batcher | None = None
 
     async def __aenter__(self) -> Self:
-        """Load the engine and warm it with one grey picture. Raises ModelFileError."""
+        """Load the engine, warm it with one grey picture. Raises ModelFileError, ServingError."""
         try:
             await asyncio.to_thread(self._load_and_warm)
         except BaseException:
-            self.health = Health.FAILED
+            self._state = Health.FAILED
             raise
         assert self._engine is not None  # noqa: S101 - set by the line above
         batcher = Batcher(self._engine, policy=self._policy, on_batch=self._on_batch)
         self._batcher = await batcher.__aenter__()
-        self.health = Health.READY
+        self._state = Health.READY
         return self
 
     async def __aexit__(
@@ -88,7 +89,7 @@ class ModelHost:
         trace: TracebackType | None,
     ) -> None:
         """Finish what was accepted, then give the engine back."""
-        self.health = Health.DRAINING
+        self._state = Health.DRAINING
         if self._batcher is not None:
             await self._batcher.__aexit__(kind, error, trace)
         if self._engine is not None:
@@ -100,9 +101,18 @@ class ModelHost:
             self._engine = load(graph, engine=self.plan.engine, options=self._options)
             self.plan = without_graph(self.plan)
         grey = np.full((_ANY_SIZE_SIDE, _ANY_SIZE_SIDE, self.target.channels), 128, np.uint8)
-        row = prepare(grey, recipe=self.recipe, target=self.target, point=None)
+        if self.target.tensor.dtype == "string":
+            row = row_of(png(grey))
+        else:
+            row = prepare(grey, recipe=self.recipe, target=self.target, point=None)
         self._engine.run(row[np.newaxis])
         give_back_memory()
+
+    @property
+    def health(self) -> Health:
+        """Where it is in its life; a remote that is down comes back by itself."""
+        is_down = self._engine is not None and not self._engine.reachable
+        return Health.UNREACHABLE if is_down and self._state is Health.READY else self._state
 
     @property
     def name(self) -> str:
@@ -145,13 +155,13 @@ class ModelHost:
 
     async def submit(self, row: Tensor, *, deadline: float | None) -> Answer:
         """Run one row in some batch. Raises ServingError."""
-        if self._batcher is None or self.health is not Health.READY:
+        if self._batcher is None or self._state is not Health.READY:
             raise ModelUnavailable(f"the model {self.name!r} is {self.health.value}")
         return await self._batcher.submit(row, deadline=deadline)
 
     def read_out(
         self,
-        outputs: tuple[Float32Array, ...],
+        outputs: tuple[Tensor, ...],
         *,
         window: Window,
         top: int | None,
@@ -165,6 +175,8 @@ class ModelHost:
         )
         if isinstance(output, ClassOutput):
             return Found(labels=label_scores(outputs[0], output=output, labels=labels, keep=keep))
+        if isinstance(output, RankedOutput):
+            return Found(labels=ranked_scores(outputs, labels=labels, keep=keep))
         return Found(boxes=boxes(outputs, output=output, labels=labels, window=window, keep=keep))
 
     def info(self) -> ModelInfo:

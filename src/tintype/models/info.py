@@ -9,10 +9,11 @@ from tintype.types import Layout, Shape, Task
 
 
 class Health(enum.StrEnum):
-    """The life of a served model."""
+    """The life of a served model. ``UNREACHABLE``: the server that runs it is down just now."""
 
     LOADING = "loading"
     READY = "ready"
+    UNREACHABLE = "unreachable"
     DRAINING = "draining"
     FAILED = "failed"
 

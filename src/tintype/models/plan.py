@@ -22,6 +22,7 @@ from tintype.modelfiles.labels import (
 from tintype.modelfiles.open import describe
 from tintype.models.card import Card
 from tintype.models.recipes.choose import RecipeChoice, choose_recipe
+from tintype.models.remote import describe_remote
 from tintype.types import ClassOutput, DetectionOutput, ImageInput, Task
 
 _USUAL_SIDE = 224
@@ -60,9 +61,12 @@ class ModelPlan:
 
 
 def plan_model(card: Card) -> ModelPlan:
-    """Read the model file and decide how to serve it. Raises ModelFileError, SettingsError."""
-    allowed = card.allow_code or card.read.allow_code
-    description = describe(card.file, options=replace(card.read, allow_code=allowed))
+    """Read the model file and decide how to serve it.
+
+    Raises ModelFileError, SettingsError; ServingError for a model on another server that cannot be
+    asked what it is.
+    """
+    description = _describe(card)
     labels, source = _labels(card, description)
     choice, recipe = _recipe(card, description)
     target, size_warning = _target(card, description, recipe)
@@ -94,6 +98,13 @@ def plan_model(card: Card) -> ModelPlan:
             f"but the file answers with {'boxes' if detects else 'labels'}"
         )
     return plan
+
+
+def _describe(card: Card) -> ModelDescription:
+    if card.remote is not None:
+        return describe_remote(card.remote, card=card.file, options=card.read)
+    allowed = card.allow_code or card.read.allow_code
+    return describe(card.file, options=replace(card.read, allow_code=allowed))
 
 
 def _labels(card: Card, description: ModelDescription) -> tuple[FittedLabels, str]:

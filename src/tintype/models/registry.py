@@ -175,10 +175,12 @@ class Registry:
         await host.__aexit__(None, None, None)
 
     def ready(self) -> bool:
-        """Whether there are models, and each one's stable version is loaded and warm."""
-        return bool(self._served) and all(
-            served.stable.health is Health.READY for served in self._served.values()
-        )
+        """Whether each stable version is loaded and warm, but for remotes that are down.
+
+        They come back by themselves, and the others answer; where no other is, it is not ready.
+        """
+        health = {served.stable.health for served in self._served.values()}
+        return Health.READY in health and health <= {Health.READY, Health.UNREACHABLE}
 
 
 def _chosen(served: Served, image: bytes) -> ModelHost:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from queue import SimpleQueue
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from tintype.errors import RecordUnavailable
@@ -62,3 +63,10 @@ def unavailable(why: str) -> RecordUnavailable:
         f"the record cannot be used now: {why}",
         hint="try again later; predictions go on meanwhile",
     )
+
+
+def statements() -> ModuleType:
+    """``tintype.record.store``, for work that a thread does: with it comes SQLAlchemy."""
+    from tintype.record import store  # noqa: PLC0415 - never on the way to ready
+
+    return store

@@ -10,14 +10,15 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Iterable
+from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 from queue import SimpleQueue
-from types import ModuleType, TracebackType
+from types import TracebackType
 from typing import TYPE_CHECKING, Final, Protocol, Self, TypeVar
 
 from tintype.errors import Overloaded, TintypeError
-from tintype.record.items import Ask, Items, Stop, unavailable
+from tintype.record.items import Ask, Items, Stop, statements, unavailable
 from tintype.record.ledger import Ledger
 from tintype.record.place import Place
 from tintype.record.policy import RecordPolicy
@@ -92,6 +93,7 @@ class Recorder:
         self._ledger = Ledger(state)
         self._tally = Tally(self._ledger)
         self._readers = Readers(place)
+        self._forgotten: Callable[[], None] = _no_pictures
         self._leaving = threading.Event()
         self._thread = threading.Thread(target=self._write, name="record", daemon=True)
 
@@ -152,7 +154,7 @@ class Recorder:
 
     async def find(self, prediction_id: str) -> RecordedPrediction:
         """A prediction with what was said of it. Raises UnknownPrediction, RecordUnavailable."""
-        return await self.ask(lambda connection: _store().find(connection, prediction_id))
+        return await self.ask(lambda connection: statements().find(connection, prediction_id))
 
     async def say(
         self, prediction_id: str, said: Said, *, key: str
@@ -164,17 +166,22 @@ class Recorder:
         """
         at_ms = now_ms()
         return await self.ask(
-            lambda connection: _store().put_feedback(
+            lambda connection: statements().put_feedback(
                 connection, prediction_id, said, key=key, at_ms=at_ms
             )
         )
 
-    async def forget(self, prediction_id: str) -> tuple[str, ...]:
+    async def forget(self, prediction_id: str) -> None:
         """Delete a prediction and what was said of it. Raises UnknownPrediction.
 
-        Gives the names of kept pictures that nothing refers to any more.
+        If its kept picture is of no other prediction, ``when_forgotten`` is told.
         """
-        return await self.ask(lambda connection: _store().forget(connection, prediction_id))
+        if await self.ask(lambda connection: statements().forget(connection, prediction_id)):
+            self._forgotten()
+
+    def when_forgotten(self, tell: Callable[[], None]) -> None:
+        """Who deletes kept pictures that are of no prediction any more. Must not block."""
+        self._forgotten = tell
 
     async def ask(self, work: Callable[[Connection], T]) -> T:
         """Have ``work`` done on the writer's connection, after what was handed over before.
@@ -182,21 +189,24 @@ class Recorder:
         Its answer is given when the transaction is committed. ``work`` must be quick: everything
         waits for it. Raises RecordUnavailable, Overloaded, and the TintypeError that it raises.
         """
-        if self._tally.problem:
-            raise unavailable(self._tally.problem)
         if self._asks >= _MOST_ASKS:
             raise Overloaded("too many questions to the record wait", limit=_MOST_ASKS)
-        one = Ask(work=work)
         self._asks += 1
         try:
-            self._items.put(one)
             async with asyncio.timeout(_PATIENCE_SECONDS):
-                answer: T = await asyncio.wrap_future(one.answer)
-                return answer
+                return await asyncio.wrap_future(self.hand_over(work))
         except TimeoutError:
             raise unavailable(f"it did not answer within {_PATIENCE_SECONDS:g} seconds") from None
         finally:
             self._asks -= 1
+
+    def hand_over(self, work: Callable[[Connection], T]) -> Future[T]:
+        """``ask`` for threads: the answer will be in the future. Raises RecordUnavailable."""
+        if self._tally.problem:
+            raise unavailable(self._tally.problem)
+        one = Ask(work=work)
+        self._items.put(one)
+        return one.answer
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Have ``work`` done on a connection of its own that only reads, in a thread.
@@ -227,11 +237,8 @@ class Recorder:
         ).run()
 
 
-def _store() -> ModuleType:
-    """The statements, for work that the writer does: with them comes SQLAlchemy."""
-    from tintype.record import store  # noqa: PLC0415 - never on the way to ready
-
-    return store
+def _no_pictures() -> None:
+    """Nobody keeps any."""
 
 
 def _nothing(_: Connection) -> None:

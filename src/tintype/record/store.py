@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, Table, delete, func, insert, select
+from sqlalchemy import Connection, Row, Table, delete, exists, func, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from tintype.errors import UnknownPrediction
@@ -16,6 +16,7 @@ from tintype.record.tables import feedback, losses, models, pictures, prediction
 from tintype.record.values import (
     Entry,
     Judged,
+    KeptPicture,
     Kind,
     ModelFacts,
     RecordedImage,
@@ -25,6 +26,9 @@ from tintype.record.values import (
     Said,
 )
 from tintype.types import Box, LabelScore, Point, Result, ResultError, Seconds
+
+_GONE = 0
+"""The time of a kept picture that is to go."""
 
 _SECONDS = ("decode", "prepare", "queue", "run", "total")
 
@@ -71,7 +75,10 @@ def find(connection: Connection, prediction_id: str) -> RecordedPrediction:
     """A prediction with its results and what was said of them. Raises UnknownPrediction."""
     row = connection.execute(
         select(predictions, pictures.c.name.label("kept_as"))
-        .outerjoin(pictures, pictures.c.sha256 == predictions.c.image_sha256)
+        .outerjoin(
+            pictures,
+            (pictures.c.sha256 == predictions.c.image_sha256) & (pictures.c.at_ms > _GONE),
+        )
         .where(predictions.c.id == prediction_id)
     ).one_or_none()
     if row is None:
@@ -140,11 +147,10 @@ def put_feedback(
     return result, judged
 
 
-def forget(connection: Connection, prediction_id: str) -> tuple[str, ...]:
-    """Delete a prediction with all that was said of it.
+def forget(connection: Connection, prediction_id: str) -> bool:
+    """Delete a prediction with all that was said of it. Raises UnknownPrediction.
 
-    Gives the names of kept pictures that nothing refers to any more: their files are to be
-    deleted. Raises UnknownPrediction.
+    Tells whether a kept picture is now of no prediction: it is marked for the sweeper.
     """
     sha256 = connection.execute(
         select(predictions.c.image_sha256).where(predictions.c.id == prediction_id)
@@ -152,14 +158,7 @@ def forget(connection: Connection, prediction_id: str) -> tuple[str, ...]:
     if sha256 is None:
         raise _unknown(prediction_id)
     _delete(connection, [prediction_id])
-    still = select(predictions.c.id).where(predictions.c.image_sha256 == sha256).limit(1)
-    if connection.execute(still).first() is not None:
-        return ()
-    name = connection.execute(
-        select(pictures.c.name).where(pictures.c.sha256 == sha256)
-    ).scalar_one_or_none()
-    connection.execute(delete(pictures).where(pictures.c.sha256 == sha256))
-    return () if name is None else (name,)
+    return _let_go(connection, [sha256])
 
 
 def forget_old(connection: Connection, *, before_ms: int, most: int) -> int:
@@ -168,20 +167,63 @@ def forget_old(connection: Connection, *, before_ms: int, most: int) -> int:
     Tells how many there were.
     """
     old = (
-        select(predictions.c.id)
+        select(predictions.c.id, predictions.c.image_sha256)
         .outerjoin(feedback, feedback.c.prediction_id == predictions.c.id)
         .where(predictions.c.at_ms < before_ms, feedback.c.prediction_id.is_(None))
         .order_by(predictions.c.at_ms)
         .limit(most)
     )
-    ids = list(connection.execute(old).scalars())
-    _delete(connection, ids)
+    found = connection.execute(old).all()
+    _delete(connection, [row.id for row in found])
+    _let_go(connection, {row.image_sha256 for row in found})
     connection.execute(
         delete(refusals).where(
             refusals.c.id.in_(select(refusals.c.id).where(refusals.c.at_ms < before_ms).limit(most))
         )
     )
-    return len(ids)
+    return len(found)
+
+
+def add_pictures(connection: Connection, kept: Iterable[KeptPicture]) -> tuple[KeptPicture, ...]:
+    """Add kept pictures, and tell which were not there before: their files are to be written.
+
+    A picture without a prediction is left out: it was deleted meanwhile. One that is there
+    already counts as new by age.
+    """
+    fresh = []
+    for each in kept:
+        asked = select(predictions.c.id).where(predictions.c.image_sha256 == each.sha256).limit(1)
+        if connection.execute(asked).first() is None:
+            continue
+        renewed = connection.execute(
+            pictures.update().where(pictures.c.sha256 == each.sha256).values(at_ms=each.at_ms)
+        )
+        if renewed.rowcount == 0:
+            connection.execute(insert(pictures), msgspec.to_builtins(each))
+            fresh.append(each)
+    return tuple(fresh)
+
+
+def excess_pictures(
+    connection: Connection, *, before_ms: int, max_bytes: int, most: int
+) -> tuple[KeptPicture, ...]:
+    """At most ``most`` pictures that are older than allowed, or too much in all; oldest first."""
+    total = int(connection.execute(select(func.sum(pictures.c.bytes))).scalar() or 0)
+    found = []
+    oldest = select(pictures).order_by(pictures.c.at_ms).limit(most)
+    for row in connection.execute(oldest):
+        if row.at_ms >= before_ms and total <= max_bytes:
+            break
+        total -= row.bytes
+        found.append(
+            KeptPicture(sha256=row.sha256, at_ms=row.at_ms, name=row.name, bytes=row.bytes)
+        )
+    return tuple(found)
+
+
+def drop_pictures(connection: Connection, hashes: Sequence[str]) -> None:
+    """Forget that these pictures are kept."""
+    connection.execute(delete(pictures).where(pictures.c.sha256.in_(hashes)))
 
 
 def count(connection: Connection, table: Table) -> int:
@@ -194,6 +236,18 @@ def _delete(connection: Connection, ids: Iterable[str]) -> None:
     for table in (feedback, results):
         connection.execute(delete(table).where(table.c.prediction_id.in_(ids)))
     connection.execute(delete(predictions).where(predictions.c.id.in_(ids)))
+
+
+def _let_go(connection: Connection, hashes: Iterable[str]) -> bool:
+    """Mark kept pictures that are of no prediction any more; tell whether there are any.
+
+    The sweeper deletes the file first and the row after it, so that no file is left behind.
+    """
+    orphan = ~exists().where(predictions.c.image_sha256 == pictures.c.sha256)
+    marked = connection.execute(
+        pictures.update().where(pictures.c.sha256.in_(list(hashes)), orphan).values(at_ms=_GONE)
+    )
+    return marked.rowcount > 0
 
 
 def _image(row: Row[Any]) -> RecordedImage:

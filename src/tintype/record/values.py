@@ -144,6 +144,16 @@ class RecordedPrediction:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KeptPicture:
+    """A row of ``pictures``. ``sha256`` is that of the bytes that were sent."""
+
+    sha256: str
+    at_ms: int
+    name: str
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RecordCounts:
     """How the record does, since the start.
 

@@ -6,11 +6,11 @@ import numpy as np
 
 from tintype.errors import EngineFailed
 from tintype.results.keep import Keep
-from tintype.types import Activation, ClassOutput, Float32Array, LabelScore
+from tintype.types import Activation, ClassOutput, Float32Array, LabelScore, Tensor
 
 
 def label_scores(
-    row: Float32Array,
+    row: Tensor,
     *,
     output: ClassOutput,
     labels: tuple[str, ...],
@@ -21,13 +21,48 @@ def label_scores(
     ``row`` holds ``output.classes`` raw numbers in any shape. Equal scores keep the order of the
     labels. Raises EngineFailed when the model answered something that is no number.
     """
-    scores = probabilities(row.reshape(-1), activation=output.activation)
+    scores = probabilities(np.asarray(row, np.float32).reshape(-1), activation=output.activation)
     order = np.argsort(-scores, kind="stable")[: keep.top]
     return tuple(
         LabelScore(index=int(i), label=labels[i], score=float(scores[i]))
         for i in order
         if keep.allows(float(scores[i]))
     )
+
+
+def ranked_scores(
+    rows: tuple[Tensor, ...], *, labels: tuple[str, ...], keep: Keep
+) -> tuple[LabelScore, ...]:
+    """The labels of one picture, best first, where the model itself says which class a score is of.
+
+    ``rows``: classes (n,), names as bytes or numbers of labels, and scores (n,). ``index`` is the
+    place in ``labels``, or the place in the answer of a name that is not there. Raises
+    EngineFailed when the scores are no numbers, or fewer or more than the classes.
+    """
+    classes, scores = rows[0].reshape(-1), np.asarray(rows[1], np.float32).reshape(-1)
+    if len(classes) != len(scores) or not np.isfinite(scores).all():
+        raise EngineFailed(
+            f"the model answered {len(scores)} scores for {len(classes)} classes, "
+            "expected a number from 0 to 1 for each"
+        )
+    order = np.argsort(-scores, kind="stable")[: keep.top]
+    return tuple(
+        _named(classes[i], int(i), float(scores[i]), labels)
+        for i in order
+        if keep.allows(float(scores[i]))
+    )
+
+
+def _named(told: object, place: int, score: float, labels: tuple[str, ...]) -> LabelScore:
+    """One class as the model tells it: a name, or a number (as text, too) of a label."""
+    name = told.decode("utf-8", "replace") if isinstance(told, bytes) else f"{told:.0f}"
+    if name in labels:
+        return LabelScore(index=labels.index(name), label=name, score=score)
+    if not name.isdecimal():
+        return LabelScore(index=place, label=name, score=score)
+    number = int(name)
+    label = labels[number] if number < len(labels) else f"class {number}"
+    return LabelScore(index=number, label=label, score=score)
 
 
 def probabilities(row: Float32Array, *, activation: Activation) -> Float32Array:

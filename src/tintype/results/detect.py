@@ -6,11 +6,11 @@ import numpy as np
 
 from tintype.errors import EngineFailed
 from tintype.results.keep import Keep
-from tintype.types import Box, DetectionOutput, Float32Array, Window
+from tintype.types import Box, DetectionOutput, Float32Array, Tensor, Window
 
 
 def boxes(
-    rows: tuple[Float32Array, ...],
+    rows: tuple[Tensor, ...],
     *,
     output: DetectionOutput,
     labels: tuple[str, ...],
@@ -22,10 +22,16 @@ def boxes(
     ``rows``: boxes (n, 4) as ymin, xmin, ymax, xmax in fractions of what the model saw, class
     numbers (n,), scores (n,), and the number of rows that count where the model gives one: the
     order of ``TFLite_Detection_PostProcess`` and of the TF Object Detection API. Corners are
-    clipped to the window. Raises EngineFailed when the model answered something that is no number.
+    clipped to the window. Raises EngineFailed when the model answered something that is no number,
+    or unequal counts.
     """
     corners, classes, scores = (np.asarray(r, np.float32) for r in rows[:3])
     corners, classes, scores = corners.reshape(-1, 4), classes.reshape(-1), scores.reshape(-1)
+    if not len(corners) == len(classes) == len(scores):
+        raise EngineFailed(
+            f"the model answered {len(corners)} boxes, {len(classes)} classes and {len(scores)} "
+            "scores, expected as many of each"
+        )
     valid = _rows_that_count(rows, len(scores))
     if not all(np.isfinite(part[:valid]).all() for part in (corners, classes, scores)):
         raise EngineFailed("the model answered NaN or infinity instead of boxes")
@@ -42,7 +48,7 @@ def boxes(
     )
 
 
-def _rows_that_count(rows: tuple[Float32Array, ...], available: int) -> int:
+def _rows_that_count(rows: tuple[Tensor, ...], available: int) -> int:
     if len(rows) < 4:
         return available
     count = float(np.asarray(rows[3]).reshape(-1)[0])

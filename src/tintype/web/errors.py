@@ -96,6 +96,15 @@ TABLE: Mapping[type[TintypeError], Row] = {
         503, "Record unavailable", "a record that cannot be written or read now", retry=True
     ),
     errors.EngineFailed: Row(503, "Engine failed", "an engine that raised while it ran"),
+    errors.RemoteRefused: Row(
+        502, "Remote refused", "a remote server that does not take what it was sent"
+    ),
+    errors.RemoteFailed: Row(
+        502, "Remote failed", "a remote server that failed, or answered what cannot be used"
+    ),
+    errors.RemoteUnreachable: Row(
+        502, "Remote unreachable", "a remote server that cannot be asked", retry=True
+    ),
     errors.DeadlineExceeded: Row(504, "Deadline exceeded", "an answer that came too late"),
     # Model files and settings: told at start; over HTTP only when a model fails while serving.
     errors.SettingsError: Row(503, "Settings error", "a setting that cannot be used"),

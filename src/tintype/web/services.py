@@ -9,6 +9,7 @@ from tintype.metrics import Metrics
 from tintype.models.keeper import Keeper
 from tintype.models.reference import References
 from tintype.predict import Predictor
+from tintype.record.pictures import PictureKeeper
 from tintype.record.recorder import Recorder
 from tintype.web.inputs import Inputs
 
@@ -18,7 +19,8 @@ class Services:
     """The running parts that routes call. Somebody else starts and stops them.
 
     Without ``metrics`` nothing is counted and there is no ``/metrics``; without ``record`` nothing
-    is recorded; without a ``keeper`` no model can be loaded anew.
+    is recorded, without ``pictures`` no picture is kept; without a ``keeper`` no model can be
+    loaded anew.
     """
 
     predictor: Predictor
@@ -27,4 +29,5 @@ class Services:
     record: Recorder | None = None
     live: LiveWindow | None = None
     references: References | None = None
+    pictures: PictureKeeper | None = None
     keeper: Keeper | None = None

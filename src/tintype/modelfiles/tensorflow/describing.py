@@ -16,11 +16,10 @@ from tintype.modelfiles.tensorflow.evidence import gather
 from tintype.modelfiles.tensorflow.flow import parse_ref, short_name
 from tintype.modelfiles.tensorflow.inputs import Candidate, Feed, hold
 from tintype.modelfiles.tensorflow.names import backbone_of
-from tintype.modelfiles.tensorflow.outputs import tensors_of
 from tintype.modelfiles.tensorflow.reading import Reading, look
 from tintype.modelfiles.tensorflow.safety import check_fills, refuse_saving
 from tintype.modelfiles.tensorflow.shapes import in_order
-from tintype.types import Format, Graph, Output
+from tintype.types import Format, Graph, Output, tensors_of
 from tintype.wire.protobuf import ProtobufError
 
 _LEARNED = {"Conv2D", "DepthwiseConv2dNative", "MatMul", "Conv2DBackpropInput"}

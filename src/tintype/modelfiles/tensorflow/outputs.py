@@ -12,7 +12,13 @@ from tintype.modelfiles.tensorflow.constants import PASSING
 from tintype.modelfiles.tensorflow.decoded import DECODERS
 from tintype.modelfiles.tensorflow.flow import FlatNode, Flow, Ref, short_name, tensor_name
 from tintype.modelfiles.tensorflow.reading import Reading
-from tintype.types import Activation, ClassOutput, DetectionOutput, Output, Shape, TensorSpec
+from tintype.types import (
+    Activation,
+    ClassOutput,
+    DetectionOutput,
+    Shape,
+    TensorSpec,
+)
 
 _DETECTION = ("detection_boxes", "detection_classes", "detection_scores")
 _COUNT = "num_detections"
@@ -176,14 +182,6 @@ def last_operation(flow: Flow, ref: Ref) -> FlatNode | None:
             return node
         node = flow.maker(node.inputs[0])
     return node
-
-
-def tensors_of(output: Output) -> tuple[TensorSpec, ...]:
-    """The tensors to read, in the order of the output's fields."""
-    if isinstance(output, ClassOutput):
-        return (output.tensor,)
-    found = (output.boxes, output.classes, output.scores, output.count)
-    return tuple(spec for spec in found if spec is not None)
 
 
 def _classes(shape: Shape | None) -> int | None:

@@ -1,0 +1,1 @@
+"""A model that a TensorFlow Serving runs, asked over gRPC or REST."""
