@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Final, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias, TypeVar
 
 from tintype.batching.admission import Admission, AdmissionPolicy, Hold
 from tintype.batching.gate import ByteGate
@@ -48,6 +48,7 @@ from tintype.types import (
     Window,
 )
 
+T = TypeVar("T")
 _QUICK_PIXELS: Final = 6_000_000  # about 50 ms of decoding
 
 
@@ -346,7 +347,7 @@ class Predictor:
                 return [_absence(model, point) for point in request.points or (None,)]
             within = _deadline_of(model, deadline=deadline)
             questions = prepared.questions[model]
-            return await asyncio.gather(*(in_line(each, within) for each in questions))
+            return await _together([in_line(each, within) for each in questions])
 
         async def in_line(question: _Question, within: float) -> _Answered:
             answered = await self._ask(question, request, within)
@@ -355,7 +356,7 @@ class Predictor:
             return answered
 
         if self._policy.parallel:
-            return await asyncio.gather(*(ask(model) for model in asked))
+            return await _together([ask(model) for model in asked])
         return [await ask(model) for model in asked]
 
     async def _ask(
@@ -393,6 +394,13 @@ class Predictor:
             queue_seconds=queue,
             run_seconds=run,
         )
+
+
+async def _together(work: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
+    """Everything side by side; one alone needs no task of its own."""
+    if len(work) == 1:
+        return [await work[0]]
+    return await asyncio.gather(*work)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

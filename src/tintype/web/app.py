@@ -76,6 +76,7 @@ def create_app(
         samples=samples_read,
         title=title,
         recorded=services.record is not None,
+        keeps=services.pictures is not None and services.pictures.keeps,
     )
     feedback = FeedbackPages(predictor, services.record, limits=limits, title=title)
     dashboard = DashboardPage(services, title=title)

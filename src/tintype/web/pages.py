@@ -48,6 +48,7 @@ class Pages:
         samples: Mapping[str, File],
         title: str,
         recorded: bool,
+        keeps: bool,
     ) -> None:
         self._predictor = predictor
         self._pictures = pictures
@@ -55,6 +56,7 @@ class Pages:
         self._samples = samples
         self._title = title
         self._recorded = recorded
+        self._keeps = keeps
 
     async def index(self, request: Request) -> Response:
         """The empty form, or with ``sample`` the answer for a sample picture."""
@@ -134,6 +136,7 @@ class Pages:
             problem=problem,
             limits=self._limits,
             signed_in=is_signed_in(request),
+            keeps=self._keeps,
         )
         headers = {"Cache-Control": "no-store", "Vary": "X-Fragment"}
         if answer is not None:

@@ -31,6 +31,8 @@ SECURITY_HEADERS: tuple[Header, ...] = (
 
 _ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _QUIET = ("/live", "/ready", "/static/", "/metrics")
+_SECRET = ("/score/",)
+"""Addresses that open what they name: the log tells their route, not who could open it."""
 _ROUTE = "tintype_route"
 _UNKNOWN_ROUTE = "unknown"
 
@@ -116,7 +118,7 @@ def _finish(message: Message, scope: Scope, seconds: float) -> None:
             "request",
             request_id=name,
             method=scope.get("method"),
-            path=path,
+            path=scope["state"].get(_ROUTE, "") if path.startswith(_SECRET) else path,
             status=message["status"],
             milliseconds=round(seconds * 1000, 2),
         )
