@@ -6,7 +6,9 @@ A stand-in for TensorFlow Serving and the real program run in processes of their
 remote and to the gateway take turns, one at a time, on kept connections; medians. The direct call
 sends a request that is made already, over gRPC, or over REST as JSON that is encoded already (the
 picture as numbers is left out there). The overhead is what the gateway takes on top of it, less
-decoding and preparing the picture (``Server-Timing``). ``--write`` puts the table into
+decoding and preparing the picture (``Server-Timing``). A third call in each turn asks the bundled
+colour model in the same server: what it takes, less decoding, preparing and running, is what any
+request costs, and the rest of the overhead is the gateway's own. ``--write`` puts the table into
 docs/reference/gateway.md and bench/results/gateway.json.
 """
 
@@ -27,6 +29,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
+from typing import TypeVar
 
 import grpc
 import numpy as np
@@ -40,9 +43,13 @@ PAGE, RESULTS = ROOT / "docs/reference/gateway.md", ROOT / "bench/results/gatewa
 TABLE = re.compile(r"(?<=<!-- overhead -->\n).*?(?=<!-- /overhead -->)", re.DOTALL)
 HEAD = (
     "| the remote takes | language | direct, ms | through Tintype, ms | decoded and prepared, ms "
-    "| overhead, ms |\n| --- | --- | --- | --- | --- | --- |\n"
+    "| overhead, ms | of that any request, ms | of that the gateway, ms |\n"
+    "| --- | --- | --- | --- | --- | --- | --- | --- |\n"
 )
+COLOURS = ROOT / "src/tintype/demo/models/colours"
 WIDTH, HEIGHT = 640, 480
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -66,6 +73,8 @@ class Row:
     gateway: float
     prepared: float
     overhead: float
+    any_request: float
+    own: float
 
 
 def photo() -> bytes:
@@ -135,29 +144,48 @@ def poster(port: int, path: str) -> Callable[[bytes], dict[str, str]]:
     return post
 
 
-def prepared(headers: dict[str, str]) -> float:
-    """Milliseconds of decoding and preparing, as the server tells them."""
-    told = dict(re.findall(r"(\w+);dur=([\d.]+)", headers["server-timing"]))
-    return float(told["decode"]) + float(told["prepare"])
+def told(headers: dict[str, str], *stages: str) -> float:
+    """Milliseconds of some stages, as the server tells them."""
+    found = dict(re.findall(r"(\w+);dur=([\d.]+)", headers["server-timing"]))
+    return sum(float(found[stage]) for stage in stages)
 
 
-def measure(case: Case, language: str, direct: Callable[[], object], port: int, args) -> Row:  # noqa: ANN001
+def measure(
+    case: Case, language: str, direct: Callable[[], object], port: int, args: argparse.Namespace
+) -> Row:
     """Take turns until the time is over."""
     picture = photo()
     gateway = poster(port, f"/api/predict?model={case.model}")
-    times: dict[str, list[float]] = {"direct": [], "gateway": [], "prepared": []}
+    other = poster(port, "/api/predict?model=colours")
+    times: dict[str, list[float]] = {"direct": [], "gateway": [], "prepared": [], "any": []}
     end = time.perf_counter() + args.seconds
     while time.perf_counter() < end or len(times["direct"]) < 30:
-        begun = time.perf_counter()
-        direct()
-        between = time.perf_counter()
-        headers = gateway(picture)
-        times["gateway"].append((time.perf_counter() - between) * 1000)
-        times["direct"].append((between - begun) * 1000)
-        times["prepared"].append(prepared(headers))
+        spent, _ = timed(direct)
+        times["direct"].append(spent)
+        spent, headers = timed(lambda: gateway(picture))
+        times["gateway"].append(spent)
+        times["prepared"].append(told(headers, "decode", "prepare"))
+        spent, headers = timed(lambda: other(picture))
+        times["any"].append(spent - told(headers, "decode", "prepare", "run"))
     middle = {name: round(median(values[5:]), 2) for name, values in times.items()}
     over = round(middle["gateway"] - middle["direct"] - middle["prepared"], 2)
-    return Row(case.words, language, middle["direct"], middle["gateway"], middle["prepared"], over)
+    return Row(
+        takes=case.words,
+        language=language,
+        direct=middle["direct"],
+        gateway=middle["gateway"],
+        prepared=middle["prepared"],
+        overhead=over,
+        any_request=middle["any"],
+        own=round(over - middle["any"], 2),
+    )
+
+
+def timed(work: Callable[[], T]) -> tuple[float, T]:
+    """Milliseconds of one call, and what it gave."""
+    begun = time.perf_counter()
+    found = work()
+    return (time.perf_counter() - begun) * 1000, found
 
 
 def started(command: list[str], ready: str) -> tuple[subprocess.Popen, str]:
@@ -194,7 +222,13 @@ def run(args: argparse.Namespace) -> list[Row]:
     return rows
 
 
-def through(folder: Path, address: str, make, port: int, args) -> list[Row]:  # noqa: ANN001
+def through(
+    folder: Path,
+    address: str,
+    make: Callable[[Case, int], Callable[[], object]],
+    port: int,
+    args: argparse.Namespace,
+) -> list[Row]:
     """The rows of one language."""
     language = {"grpc": "gRPC", "rest": "REST"}[folder.name]
     asked = [case for case in cases(photo()) if language == "gRPC" or case.model == "encoded"]
@@ -203,7 +237,17 @@ def through(folder: Path, address: str, make, port: int, args) -> list[Row]:  # 
         card = f'engine = "tfserving"\n[remote]\naddress = "{address}"\n'
         (folder / case.model / "model.toml").write_text(card)
     tintype = str(Path(sys.executable).parent / "tintype")
-    gateway, line = started([tintype, "serve", str(folder), "--port", "0"], "ready: ")
+    command = [
+        tintype,
+        "serve",
+        str(folder),
+        str(COLOURS),
+        "--port",
+        "0",
+        "--state",
+        f"{folder}-state",
+    ]
+    gateway, line = started(command, "ready: ")
     try:
         found = re.search(r":(\d+) ", line)
         at = int(found[1]) if found else 0
@@ -222,7 +266,7 @@ def main() -> None:
     rows = run(args)
     table = HEAD + "".join(
         f"| {row.takes} | {row.language} | {row.direct} | {row.gateway} | {row.prepared} "
-        f"| **{row.overhead}** |\n"
+        f"| {row.overhead} | {row.any_request} | **{row.own}** |\n"
         for row in rows
     )
     print(table)

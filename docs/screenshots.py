@@ -2,7 +2,8 @@
 
     python docs/screenshots.py [OUT]
 
-Needs Playwright and a Chromium (TINTYPE_CHROMIUM, by default /usr/bin/chromium).
+Needs Playwright and a Chromium (TINTYPE_CHROMIUM, by default /usr/bin/chromium). The dashboard's
+pictures need photographs to send as well, see ``dashboard.py``; without them they stay as they are.
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import dashboard
 from playwright.sync_api import Browser, Page, sync_playwright
 
 PICTURES = Path(__file__).with_name("pictures")
@@ -54,6 +57,13 @@ SHOTS = (
 )
 
 
+BOARDS = (
+    Shot(name="dashboard-light.png", width=1200, height=900, scheme="light"),
+    Shot(name="dashboard-dark.png", width=1200, height=900, scheme="dark"),
+    Shot(name="dashboard-phone.png", width=360, height=740, scheme="light", scale=2),
+)
+
+
 def take(base_url: str, out: Path) -> tuple[Path, ...]:
     """Write ``page-*.png`` of the served page into ``out``, with its first sample answered."""
     out.mkdir(parents=True, exist_ok=True)
@@ -84,6 +94,24 @@ def _shoot(browser: Browser, base_url: str, shot: Shot, path: Path) -> Path:
     return path
 
 
+def take_boards(base_url: str, out: Path) -> Iterator[Path]:
+    """Write ``dashboard-*.png``, the whole page each, but for the phone's first screen."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(ARGUMENTS))
+        for shot in BOARDS:
+            context = browser.new_context(
+                viewport={"width": shot.width, "height": shot.height},
+                device_scale_factor=shot.scale,
+                color_scheme="dark" if shot.scheme == "dark" else "light",
+            )
+            page = context.new_page()
+            page.goto(f"{base_url}/dashboard?model=cats-dogs")
+            page.screenshot(path=out / shot.name, full_page=shot.scale == 1)
+            context.close()
+            yield out / shot.name
+        browser.close()
+
+
 def _ask(page: Page, action: Callable[[], None]) -> None:
     with page.expect_response(lambda response: response.request.method == "POST"):
         action()
@@ -91,11 +119,13 @@ def _ask(page: Page, action: Callable[[], None]) -> None:
 
 
 @contextmanager
-def demo() -> Iterator[str]:
-    """The demo on a free port; gives its address."""
+def demo(state: Path) -> Iterator[str]:
+    """The demo on a free port, with what lasts in ``state``; gives its address."""
     start = "from tintype.cli.app import main; main()"
-    command = [sys.executable, "-c", start, "demo", "--port", "0"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
+    command = [sys.executable, "-c", start, "demo", "--port", "0", "--state", str(state)]
+    # Nobody reads its log, and a full pipe would stop it.
+    environment = os.environ | {"TINTYPE_PICTURES_KEEP": "true", "TINTYPE_LOG_LEVEL": "error"}
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as server:
         try:
             yield _address(server)
         finally:
@@ -115,9 +145,14 @@ def _address(server: subprocess.Popen[str]) -> str:
 def main() -> None:
     """Start the demo, take the pictures, say where they are."""
     out = Path(sys.argv[1]) if len(sys.argv) > 1 else PICTURES
-    with demo() as address:
+    with tempfile.TemporaryDirectory() as folder, demo(Path(folder)) as address:
         for path in take(address, out):
             sys.stdout.write(f"{path}\n")
+        if dashboard.DATA.is_dir():
+            dashboard.send(address)
+            dashboard.spread(Path(folder) / "record.db")
+            for path in take_boards(address, out):
+                sys.stdout.write(f"{path}\n")
 
 
 if __name__ == "__main__":

@@ -85,6 +85,12 @@ REFUSED: Final = Metric(
     help="Predictions that ended with an error, by its type",
     labels=("reason",),
 )
+SHED: Final = Metric(
+    name="tintype_shed_total",
+    kind=Kind.COUNTER,
+    help="Requests refused unread because more was asked than could be answered in time",
+    watched=True,
+)
 BATCH_PICTURES: Final = Metric(
     name="tintype_batch_pictures",
     kind=Kind.HISTOGRAM,
@@ -176,9 +182,10 @@ ACCURACY: Final = Metric(
 )
 
 TABLE: Final[tuple[Metric, ...]] = (
-    REQUESTS, REQUEST_SECONDS, RESULTS, RESULT_SECONDS, STAGE_SECONDS, REFUSED, BATCH_PICTURES,
-    QUEUE_PICTURES, MODEL_READY, MODEL_LOAD_SECONDS, MODEL_CHANGES, SHADOW, PICTURE_BYTES,
-    PICTURES_WAITING, BODY_BYTES, LOG_DROPPED, RECORD_QUEUE, RECORD_DROPPED, FEEDBACK, ACCURACY,
+    REQUESTS, REQUEST_SECONDS, RESULTS, RESULT_SECONDS, STAGE_SECONDS, REFUSED, SHED,
+    BATCH_PICTURES, QUEUE_PICTURES, MODEL_READY, MODEL_LOAD_SECONDS, MODEL_CHANGES, SHADOW,
+    PICTURE_BYTES, PICTURES_WAITING, BODY_BYTES, LOG_DROPPED, RECORD_QUEUE, RECORD_DROPPED,
+    FEEDBACK, ACCURACY,
 )  # fmt: skip
 
 PROCESS: Final = (

@@ -13,6 +13,11 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from tintype.access.door import Door
+from tintype.access.keyring import Keyring
+from tintype.access.limits import Limiter, MemoryLimiter
+from tintype.access.redis_limits import RedisLimiter
+from tintype.access.store import KeyStore
 from tintype.batching.gate import ByteGate
 from tintype.errors import ModelFileError, ServingError, TintypeError
 from tintype.imaging.recipe import expand
@@ -137,6 +142,7 @@ async def running(
     live = LiveWindow() if find is not None else None
     events = _events(metrics, record)
     async with AsyncExitStack() as stack:
+        door = await _door(settings, stack)
         threads = os.cpu_count() or 1
         lanes = Lanes(
             quick=stack.enter_context(ThreadPoolExecutor(threads, "pictures")),
@@ -184,6 +190,7 @@ async def running(
         predictor = make(observers=observers)
         yield Services(
             predictor=predictor,
+            door=door,
             inputs=inputs,
             metrics=metrics,
             record=record,
@@ -308,6 +315,19 @@ def _host(plan: ModelPlan, *, settings: Settings, metrics: Metrics | None) -> Mo
             metrics.observe(BATCH_PICTURES, pictures, plan.card.name)
 
     return ModelHost(plan, policy=settings.batching, options=settings.engine, on_batch=count)
+
+
+async def _door(settings: Settings, stack: AsyncExitStack) -> Door:
+    """The door with its keys read. Raises SettingsError."""
+    keyring = Keyring(
+        KeyStore(state_folder(settings)), session_seconds=settings.access.session_hours * 3600
+    )
+    limiter: Limiter = MemoryLimiter()
+    if settings.limits.redis:
+        limiter = RedisLimiter(settings.limits.redis)
+    stack.push_async_callback(limiter.close)
+    await stack.enter_async_context(keyring)
+    return Door(keyring, policy=settings.access, limits=settings.limits, limiter=limiter)
 
 
 def _fetch(policy: InputPolicy) -> Fetch | None:

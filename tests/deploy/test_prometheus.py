@@ -107,8 +107,9 @@ def promtool():
     return run
 
 
-def test_prometheus_takes_the_rules(promtool):
+def test_prometheus_takes_the_configuration_and_the_rules(promtool):
     """Checked by its own tool."""
+    promtool("check", "config", DEPLOY / "prometheus.yml")
     promtool("check", "rules", RULES)
 
 

@@ -13,6 +13,9 @@ from tintype.live import LiveWindow
 from tintype.record.accuracy import report
 from tintype.record.drift import Drift, Sample
 from tintype.record.outcomes import count
+from tintype.record.picture_place import PictureFolder
+from tintype.record.pictures import PictureKeeper
+from tintype.record.policy import PicturePolicy
 from tintype.record.reports import Overview, Reference
 from tintype.web.app import create_app
 from tintype.web.dashboard_view import live_view, record_view
@@ -115,6 +118,30 @@ async def test_the_record_is_asked_once_for_all_who_look(client, record):
     assert 1 == len(asked)
 
 
+async def test_kept_pictures_are_shown_small(predictor, limits, record, png, tmp_path):
+    """Beside the disagreement; one that cannot be read leaves its row."""
+
+    def bare(image: bytes, *, kind: str, orientation: int) -> bytes:
+        del kind, orientation
+        return image
+
+    place = PictureFolder(tmp_path / "pictures")
+    policy = PicturePolicy(keep=True)
+    with PictureKeeper(record, place=place, strip=bare, policy=policy) as kept:
+        predictor.observers = (record, kept)
+        services = Services(predictor=predictor, record=record, pictures=kept)
+        transport = httpx.ASGITransport(app=create_app(services, limits=limits))
+        async with httpx.AsyncClient(transport=transport, base_url="http://t.test") as client:
+            told = (await client.post("/api/predict?model=pets", content=png)).json()
+            await client.put(f"/api/predictions/{told['id']}/feedback", json={"correct": False})
+            async with asyncio.timeout(20):
+                while not list((tmp_path / "pictures").rglob("*.png")):  # noqa: ASYNC110 - a thread writes it
+                    await asyncio.sleep(0.01)
+            text = await page(client)
+    assert 1 == text.count('<img class="thumb" src="data:image/jpeg;base64,')
+    assert "something else" in text
+
+
 async def test_no_attribute_holds_a_style(client, png):
     """The policy forbids it, and scripts inside the page."""
     await client.post("/api/predict?model=pets", content=png)
@@ -151,12 +178,13 @@ def test_no_drift_is_told_in_words(enough, words: str):
         enough=enough,
         findings=(),
     )
-    assert words in record_view(overview(drift=drift)).drift_words
+    assert words in record_view(overview(drift=drift), thumbnails={}).drift_words
 
 
 def test_the_mix_has_the_commonest_labels_first():
     """With their share before; what is rarer is counted."""
-    view = record_view(overview(labels={f"label {n}": 20 - n for n in range(15)}))
+    told = overview(labels={f"label {n}": 20 - n for n in range(15)})
+    view = record_view(told, thumbnails={})
     assert view.mix is not None
     assert ["label 0", "label 1"] == [row.label for row in view.mix.rows[:2]]
     assert (12, 3) == (len(view.mix.rows), view.mix.more)

@@ -146,7 +146,7 @@ def disagreements(
             feedback.c.right_label,
             models.c.name,
             models.c.version,
-            pictures.c.sha256,
+            pictures.c.name.label("kept_as"),
         )
         .join(models, models.c.id == feedback.c.model_id)
         .join(predictions, predictions.c.id == feedback.c.prediction_id)
@@ -168,7 +168,7 @@ def disagreements(
             answered=row.predicted,
             score=row.score,
             right=row.right_label,
-            picture=row.sha256 is not None,
+            picture=row.kept_as,
         )
         for row in connection.execute(statement)
     )

@@ -133,6 +133,10 @@ class PictureKeeper:
     def refused(self, request: Asked, error: TintypeError, *, seconds: float) -> None:
         """What was refused is not kept."""
 
+    def read(self, name: str) -> bytes:
+        """A kept picture by its name in the record, read in this thread. Raises OSError."""
+        return self._place.get(name)
+
     def _work(self) -> None:
         going = True
         while going:

@@ -63,7 +63,7 @@ class KnownModel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Disagreement:
-    """An answer that somebody called wrong. ``picture`` tells whether it is kept."""
+    """An answer that somebody called wrong. ``picture`` is its name if it is kept, else None."""
 
     prediction_id: str
     at_ms: int
@@ -72,7 +72,7 @@ class Disagreement:
     answered: str | None
     score: float | None
     right: str | None
-    picture: bool
+    picture: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

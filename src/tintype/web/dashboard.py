@@ -6,23 +6,29 @@ It works without scripts; with them it refreshes itself.
 from __future__ import annotations
 
 import asyncio
+import base64
+import contextlib
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from tintype.errors import RecordUnavailable, TintypeError
+from tintype.errors import ImageError, RecordUnavailable, TintypeError
+from tintype.imaging.limits import DecodeLimits
+from tintype.imaging.thumbnail import thumbnail
 from tintype.models.info import ModelInfo
 from tintype.record.recorder import Recorder
-from tintype.record.reports import Overview, overview
+from tintype.record.reports import overview
 from tintype.web.dashboard_view import Dashboard, RecordView, chosen, live_view, record_view
 from tintype.web.errors import problem_of
 from tintype.web.options import refuse_name
 from tintype.web.render import render
 from tintype.web.services import Services
 
+_SIDE: Final = 160
 _FRESH_SECONDS: Final = 10.0
 """So long the record is not asked again: pages that refresh themselves are many."""
 
@@ -35,8 +41,9 @@ class DashboardPage:
         self._record = services.record
         self._live = services.live
         self._references = services.references
+        self._pictures = services.pictures
         self._title = title
-        self._known: dict[tuple[str, str], tuple[float, asyncio.Task[Overview]]] = {}
+        self._known: dict[tuple[str, str], tuple[float, asyncio.Task[RecordView]]] = {}
 
     async def show(self, request: Request) -> Response:
         """The page, or with ``X-Fragment`` the part that changes."""
@@ -78,15 +85,27 @@ class DashboardPage:
                 known: each for known, each in self._known.items() if now - each[0] < _FRESH_SECONDS
             }
             self._known[key] = (now, task)
-        return record_view(await asyncio.shield(task))
+        return await asyncio.shield(task)
 
-    async def _asked(self, record: Recorder, model: ModelInfo) -> Overview:
+    async def _asked(self, record: Recorder, model: ModelInfo) -> RecordView:
         name, version = model.name, model.version
         golden = await self._references.of(name, version) if self._references else None
-        return await overview(record, model=name, version=version, golden=golden)
+        told = await overview(record, model=name, version=version, golden=golden)
+        kept = [each.picture for each in told.disagreements if each.picture]
+        return record_view(told, thumbnails=await asyncio.to_thread(self._thumbnails, kept))
+
+    def _thumbnails(self, names: Sequence[str]) -> dict[str, str]:
+        """Small copies of kept pictures; one that has gone meanwhile, or is odd, is left out."""
+        found = {}
+        for name in names if self._pictures else ():
+            with contextlib.suppress(OSError, ImageError):
+                image = self._pictures.read(name) if self._pictures else b""
+                small = thumbnail(image, side=_SIDE, limits=DecodeLimits())
+                found[name] = f"data:image/jpeg;base64,{base64.b64encode(small).decode()}"
+        return found
 
 
-def _failed(task: asyncio.Task[Overview]) -> bool:
+def _failed(task: asyncio.Task[RecordView]) -> bool:
     return task.done() and (task.cancelled() or task.exception() is not None)
 
 

@@ -51,10 +51,11 @@ class Mix:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DisagreementRow:
-    """One answer that somebody called wrong."""
+    """One answer that somebody called wrong; ``thumbnail`` is a data URL, empty without one."""
 
     it: Disagreement
     at: str
+    thumbnail: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,8 +108,11 @@ def live_view(live: Live) -> LiveView:
     )
 
 
-def record_view(told: Overview) -> RecordView:
-    """Figures, plots and words out of what the record tells."""
+def record_view(told: Overview, *, thumbnails: Mapping[str, str]) -> RecordView:
+    """Figures, plots and words out of what the record tells.
+
+    ``thumbnails``: data URLs of kept pictures, by their names in the record.
+    """
     return RecordView(
         figures=figures(told.accuracy),
         scores=_scores(told.recent) if told.recent and told.recent.labels else None,
@@ -116,7 +120,12 @@ def record_view(told: Overview) -> RecordView:
         drift=told.drift,
         drift_words=_drift_words(told.drift),
         disagreements=tuple(
-            DisagreementRow(it=each, at=shown_time(each.at_ms)) for each in told.disagreements
+            DisagreementRow(
+                it=each,
+                at=shown_time(each.at_ms),
+                thumbnail=thumbnails.get(each.picture or "", ""),
+            )
+            for each in told.disagreements
         ),
         lost=sum(told.lost.values()),
     )

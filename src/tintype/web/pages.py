@@ -12,7 +12,8 @@ from starlette.responses import Response
 from tintype.errors import MalformedRequest, TintypeError
 from tintype.predict import Predictor
 from tintype.types import Prediction
-from tintype.web.api import caller_of, predict_request
+from tintype.web.access import caller_of, is_signed_in
+from tintype.web.api import predict_request
 from tintype.web.body import read_body, unless_gone
 from tintype.web.errors import problem_of
 from tintype.web.files import File
@@ -134,6 +135,7 @@ class Pages:
             answer=answer,
             problem=problem,
             limits=self._limits,
+            signed_in=is_signed_in(request),
             keeps=self._keeps,
         )
         headers = {"Cache-Control": "no-store", "Vary": "X-Fragment"}

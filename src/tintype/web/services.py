@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from tintype.access.door import Door
 from tintype.live import LiveWindow
 from tintype.metrics import Metrics
 from tintype.models.keeper import Keeper
@@ -19,12 +20,14 @@ from tintype.web.inputs import Inputs
 class Services:
     """The running parts that routes call. Somebody else starts and stops them.
 
-    Without ``metrics`` nothing is counted and there is no ``/metrics``; without ``record`` nothing
-    is recorded, without ``pictures`` no picture is kept; without a ``keeper`` no model can be
-    loaded anew; without ``tracing`` no spans are made.
+    Without a ``door`` everybody may ask everything; without ``metrics`` nothing is counted and
+    there is no ``/metrics``; without ``record`` nothing is recorded, without ``pictures`` no
+    picture is kept; without a ``keeper`` no model can be loaded anew; without ``tracing`` no spans
+    are made.
     """
 
     predictor: Predictor
+    door: Door | None = None
     inputs: Inputs = field(default_factory=Inputs)
     metrics: Metrics | None = None
     record: Recorder | None = None

@@ -211,4 +211,22 @@ def test_many_texts_in_one_place(tmp_path: Path, refuses) -> None:
         content[place : place + 16] = content[first : first + 16]
     path.write_bytes(content)
 
-    refuses(path, "without a declared length")
+    refuses(path, "15005000000 bytes")
+
+
+def test_names_of_any_length_are_read(tmp_path: Path, describe) -> None:
+    """As Keras writes them, in a file so large that they are measured first."""
+    path = tmp_path / "model.h5"
+    flat, units = 192, 3000
+    dense = {**DENSE, "config": {**DENSE["config"], "units": units}}
+    with h5py.File(path, "w") as root:
+        config = {"class_name": "Sequential", "config": {"name": "m", "layers": [PICTURE, FLATTEN]}}
+        config["config"]["layers"].append(dense)
+        root.attrs["model_config"] = json.dumps(config)
+        root.attrs["keras_version"] = "2.4.0"
+        group = root.create_group("model_weights").create_group("dense")
+        group["dense/kernel:0"] = np.ones((flat, units), np.float32)
+        names = ["dense/kernel:0", *(f"dense/other_{number}:0" for number in range(900))]
+        group.attrs.create("weight_names", names, dtype=h5py.string_dtype())
+
+    assert (None, units) == describe(path).output.tensor.shape

@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tintype.errors import ModelFileDamaged, ModelFileError, ModelFileTooLarge, UnsafeModel
+from tintype.modelfiles.keras.hdf5_texts import length_of_texts
 
 MAX_TEXT_BYTES = 64 << 20
 """Largest attribute that is read: the configuration of the largest published model has 3 MB."""
@@ -91,12 +92,14 @@ def hdf5_errors(what: str) -> Iterator[None]:
 class Hdf5Reader:
     """A read-only view of an HDF5 file that keeps the rules above.
 
-    ``budget`` is what all datasets together may declare, ``size`` what the file has, in bytes.
+    ``budget`` is what all datasets together may declare, in bytes; ``source`` is the file, or its
+    bytes.
     """
 
-    def __init__(self, root: Any, *, budget: int, size: int) -> None:
+    def __init__(self, root: Any, *, budget: int, source: Path | bytes) -> None:
         self._root = root
-        self._size = size
+        self._source = source
+        self._size = _size_of(source)
         self._budget = budget
         self._groups: dict[str, Any] = {"": root}
 
@@ -163,7 +166,7 @@ class Hdf5Reader:
             attribute = group.attrs.get_id(name)
             count = math.prod(attribute.shape or ())
             size = count * attribute.dtype.itemsize
-            self._check_spread(attribute, count, name)
+            self._check_spread(group, attribute, count, name)
             if size > MAX_TEXT_BYTES:
                 raise ModelFileTooLarge(
                     f"the attribute {name!r} declares {size} bytes; at most {MAX_TEXT_BYTES} are "
@@ -173,14 +176,32 @@ class Hdf5Reader:
                 )
             return group.attrs[name]
 
-    def _check_spread(self, attribute: Any, count: int, name: str) -> None:
+    def _check_spread(self, group: Any, attribute: Any, count: int, name: str) -> None:
         """Texts of any length lie in a heap, where many entries may name one and the same."""
-        if attribute.dtype.kind == "O" and count > 1 and count * self._size > _MAX_SPREAD:
+        if attribute.dtype.kind != "O" or count <= 1 or count * self._size <= _MAX_SPREAD:
+            return
+        import h5py  # noqa: PLC0415 - slow to import, and loaded where there is a group
+
+        place = h5py.h5o.get_info(group.id).addr
+        length = length_of_texts(self._read, place, name, count)
+        if length is None or length > MAX_TEXT_BYTES:
+            long = "an unknown number of" if length is None else str(length)
             raise ModelFileTooLarge(
-                f"the list {name!r} has {count} texts without a declared length, which could be as "
-                "long as the file each",
+                f"the list {name!r} of {count} texts has {long} bytes; at most {MAX_TEXT_BYTES} "
+                "are read",
                 hint="write the list as texts of one length: numpy.array(names, 'S')",
+                limit=MAX_TEXT_BYTES,
+                actual=length,
             )
+
+    def _read(self, begin: int, count: int) -> bytes:
+        """Bytes of the file, no more than a list of texts may have."""
+        count = min(count, MAX_TEXT_BYTES)
+        if isinstance(self._source, bytes):
+            return self._source[begin : begin + count]
+        with self._source.open("rb") as file:
+            file.seek(begin)
+            return file.read(count)
 
     def _find_group(self, path: str) -> Any | None:
         parent, _, name = path.rpartition("/")
@@ -238,13 +259,16 @@ def open_hdf5(source: Path | bytes, *, max_bytes: int) -> Iterator[Hdf5Reader]:
     import h5py  # noqa: PLC0415 - 0.1 s to import: only when a Keras file is there
 
     with hdf5_errors("its beginning"):
-        size = len(source) if isinstance(source, bytes) else source.stat().st_size
-        budget = min(max_bytes, max(_FREE_BYTES, _MAX_EXPANSION * size))
+        budget = min(max_bytes, max(_FREE_BYTES, _MAX_EXPANSION * _size_of(source)))
         file = h5py.File(io.BytesIO(source) if isinstance(source, bytes) else source, "r")
     try:
-        yield Hdf5Reader(file, budget=budget, size=size)
+        yield Hdf5Reader(file, budget=budget, source=source)
     finally:
         file.close()
+
+
+def _size_of(source: Path | bytes) -> int:
+    return len(source) if isinstance(source, bytes) else source.stat().st_size
 
 
 def _is_bfloat16(dataset: Any) -> bool:
