@@ -14,7 +14,7 @@ from tintype.predict import Predictor
 from tintype.record.recorder import Recorder
 from tintype.record.values import Judged, RecordedPrediction, RecordedResult, Said
 from tintype.types import Point
-from tintype.web.api import caller_of
+from tintype.web.access import caller_of
 from tintype.web.body import read_body
 from tintype.web.errors import problem_of
 from tintype.web.options import read_options

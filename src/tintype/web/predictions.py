@@ -14,7 +14,7 @@ from tintype.errors import MalformedRequest, RecordDisabled, UnknownPrediction
 from tintype.record.recorder import Recorder
 from tintype.record.values import RecordedPrediction, RecordedResult, Said
 from tintype.types import Point
-from tintype.web.api import caller_of
+from tintype.web.access import caller_of
 from tintype.web.body import read_body
 from tintype.web.uploads import UploadLimits
 
