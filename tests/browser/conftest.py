@@ -16,6 +16,7 @@ import structlog
 import uvicorn
 from PIL import Image
 
+from tintype.live import LiveWindow
 from tintype.record.policy import RecordPolicy
 from tintype.record.recorder import Recorder
 from tintype.record.values import ModelFacts
@@ -113,7 +114,9 @@ def recording(predictor: FakePredictor, state: Path) -> Iterator[Recorder]:
 def serving(predictor: FakePredictor, record: Recorder, sample: Path) -> Iterator[Site]:
     """The application on a real port, in a thread."""
     limits = UploadLimits(max_body_bytes=1 << 20)
-    services = Services(predictor=predictor, record=record)
+    live = LiveWindow()
+    predictor.observers = (*predictor.observers, live)
+    services = Services(predictor=predictor, record=record, live=live)
     app = create_app(services, limits=limits, samples=(sample,))
     config = uvicorn.Config(app, lifespan="off", log_level="critical", access_log=False)
     server = Server(config)
