@@ -5,8 +5,10 @@ PORT ?= 8000
 BIN := .venv/bin
 COMPILE = $(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url \
 	--no-annotate --no-header --python-version 3.11
+# What the container image has besides: whatever a setting alone can switch on, engines left out.
+IMAGE_EXTRAS = otel postgresql s3 tfserving
 
-.PHONY: help demo test check format docs screenshots formats keras-proof keras-fuzz lock clean
+.PHONY: help demo test check format docs screenshots formats gateway keras-proof keras-fuzz lock clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -36,6 +38,9 @@ screenshots: .venv/installed-dev ## Take the pictures of the page anew
 formats: .venv/installed-dev ## Make docs/reference/formats.md anew from a test run
 	TINTYPE_WRITE_FORMATS=1 $(BIN)/pytest -q tests/end_to_end/test_formats.py
 
+gateway: .venv/installed-dev ## The table of faults in docs/reference/gateway.md anew from a test run
+	TINTYPE_WRITE_GATEWAY=1 $(BIN)/pytest -q tests/remote/test_faults.py
+
 keras-proof: .venv/installed-dev ## Every architecture of keras.applications against Keras (an hour)
 	$(BIN)/python bench/keras_architectures.py
 
@@ -45,6 +50,8 @@ keras-fuzz: .venv/installed-dev ## Hostile Keras files, EXAMPLES=3000 of each ki
 lock: .venv/bin/uv ## Pin every dependency by name, version and hash
 	$(COMPILE) --group build --group test --group check --group docs pyproject.toml -o requirements-dev.txt
 	$(COMPILE) --group build -c requirements-dev.txt pyproject.toml -o requirements.txt
+	$(COMPILE) --group build $(IMAGE_EXTRAS:%=--extra %) -c requirements-dev.txt pyproject.toml \
+		-o deploy/requirements.txt
 
 clean: ## Remove what the other commands made
 	rm -rf .venv site dist .pytest_cache .mypy_cache .ruff_cache

@@ -23,6 +23,7 @@ PAGE = Path(__file__).parent / "reference" / "keras-layers.md"
 _PARTLY = {
     "Activation": "every activation of Keras by name; no function of the author's",
     "CenterCrop": "pictures of known size",
+    "Discretization": "given boundaries, numbers of buckets",
     "Embedding": "mask_zero too",
     "LocallyConnected1D": "implementation 1, channels last",
     "LocallyConnected2D": "implementation 1, channels last",

@@ -125,3 +125,10 @@ def test_importing_the_table_does_not_import_the_library():
     code = "import sys, tintype.wiring; print('prometheus_client' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "False" == done.stdout.strip()
+
+
+def test_a_counter_can_be_told_from_zero():
+    """An alert on its growth sees the first event only if there was a number before it."""
+    metrics = Metrics()
+    metrics.begin(RESULTS, "pets", "1", "ok")
+    assert 0 == samples(metrics)["tintype_results_total", ("pets", "ok", "1")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import structlog
@@ -10,7 +11,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tintype.errors import ImageTruncated, Overloaded
 from tintype.metrics import Metrics
-from tintype.observers import PredictionLog, PredictionMetrics
+from tintype.models.card import Card
+from tintype.models.fake import fake_host
+from tintype.observers import ModelLog, ModelMetrics, PredictionLog, PredictionMetrics
 from tintype.predict import Caller, PredictRequest
 from tintype.types import (
     Box,
@@ -143,3 +146,39 @@ def test_a_name_that_a_caller_made_up_becomes_no_series_and_no_line(logs):
         PredictionLog().answered(ASKED, prediction(result))
     assert b"made-up" not in metrics.page(accept="")[0]
     assert [""] * 3 == [line["model"] for line in logs]
+
+
+def versioned(version: str):
+    return fake_host(Card(name="pets", file=Path("p.onnx"), version=version))
+
+
+def told_by(metrics: Metrics) -> str:
+    return metrics.page(accept="")[0].decode()
+
+
+def test_versions_that_come_and_go_are_told(logs):
+    """A line each, and a number; the load time goes with the version."""
+    metrics = Metrics()
+    for events in (ModelLog(), ModelMetrics(metrics)):
+        events.loaded(versioned("1"), seconds=0.5)
+        events.loaded(versioned("2"), seconds=0.25)
+        events.refused("pets", ImageTruncated("no model"))
+        events.removed(versioned("1"))
+    assert ["model loaded", "model loaded", "model change refused", "model removed"] == [
+        line["event"] for line in logs
+    ]
+    text = told_by(metrics)
+    assert 'tintype_model_load_seconds{model="pets",version="2"} 0.25' in text
+    assert 'version="1"' not in text
+    for change, count in (("loaded", 2), ("refused", 1), ("removed", 1)):
+        assert f'tintype_model_changes_total{{change="{change}",model="pets"}} {count}.0' in text
+
+
+def test_a_version_loaded_anew_keeps_its_numbers():
+    """The old one of the same number goes after the new one has come."""
+    metrics = Metrics()
+    events = ModelMetrics(metrics)
+    events.loaded(versioned("1"), seconds=0.5)
+    events.loaded(versioned("1"), seconds=0.75)
+    events.removed(versioned("1"))
+    assert 'tintype_model_load_seconds{model="pets",version="1"} 0.75' in told_by(metrics)

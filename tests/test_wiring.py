@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ import tintype
 from tintype.errors import InputNotAllowed, ModelFileDamaged, ModelFileError, SettingsError
 from tintype.models.library import find_cards
 from tintype.predict import PredictRequest
-from tintype.settings import Settings
+from tintype.settings import Settings, read_settings
 from tintype.web.inputs import InputPolicy
 from tintype.web.uploads import NamedPicture
 from tintype.wiring import LeftOut, make_plans, running
@@ -155,3 +156,59 @@ async def test_a_folder_of_models_is_loaded_at_start_and_never_again(folder: Pat
     assert [("good", None), ("half", None)] == [
         (result.model, result.error) for result in prediction.results
     ]
+
+
+@pytest.fixture
+def versions(tmp_path: Path) -> Path:
+    """A sound version, and a higher one that is cut short."""
+    whole = COLOURS.read_bytes()
+    for number, data in (("1", whole), ("2", whole[: len(whole) // 2])):
+        (tmp_path / "pets" / number).mkdir(parents=True)
+        (tmp_path / "pets" / number / "model.keras").write_bytes(data)
+    return tmp_path
+
+
+async def test_a_version_that_cannot_be_read_leaves_its_place_to_the_one_before(versions: Path):
+    """And that is said."""
+    told: list[LeftOut] = []
+    plans = await make_plans(find_cards((versions,)), left_out=told.append)
+    assert [("pets", "1")] == [(plan.card.name, plan.card.version) for plan in plans]
+    assert ["2"] == [left.card.version for left in told]
+
+
+async def test_a_version_that_is_named_stops_the_start(versions: Path):
+    """The card says stable: that one is meant."""
+    (versions / "pets/model.toml").write_text('[versions]\nstable = "2"\n')
+    with pytest.raises(ModelFileError):
+        await make_plans(find_cards((versions,)), left_out=pytest.fail)
+
+
+async def test_a_version_that_fails_its_golden_set_leaves_its_place(versions: Path):
+    """At the start too: what was refused before must not come in by a restart."""
+    whole = (versions / "pets/1/model.keras").read_bytes()
+    (versions / "pets/2/model.keras").write_bytes(whole)
+    golden = "[golden]\npictures = 'golden'\n"
+    (versions / "pets/2/model.toml").write_text(golden)
+    (versions / "pets/2/golden/nothing of that name").mkdir(parents=True)
+    (versions / "pets/2/golden/nothing of that name/one.png").write_bytes(b"")
+    told: list[LeftOut] = []
+    plans = await make_plans(find_cards((versions,)), left_out=pytest.fail)
+    async with running(plans, settings=Settings(), left_out=told.append) as services:
+        served = [info.version for info in services.predictor.models()]
+    assert (["1"], ["2"]) == (served, [left.card.version for left in told])
+
+
+async def test_a_server_follows_its_folder_and_counts(versions: Path):
+    """With something to look for models with: metrics, a keeper, and a new version."""
+    find = partial(find_cards, (versions,))
+    settings = read_settings(
+        environment={"TINTYPE_MODELS_POLL_SECONDS": "0", "TINTYPE_RECORD_ENABLED": "off"}
+    )
+    plans = await make_plans(find(), left_out=lambda _: None)
+    async with running(plans, settings=settings, left_out=pytest.fail, find=find) as services:
+        shutil.copytree(versions / "pets/1", versions / "pets/3")
+        await services.keeper.reload("pets")
+        assert "3" == services.predictor.model("pets").version
+        page = services.metrics.page(accept="")[0].decode()
+    assert 'tintype_model_ready{model="pets",version="3"} 1.0' in page
+    assert 'tintype_model_changes_total{change="loaded",model="pets"} 2.0' in page

@@ -27,6 +27,10 @@ TintypeError
 │   ├── InputNotAllowed         an address or a path that the operator does not allow
 │   ├── InputUnreachable        a picture that is not where the caller says
 │   ├── UnknownModel            no model of that name is served
+│   ├── Unauthorized            no key, or none that holds
+│   ├── Forbidden               the key may not do that
+│   ├── RateLimited             more in a short time than is allowed
+│   ├── QuotaExceeded           more in a day than the key may
 │   ├── UnknownPrediction       no prediction of that id is in the record
 │   ├── RecordDisabled          the record is switched off
 │   └── ForeignForm             a form that a page of another site sent
@@ -222,6 +226,30 @@ class UnknownModel(RequestError):
     type = "unknown-model"
 
 
+class Unauthorized(RequestError):
+    """There is no key, or none that holds."""
+
+    type = "unauthorized"
+
+
+class Forbidden(RequestError):
+    """The key may not do that."""
+
+    type = "forbidden"
+
+
+class RateLimited(RequestError):
+    """More was asked in a short time than is allowed."""
+
+    type = "rate-limited"
+
+
+class QuotaExceeded(RequestError):
+    """More was asked in a day than the key may."""
+
+    type = "quota-exceeded"
+
+
 class UnknownPrediction(RequestError):
     """No prediction of that id is in the record."""
 
@@ -235,7 +263,7 @@ class RecordDisabled(RequestError):
 
 
 class ForeignForm(RequestError):
-    """A page of another site sent a form that changes something here."""
+    """A page of another site asks for something in a person's name."""
 
     type = "foreign-form"
 

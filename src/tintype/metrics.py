@@ -85,6 +85,12 @@ REFUSED: Final = Metric(
     help="Predictions that ended with an error, by its type",
     labels=("reason",),
 )
+SHED: Final = Metric(
+    name="tintype_shed_total",
+    kind=Kind.COUNTER,
+    help="Requests refused unread because more was asked than could be answered in time",
+    watched=True,
+)
 BATCH_PICTURES: Final = Metric(
     name="tintype_batch_pictures",
     kind=Kind.HISTOGRAM,
@@ -176,9 +182,10 @@ ACCURACY: Final = Metric(
 )
 
 TABLE: Final[tuple[Metric, ...]] = (
-    REQUESTS, REQUEST_SECONDS, RESULTS, RESULT_SECONDS, STAGE_SECONDS, REFUSED, BATCH_PICTURES,
-    QUEUE_PICTURES, MODEL_READY, MODEL_LOAD_SECONDS, MODEL_CHANGES, SHADOW, PICTURE_BYTES,
-    PICTURES_WAITING, BODY_BYTES, LOG_DROPPED, RECORD_QUEUE, RECORD_DROPPED, FEEDBACK, ACCURACY,
+    REQUESTS, REQUEST_SECONDS, RESULTS, RESULT_SECONDS, STAGE_SECONDS, REFUSED, SHED,
+    BATCH_PICTURES, QUEUE_PICTURES, MODEL_READY, MODEL_LOAD_SECONDS, MODEL_CHANGES, SHADOW,
+    PICTURE_BYTES, PICTURES_WAITING, BODY_BYTES, LOG_DROPPED, RECORD_QUEUE, RECORD_DROPPED,
+    FEEDBACK, ACCURACY,
 )  # fmt: skip
 
 PROCESS: Final = (
@@ -209,6 +216,10 @@ class Metrics:
     def count(self, metric: Metric, *labels: str) -> None:
         """One more of a counter."""
         self._child(metric, labels).inc()
+
+    def begin(self, metric: Metric, *labels: str) -> None:
+        """Tell a counter from 0 on: who watches its growth then sees the first one too."""
+        self._child(metric, labels)
 
     def observe(self, metric: Metric, value: float, *labels: str) -> None:
         """One value of a histogram."""

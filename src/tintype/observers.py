@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import asdict
 
 import structlog
@@ -113,13 +114,20 @@ class ModelLog:
 
 
 class ModelMetrics:
-    """ModelEvents: counts changes, keeps load times, forgets versions that have gone."""
+    """ModelEvents: counts changes, keeps load times, forgets versions that have gone.
+
+    A version that is loaded anew is there twice for a moment: its series go with the last.
+    """
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
+        self._there: Counter[tuple[str, str]] = Counter()
 
     def loaded(self, host: ModelHost, *, seconds: float) -> None:
         """Count it and keep its load time."""
+        for change in ("refused", "removed"):
+            self._metrics.begin(MODEL_CHANGES, host.name, change)
+        self._there[host.name, host.version] += 1
         self._metrics.count(MODEL_CHANGES, host.name, "loaded")
         self._metrics.set(MODEL_LOAD_SECONDS, seconds, host.name, host.version)
 
@@ -130,7 +138,10 @@ class ModelMetrics:
     def removed(self, host: ModelHost) -> None:
         """Count it, and drop the version's series."""
         self._metrics.count(MODEL_CHANGES, host.name, "removed")
-        self._metrics.forget(model=host.name, version=host.version)
+        self._there[host.name, host.version] -= 1
+        if not self._there[host.name, host.version]:
+            del self._there[host.name, host.version]
+            self._metrics.forget(model=host.name, version=host.version)
 
 
 class ShadowLog:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Final, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias, TypeVar
 
+from tintype.batching.admission import Admission, AdmissionPolicy, Hold
 from tintype.batching.gate import ByteGate
 from tintype.errors import (
     DeadlineExceeded,
     ModelUnavailable,
+    Overloaded,
     ServingError,
     TintypeError,
     UnknownModel,
@@ -46,6 +48,7 @@ from tintype.types import (
     Window,
 )
 
+T = TypeVar("T")
 _QUICK_PIXELS: Final = 6_000_000  # about 50 ms of decoding
 
 
@@ -79,11 +82,14 @@ class PredictPolicy:
     """How a request is answered.
 
     ``deadline_seconds``: how long it may take, from its arrival to its answer. ``parallel``: the
-    models asked run side by side, else one after the other.
+    models asked run side by side, else one after the other. ``max_wait_seconds`` and
+    ``max_in_flight``: see ``AdmissionPolicy``.
     """
 
     deadline_seconds: float = 30.0
     parallel: bool = True
+    max_wait_seconds: float = 5.0
+    max_in_flight: int = 512
 
 
 class Observer(Protocol):
@@ -163,6 +169,11 @@ class Predictor:
         self._limits = limits
         self._policy = policy
         self._observers = observers
+        self._admission = Admission(
+            AdmissionPolicy(
+                max_wait_seconds=policy.max_wait_seconds, max_in_flight=policy.max_in_flight
+            )
+        )
 
     def models(self) -> tuple[ModelInfo, ...]:
         """Every served model, in the order given."""
@@ -176,6 +187,10 @@ class Predictor:
         served, version = found
         return served.info(version or served.stable)
 
+    def absent(self) -> tuple[AbsentModel, ...]:
+        """Every model that should be served and is not there."""
+        return self._models.all_absent()
+
     def header(self, image: bytes) -> Header:
         """What a picture says of itself, held to the limits. Raises ImageError."""
         return read_header(image, limits=self._limits)
@@ -187,6 +202,11 @@ class Predictor:
     def ready(self) -> bool:
         """Whether every model is loaded and warm, but for remotes that are down beside others."""
         return self._models.ready()
+
+    def refusal(self) -> Overloaded | None:
+        """Why any question would be refused now, before it is read: every model has too many."""
+        models = self._models
+        return self._refusal((*(each.stable for each in models.all()), *models.all_absent()))
 
     async def predict(self, request: PredictRequest) -> Prediction:
         """Answer one picture.
@@ -223,8 +243,9 @@ class Predictor:
     ) -> Prediction:
         header = self.header(request.image)
         hosts = tuple(model for model in asked if isinstance(model, ModelHost))
-        prepared = await self._prepare(request, header, hosts, deadline=deadline)
-        groups = await self._ask_all(asked, prepared, request, deadline=deadline)
+        with self._stand_in_line(asked, each=len(request.points) or 1) as line:
+            prepared = await self._prepare(request, header, hosts, deadline=deadline)
+            groups = await self._ask_all(asked, prepared, request, line=line, deadline=deadline)
         answers = [answer for group in groups for answer in group]
         _raise_if_none_answered(answers)
         together = max if self._policy.parallel else sum
@@ -265,7 +286,8 @@ class Predictor:
             absent = (model for model in self._models.all_absent() if model.fallback)
             asked = (*self._models.choose_all(image), *absent)
         if not asked:
-            raise ModelUnavailable("no model is served")
+            missing = next(iter(self._models.all_absent()), None)
+            raise missing.error if missing else ModelUnavailable("no model is served")
         first = asked[0]
         if isinstance(first, AbsentModel) and not any(_may_answer(model) for model in asked):
             raise first.error
@@ -293,12 +315,29 @@ class Predictor:
                     hint="the setting requests.deadline_seconds moves it",
                 ) from None
 
+    def _refusal(self, asked: Sequence[_Asked]) -> Overloaded | None:
+        """Why nobody may be asked now. A model with a fallback always has an answer."""
+        if any(model.fallback for model in asked):
+            return None
+        return self._admission.refusal(
+            [model.name for model in asked if isinstance(model, ModelHost)]
+        )
+
+    def _stand_in_line(self, asked: tuple[_Asked, ...], *, each: int) -> Hold:
+        """A place for ``each`` questions to every model. Raises Overloaded where there is none."""
+        refusal = self._refusal(asked)
+        if refusal is not None:
+            raise refusal
+        names = tuple(model.name for model in asked if isinstance(model, ModelHost))
+        return self._admission.hold(names, each=each)
+
     async def _ask_all(
         self,
         asked: tuple[_Asked, ...],
         prepared: _Prepared,
         request: PredictRequest,
         *,
+        line: Hold,
         deadline: float,
     ) -> list[list[_Answered]]:
         """Ask every model about every point: one list a model, in the order asked."""
@@ -308,10 +347,16 @@ class Predictor:
                 return [_absence(model, point) for point in request.points or (None,)]
             within = _deadline_of(model, deadline=deadline)
             questions = prepared.questions[model]
-            return await asyncio.gather(*(self._ask(each, request, within) for each in questions))
+            return await _together([in_line(each, within) for each in questions])
+
+        async def in_line(question: _Question, within: float) -> _Answered:
+            answered = await self._ask(question, request, within)
+            if answered.failure is None:
+                line.answered(question.host.name)
+            return answered
 
         if self._policy.parallel:
-            return await asyncio.gather(*(ask(model) for model in asked))
+            return await _together([ask(model) for model in asked])
         return [await ask(model) for model in asked]
 
     async def _ask(
@@ -349,6 +394,13 @@ class Predictor:
             queue_seconds=queue,
             run_seconds=run,
         )
+
+
+async def _together(work: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
+    """Everything side by side; one alone needs no task of its own."""
+    if len(work) == 1:
+        return [await work[0]]
+    return await asyncio.gather(*work)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

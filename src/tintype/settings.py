@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from tintype.access.door import AccessPolicy, LimitPolicy
 from tintype.batching.policy import BatchPolicy
 from tintype.engines.engine import EngineOptions
 from tintype.errors import SettingsError
@@ -22,13 +24,16 @@ from tintype.log_setup import LogSettings
 from tintype.models.keeper import WatchPolicy
 from tintype.predict import PredictPolicy
 from tintype.record.policy import PicturePolicy, RecordPolicy
+from tintype.tracing import TracingSettings
 from tintype.web.compat.policy import CompatPolicy
 from tintype.web.inputs import InputPolicy
 from tintype.web.uploads import UploadLimits
 
 _PREFIX = "TINTYPE_"
+_FILE_VARIABLE = "TINTYPE_CONFIG"
 _NOT_SETTINGS = frozenset(
     {
+        _FILE_VARIABLE,
         "TINTYPE_TEST_DATA",
         "TINTYPE_CHROMIUM",
         "TINTYPE_NO_SKIPS",
@@ -36,8 +41,14 @@ _NOT_SETTINGS = frozenset(
         "TINTYPE_WRITE_GATEWAY",
     }
 )
-"""Variables of the test suite, which share the prefix."""
+"""The one that names the file, and those of the test suite, which share the prefix."""
 _MEBIBYTE = 1 << 20
+_COVER = "***"
+_SECRET_NAME = re.compile(r"secret|password|token", re.IGNORECASE)
+_PASSWORD_IN_ADDRESS = re.compile(r"(://[^:/?#@]*):.*@")
+_PASSWORD_IN_QUERY = re.compile(
+    r"([?&][^=&]*(?:password|secret|token)[^=&]*)=[^&#]*", re.IGNORECASE
+)
 
 _WORDS = {
     **dict.fromkeys(("true", "1", "yes", "on"), True),
@@ -50,10 +61,16 @@ Value: TypeAlias = str | int | float | bool | tuple[str, ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerSettings:
-    """Where to listen. ``port`` 0 takes any free one."""
+    """Where to listen, and whom to believe about callers. ``port`` 0 takes any free one.
+
+    ``trusted_proxies`` are addresses or networks; they tell the caller's address in
+    ``forwarded_header``, ``x-forwarded-for`` or ``forwarded``.
+    """
 
     host: str = "127.0.0.1"
     port: int = 8000
+    trusted_proxies: tuple[str, ...] = ()
+    forwarded_header: str = "x-forwarded-for"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +87,7 @@ class MemorySettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StateSettings:
-    """The folder of what lasts: the record. Empty: the user's, see ``state_folder``."""
+    """The folder of what lasts: the record, keys. Empty: the user's, see ``state_folder``."""
 
     folder: str = ""
 
@@ -80,6 +97,8 @@ class Settings:
     """All settings, a section each."""
 
     server: ServerSettings = field(default_factory=ServerSettings)
+    access: AccessPolicy = field(default_factory=AccessPolicy)
+    limits: LimitPolicy = field(default_factory=LimitPolicy)
     uploads: UploadLimits = field(default_factory=UploadLimits)
     inputs: InputPolicy = field(default_factory=InputPolicy)
     images: DecodeLimits = field(default_factory=DecodeLimits)
@@ -93,6 +112,7 @@ class Settings:
     state: StateSettings = field(default_factory=StateSettings)
     record: RecordPolicy = field(default_factory=RecordPolicy)
     pictures: PicturePolicy = field(default_factory=PicturePolicy)
+    tracing: TracingSettings = field(default_factory=TracingSettings)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,9 +154,27 @@ def read_settings(
 ) -> Settings:
     """Read file, environment and flags (``section.name`` -> value, None ignored), in that order.
 
-    Raises SettingsError naming where the value came from and what was expected.
+    Without ``file`` the variable ``TINTYPE_CONFIG`` may name one. None is looked for: a folder
+    that somebody was handed must not be able to say where a server listens. Raises SettingsError
+    naming where the value came from and what was expected.
+    """
+    return read_with_sources(file=file, environment=environment, flags=flags)[0]
+
+
+def read_with_sources(
+    *,
+    file: Path | None = None,
+    environment: Mapping[str, str] = os.environ,
+    flags: Mapping[str, object] | None = None,
+) -> tuple[Settings, Mapping[str, str]]:
+    """The same, with where each setting was said (``section.name`` -> words).
+
+    What nobody said is missing there.
     """
     settings = Settings()
+    sources: dict[str, str] = {}
+    if file is None and environment.get(_FILE_VARIABLE):
+        file = Path(environment[_FILE_VARIABLE])
     for where, pairs in (
         (str(file), _from_file(file) if file else {}),
         ("the environment", _from_environment(environment)),
@@ -144,7 +182,18 @@ def read_settings(
     ):
         for dotted, value in pairs.items():
             settings = _with(settings, dotted, value, where=where)
-    return settings
+            sources[dotted] = where
+    return settings, sources
+
+
+def shown(setting: Setting) -> Value:
+    """The value with every password in it covered: of an address, or of a name that says so."""
+    if not isinstance(setting.value, str) or not setting.value:
+        return setting.value
+    if _SECRET_NAME.search(setting.name):
+        return _COVER
+    covered = _PASSWORD_IN_ADDRESS.sub(rf"\1:{_COVER}@", setting.value)
+    return _PASSWORD_IN_QUERY.sub(rf"\1={_COVER}", covered)
 
 
 def _from_file(path: Path) -> dict[str, object]:

@@ -157,6 +157,7 @@ class RemoteModel:
     ``address`` is ``grpc://HOST:PORT``, ``grpcs://``, ``http://`` or ``https://``. Of ``version``
     and ``label`` one at most; neither means the newest. ``signature``: which of the model's ways
     to be asked. ``timeout_seconds``: the longest a call may take; ``calls``: how many at once.
+    ``ca``: a file with the authorities that may vouch for the server, instead of the usual ones.
     """
 
     address: str
@@ -166,6 +167,7 @@ class RemoteModel:
     signature: str = ""
     timeout_seconds: float = 10.0
     calls: int = 8
+    ca: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

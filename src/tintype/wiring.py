@@ -13,8 +13,13 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from tintype.access.door import Door
+from tintype.access.keyring import Keyring
+from tintype.access.limits import Limiter, MemoryLimiter
+from tintype.access.redis_limits import RedisLimiter
+from tintype.access.store import KeyStore
 from tintype.batching.gate import ByteGate
-from tintype.errors import EngineFailed, ModelFileError, TintypeError
+from tintype.errors import ModelFileError, ServingError, TintypeError
 from tintype.imaging.recipe import expand
 from tintype.imaging.strip import strip
 from tintype.live import LiveWindow
@@ -26,8 +31,9 @@ from tintype.metrics import (
     RECORD_QUEUE,
     Metrics,
 )
-from tintype.models.absent import absence_of
+from tintype.models.absent import absence_of, absence_of_remote
 from tintype.models.card import Card
+from tintype.models.comeback import Comebacks
 from tintype.models.host import ModelHost
 from tintype.models.keeper import Keeper, ModelEvents
 from tintype.models.library import Find
@@ -52,6 +58,7 @@ from tintype.record.recorder import Recorder
 from tintype.record.values import ModelFacts
 from tintype.settings import Settings, state_folder
 from tintype.shadow import Shadow
+from tintype.tracing import Tracing, provider_from_environment
 from tintype.web.inputs import Fetch, InputPolicy, Inputs
 from tintype.web.paths import allowed_roots
 from tintype.web.services import Services
@@ -66,21 +73,27 @@ class LeftOut:
     card: Card
     error: TintypeError
 
+    @property
+    def comes_back(self) -> bool:
+        """Whether it is a model on another server that cannot be asked just now."""
+        return self.card.remote is not None and isinstance(self.error, ServingError)
+
 
 async def make_plans(
-    cards: tuple[Card, ...], *, left_out: Callable[[LeftOut], None]
+    cards: tuple[Card, ...], *, left_out: Callable[[LeftOut], None], patient: bool = False
 ) -> tuple[ModelPlan, ...]:
     """Read every model file, side by side.
 
-    A file that was only found in a folder, or whose card has a fallback, is told to ``left_out``
-    when it cannot be served, unless it is the last. Raises ModelFileError of the first other that
-    fails; the message tells which.
+    A file that was only found in a folder, or whose card has a fallback, and a model on another
+    server that cannot be asked, are told to ``left_out``, unless it is the last; ``patient`` makes
+    do without any where one may come back. Raises ModelFileError, or ServingError of a model on
+    another server, of the first other that fails; the message tells which.
     """
     tried = await asyncio.gather(*(asyncio.to_thread(_plan, card) for card in cards))
     made = tuple(plan for plan, _ in tried if plan is not None)
     for _, failed in tried:
         for one in failed:
-            if not made:
+            if not made and not (patient and one.comes_back):
                 raise one.error
             left_out(one)
     return made
@@ -92,9 +105,9 @@ def _plan(card: Card) -> tuple[ModelPlan | None, list[LeftOut]]:
     for each in (card, *card.earlier):
         try:
             return plan_model(each), failed
-        except ModelFileError as error:
+        except (ModelFileError, ServingError) as error:
             failed.append(LeftOut(card=each, error=_named(error, each)))
-    if not card.may_be_absent:
+    if not card.may_be_absent and not failed[0].comes_back:
         raise failed[0].error
     return None, failed
 
@@ -129,6 +142,7 @@ async def running(
     live = LiveWindow() if find is not None else None
     events = _events(metrics, record)
     async with AsyncExitStack() as stack:
+        door = await _door(settings, stack)
         threads = os.cpu_count() or 1
         lanes = Lanes(
             quick=stack.enter_context(ThreadPoolExecutor(threads, "pictures")),
@@ -137,7 +151,11 @@ async def running(
         files = stack.enter_context(ThreadPoolExecutor(_FILE_THREADS, "named-pictures"))
         inputs = Inputs(settings.inputs, roots=roots, threads=files, fetch=fetch)
         registry = await stack.enter_async_context(Registry())
-        await _load_all([*plans], registry, loader, _Telling(left_out, absent, events))
+        telling = _Telling(left_out, absent, events)
+        waiting = await _load_all([*plans], registry, loader, telling)
+        await stack.enter_async_context(
+            Comebacks(waiting, registry, load=loader.load_card, events=events)
+        )
         gate = ByteGate(settings.memory.picture_bytes)
         make = partial(
             Predictor,
@@ -148,20 +166,21 @@ async def running(
             policy=settings.requests,
         )
         observers: tuple[Observer, ...] = () if live is None else (live,)
-        pictures, keeper = None, None
+        pictures = keeper = tracing = None
         if record is not None:
             stack.enter_context(record)
             pictures = stack.enter_context(_picture_keeper(settings, record))
-            observers = (
-                *observers,
-                record,
-                pictures,
-            )  # in this order: pictures are of what is recorded
+            # in this order: pictures are of what is recorded
+            observers = (*observers, record, pictures)
         if metrics is not None and find is not None:
             listeners = (ShadowLog(), ShadowMetrics(metrics))
             shadow = Shadow(registry, ask=make().predict, listeners=listeners)
             await stack.enter_async_context(shadow)
             observers = (PredictionLog(), PredictionMetrics(metrics), *observers, shadow)
+            if settings.tracing.enabled:
+                tracing = Tracing(provider_from_environment())
+                stack.push_async_callback(asyncio.to_thread, tracing.close)
+                observers = (*observers, tracing)
             keeper = Keeper(
                 registry, find=find, load=loader.load_card, policy=settings.models, events=events
             )
@@ -171,6 +190,7 @@ async def running(
         predictor = make(observers=observers)
         yield Services(
             predictor=predictor,
+            door=door,
             inputs=inputs,
             metrics=metrics,
             record=record,
@@ -178,6 +198,7 @@ async def running(
             live=live,
             references=References(registry, limits=settings.images),
             keeper=keeper,
+            tracing=tracing,
         )
 
 
@@ -246,8 +267,11 @@ class _Telling:
 
 async def _load_all(
     plans: list[ModelPlan], registry: Registry, loader: Loader, telling: _Telling
-) -> None:
-    """Load every model into the registry, an earlier version where the best one fails."""
+) -> list[Card]:
+    """Load every model into the registry, an earlier version where the best one fails.
+
+    Returns the cards of models on other servers that are not there yet.
+    """
     failed: list[LeftOut] = []
     while plans:
         plan = plans.pop(0)  # each holds its graph until its engine is loaded
@@ -258,14 +282,18 @@ async def _load_all(
             registry.put(Served(stable=host))
             for event in telling.events:
                 event.loaded(host, seconds=time.monotonic() - begun)
-        elif not card.may_be_absent:
+        elif not card.may_be_absent and not errors[0].comes_back:
             raise errors[0].error
     for one in failed:
-        if not registry.names():
+        if not registry.names() and not one.comes_back:
             raise one.error
         telling.left_out(one)
-    for one in (*telling.absent, *failed):
-        registry.lack(absence_of(one.card))
+    missing = (*telling.absent, *failed)
+    for one in missing:
+        registry.lack(
+            absence_of_remote(one.card, one.error) if one.comes_back else absence_of(one.card)
+        )
+    return [one.card for one in missing if one.comes_back]
 
 
 async def _load_first(loader: Loader, plan: ModelPlan) -> tuple[ModelHost | None, list[LeftOut]]:
@@ -276,7 +304,7 @@ async def _load_first(loader: Loader, plan: ModelPlan) -> tuple[ModelHost | None
             if card is plan.card:
                 return await loader.load(plan), failed
             return await loader.load_card(card), failed
-        except (ModelFileError, EngineFailed) as error:
+        except (ModelFileError, ServingError) as error:
             failed.append(LeftOut(card=card, error=_named(error, card)))
     return None, failed
 
@@ -287,6 +315,19 @@ def _host(plan: ModelPlan, *, settings: Settings, metrics: Metrics | None) -> Mo
             metrics.observe(BATCH_PICTURES, pictures, plan.card.name)
 
     return ModelHost(plan, policy=settings.batching, options=settings.engine, on_batch=count)
+
+
+async def _door(settings: Settings, stack: AsyncExitStack) -> Door:
+    """The door with its keys read. Raises SettingsError."""
+    keyring = Keyring(
+        KeyStore(state_folder(settings)), session_seconds=settings.access.session_hours * 3600
+    )
+    limiter: Limiter = MemoryLimiter()
+    if settings.limits.redis:
+        limiter = RedisLimiter(settings.limits.redis)
+    stack.push_async_callback(limiter.close)
+    await stack.enter_async_context(keyring)
+    return Door(keyring, policy=settings.access, limits=settings.limits, limiter=limiter)
 
 
 def _fetch(policy: InputPolicy) -> Fetch | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import socket
 import ssl
@@ -17,7 +18,7 @@ import pytest
 import trustme
 from PIL import Image
 
-from tintype.client import Answer, Client, ClientPolicy, Default
+from tintype.client import Answer, Client, ClientPolicy, Default, Feedback
 from tintype.errors import Overloaded, SettingsError
 from tintype.types import LabelScore, Point, Task
 
@@ -200,6 +201,7 @@ def test_defaults_follow_models_and_points(client):
         for model in ("things", "pets")
     ]
     assert given.of("pets").labels[0] == LabelScore(index=-1, label="unknown", score=0.0)
+    assert all(result.fallback for result in given.results)
     assert ("unreachable", "unreachable") == (given.problem.type, given.of("pets").error.type)
 
 
@@ -381,6 +383,23 @@ def test_a_server_that_hangs_is_left_alone_after_some_calls():
         assert time.monotonic() - begun < 5
     assert ["deadline-exceeded", "deadline-exceeded", "resting"] == kinds
     assert ("overloaded", 3) == (last, len(server.requests))
+
+
+def test_feedback_is_said_again_where_the_answer_breaks_off(client):
+    """It is kept once, however often it is said."""
+    with peer(b"", answer(b"half")[:-2], answer(b"{}")) as server:
+        said = Feedback(picked="cat", model="pets", point=Point(x=1, y=2))
+        assert client(server.url).feedback("a/b", said) is None
+    assert 3 == len(server.requests)
+    head, _, body = server.requests[2].partition(b"\r\n\r\n")
+    assert head.startswith(b"PUT /api/predictions/a%2Fb/feedback HTTP/1.1")
+    assert {"picked": "cat", "model": "pets", "x": 1, "y": 2} == json.loads(body)
+
+
+def test_feedback_that_is_refused_is_told(client, server):
+    """Here nothing is recorded."""
+    problem = client(server).feedback("0" * 32, Feedback(correct=False))
+    assert "record-disabled" == problem.type
 
 
 # What is sent, and where to.

@@ -64,11 +64,18 @@ def test_the_readme_goes_on_without_a_server(tmp_path):
 
 def test_the_guide_asks_a_server(server, tmp_path):
     """Both clients."""
-    first, second = blocks(GUIDE)
+    first, second, _ = blocks(GUIDE)
     assert re.fullmatch(r"dog 0\.99\d*\n", run(first, server, tmp_path))
     shown = run(second, server, tmp_path).splitlines()
     assert ["red", "black None"] == shown[:2]  # at the collar, and in the middle
     assert shown[2].startswith("grey ResultError(type='unsupported-image-format'")
+
+
+def test_the_guide_says_what_became_of_it(server, tmp_path):
+    """The feedback is committed; without a server nothing is said and nothing fails."""
+    third = blocks(GUIDE)[2]
+    assert "kept\n" == run(third, server, tmp_path)
+    assert "" == run(third, "http://127.0.0.1:1", tmp_path)
 
 
 def test_the_guide_goes_on_without_a_server(tmp_path):

@@ -33,7 +33,10 @@ def test_every_verb_and_flag_is_on_the_command_line_page(verb: str):
     text = (REFERENCE / "cli.md").read_text()
     section = text.partition(f"## `tintype {verb}`")[2].partition("\n## ")[0]
     command = typer.main.get_command(build_app(*VERBS)).get_command(None, verb)
-    flags = [option for p in command.params for option in p.opts if option.startswith("--")]
+    parts = [command, *getattr(command, "commands", {}).values()]
+    flags = [
+        option for part in parts for p in part.params for option in p.opts if option[:2] == "--"
+    ]
     assert [] == [flag for flag in flags if f"`{flag}" not in section]
 
 

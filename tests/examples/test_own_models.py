@@ -91,6 +91,26 @@ def card(folder: Path, file: str, **changes: str) -> str:
     return text
 
 
+def test_the_tiny_graph_is_one_to_tensorflow(start, examples, pictures):
+    """What its script writes byte by byte, TensorFlow reads and runs; the scores are the same."""
+    tf = pytest.importorskip("tensorflow")
+    served = start(examples / "frozen-graph")
+    told = json.loads(served.run("curl -s 'localhost:5000/classification?file_name=dog.jpg'"))
+    definition = tf.compat.v1.GraphDef()
+    definition.ParseFromString((examples / "frozen-graph/model/graph.pb").read_bytes())
+    with tf.Graph().as_default() as graph:
+        tf.import_graph_def(definition, name="")
+    image = Image.open(pictures / "dog.jpg").resize((224, 224), Image.Resampling.BILINEAR)
+    with tf.compat.v1.Session(graph=graph) as session:
+        (scores,) = session.run("final_result:0", {"input:0": np.asarray(image, np.float32)[None]})
+    assert (
+        pytest.approx(
+            dict(zip(("red", "green", "blue"), map(float, scores), strict=True)), abs=1e-5
+        )
+        == told
+    )
+
+
 def test_a_keras_2_file_of_dogs_and_cats(start, copied, pictures):
     """An .h5 with one sigmoid unit: the class is Keras' own, rounded as the old server did."""
     tf_keras = pytest.importorskip("tf_keras")

@@ -77,6 +77,16 @@ def test_a_fallback_is_no_answer(connection, add):
     assert (late, None, None) == (found.error, found.labels, found.best)
 
 
+def test_a_model_that_is_not_served_is_no_row(connection, add):
+    """Its name is a stranger's: whoever makes names up fills no table."""
+    unknown = ResultError(type="unknown-model", detail="no such model")
+    made_up = replace(classified(error=unknown), model="made-up", labels=None)
+    found = store.find(connection, add(predicted(made_up, classified(("dog", 0.75)))))
+    assert [1] == [result.position for result in found.results]
+    assert ["pets"] == list(connection.execute(select(models.c.name)).scalars())
+    add(replace(predicted(made_up), id="b" * 32))
+
+
 def test_how_the_picture_looks_has_columns(connection, add):
     """What drift is told from; null where nobody looked."""
     add(predicted())

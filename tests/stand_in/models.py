@@ -1,7 +1,8 @@
 """Small real SavedModels for the stand-in: each answers by the colours of the picture.
 
 ``colours``   float32 [N, 32, 32, 3] in 0..1 -> ``probabilities`` [N, 3]: red, green, blue
-``raw``       the same input -> ``output_0``: logits
+``photo``     the same of float32 [N, 224, 224, 3]
+``raw``       the same input as ``colours`` -> ``output_0``: logits
 ``encoded``   encoded pictures (string [N]) -> ``classes`` (string [N, 2], best first), ``scores``
 ``things``    uint8 [1, ?, ?, 3] (``image_tensor``) -> the outputs of the TF Object Detection API:
               one box around what is red, one around what is green
@@ -19,7 +20,8 @@ NAMES = ("red", "green", "blue")
 def build(folder: Path) -> None:
     """Write every model as ``folder``/NAME/1, as TensorFlow Serving wants it."""
     for name, function in (
-        ("colours", _colours()),
+        ("colours", _colours(32)),
+        ("photo", _colours(224)),
         ("raw", _raw()),
         ("encoded", _encoded()),
         ("things", _things()),
@@ -33,8 +35,8 @@ def _logits(pictures: tf.Tensor) -> tf.Tensor:
     return 8.0 * tf.reduce_mean(pictures, [1, 2])
 
 
-def _colours():
-    @tf.function(input_signature=[tf.TensorSpec([None, 32, 32, 3], tf.float32, name="picture")])
+def _colours(side: int):
+    @tf.function(input_signature=[tf.TensorSpec([None, side, side, 3], tf.float32, name="picture")])
     def colours(picture):
         return {"probabilities": tf.nn.softmax(_logits(picture))}
 

@@ -355,6 +355,7 @@ def main() -> None:
     parser.add_argument("--grpc-port", type=int, default=8500)
     parser.add_argument("--rest-port", type=int, default=8501)
     asked = parser.parse_args()
+    tf.config.threading.set_intra_op_parallelism_threads(1)  # the models are tiny
     asked.folder.mkdir(parents=True, exist_ok=True)
     if not any(asked.folder.iterdir()):
         build(asked.folder)

@@ -20,7 +20,7 @@ async def test_every_answer_is_safe_in_a_browser(client, path):
     )
     assert ("'none'", "'none'") == (policy["base-uri"], policy["frame-ancestors"])
     assert "nosniff" == headers["x-content-type-options"]
-    assert "no-referrer" == headers["referrer-policy"]
+    assert "same-origin" == headers["referrer-policy"]
     assert "camera=(self)" in headers["permissions-policy"]
     assert "access-control-allow-origin" not in headers
 

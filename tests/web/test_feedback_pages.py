@@ -10,6 +10,10 @@ import httpx
 import pytest
 
 from tintype.errors import ForeignForm
+from tintype.imaging.strip import strip
+from tintype.record.picture_place import PictureFolder
+from tintype.record.pictures import PictureKeeper
+from tintype.record.policy import PicturePolicy
 from tintype.web.app import create_app
 from tintype.web.same_origin import refuse_foreign_form
 from tintype.web.services import Services
@@ -163,3 +167,16 @@ async def test_without_a_record_nothing_is_asked(predictor, limits, png):
         assert [] == await answered(client, png)
         told = await client.post("/feedback", data={"id": "0" * 32, "correct": "true"})
     assert 403 == told.status_code
+
+
+@pytest.mark.parametrize(("keep", "words"), [(False, "are not kept"), (True, "are kept")])
+async def test_the_page_says_whether_pictures_are_kept(
+    predictor, limits, record, tmp_path, keep, words
+):
+    """Before anybody sends one."""
+    where = PictureFolder(tmp_path)
+    keeper = PictureKeeper(record, place=where, policy=PicturePolicy(keep=keep), strip=strip)
+    services = Services(predictor=predictor, record=record, pictures=keeper)
+    transport = httpx.ASGITransport(app=create_app(services, limits=limits))
+    async with httpx.AsyncClient(transport=transport, base_url="http://tintype.test") as client:
+        assert f"Pictures {words}" in (await client.get("/")).text

@@ -318,6 +318,15 @@ async def test_a_status_without_a_picture_is_told():
     assert "secret" not in caught.value.message
 
 
+async def test_how_long_a_refusal_or_a_redirect_is_does_not_matter():
+    """A page of many megabytes with a status 404 is a 404, and with a place to go on a redirect."""
+    long = b"Content-Length: 99999999999\r\n\r\n"
+    with pytest.raises(InputUnreachable, match="status 404"):
+        await get(b"HTTP/1.1 404 X\r\n" + long)
+    with pytest.raises(InputUnreachable, match="more than 3 times"):
+        await get(b"HTTP/1.1 302 X\r\nLocation: /again\r\n" + long)
+
+
 # Size, time, damage.
 
 

@@ -18,6 +18,8 @@ VERBS = {
     "predict": "Ask a model about pictures, without a server.",
     "inspect": "Tell what a model file is, and how it would be served and why.",
     "convert": "Write a model as one ONNX file, with its recipe and labels inside.",
+    "keys": "Make, list and revoke the API keys of a server.",
+    "settings": "Print every setting: what holds, and where it was said.",
     "evaluate": "Tell how good a model is on a folder of labelled pictures.",
     "export": "Write the pictures whose right label was told, for retraining.",
     "demo": "Serve the bundled models with a page to play with.",
@@ -39,7 +41,10 @@ def build_app(*verbs: str) -> typer.Typer:
     app.callback()(_top)
     for verb, words in VERBS.items():
         code = importlib.import_module(f"tintype.cli.{verb}").command if verb in verbs else _absent
-        app.command(name=verb, help=words)(code)
+        if isinstance(code, typer.Typer):
+            app.add_typer(code, name=verb, help=words)
+        else:
+            app.command(name=verb, help=words)(code)
     return app
 
 

@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from tintype.cli.shedding import Shedding
 from tintype.web.errors import PROBLEM_JSON, http_problem
 from tintype.web.trace import SECURITY_HEADERS
 
@@ -15,6 +16,8 @@ MAX_HEAD_BYTES: Final = 64 << 10
 MAX_PIPELINED: Final = 64
 IDLE_SECONDS: Final = 30.0
 UPLOAD_SECONDS: Final = 2.0
+MAX_UNREAD_BYTES: Final = 1 << 20
+LINGER_SECONDS: Final = 1.0
 
 
 class Connection(HttpToolsProtocol):
@@ -24,6 +27,12 @@ class Connection(HttpToolsProtocol):
     closed: one look each ``IDLE_SECONDS``. A request's own body and work have limits elsewhere.
     """
 
+    shedding: Shedding | None = None
+    """Refuses requests here while the server has too many; ``connection_with`` sets it."""
+
+    _unread = False
+    _unread_bytes = 0
+    _closes = False
     _head_bytes = 0
     _in_head = False
     _requests = 0
@@ -52,7 +61,7 @@ class Connection(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """A request begins."""
-        self._in_head, self._head_bytes = True, 0
+        self._in_head, self._head_bytes, self._unread = True, 0, False
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
@@ -61,8 +70,24 @@ class Connection(HttpToolsProtocol):
         self._requests += 1
         if len(self.pipeline) >= MAX_PIPELINED:
             self.transport.close()
-        else:
+        elif not self._shed():
             super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Some of its body is there."""
+        if not self._unread:
+            super().on_body(body)
+            return
+        self._unread_bytes += len(body)
+        if self._unread_bytes > MAX_UNREAD_BYTES:
+            self._close_soon()
+
+    def on_message_complete(self) -> None:
+        """The request is there whole."""
+        if not self._unread:
+            super().on_message_complete()
+        elif self._closes:
+            self.transport.close()
 
     def shutdown(self) -> None:
         """The server ends: finish what has arrived, wait a little for what has not."""
@@ -88,6 +113,39 @@ class Connection(HttpToolsProtocol):
         else:
             self.transport.close()
 
+    def _shed(self) -> bool:
+        """Refuse the request unread if the server has too many; tell whether it was.
+
+        A short body is received and dropped, so that the connection can be used again. Of a long
+        one nothing is received; the client has a moment to read why before the connection ends.
+        """
+        at_work = self.cycle is not None and not self.cycle.response_complete
+        if self.shedding is None or at_work:  # answers keep the order of their requests
+            return False
+        answer = self.shedding.answer(self.parser.get_method(), self.url)
+        if answer is None:
+            return False
+        if self.flow.write_paused:  # it asks and does not read: nothing is piled up for it
+            self.transport.abort()
+            return True
+        self._unread, self._unread_bytes = True, 0
+        long = self._declared_bytes() > MAX_UNREAD_BYTES or self.expect_100_continue
+        self._closes = long or not self.parser.should_keep_alive()
+        self._unset_keepalive_if_required()
+        words = b"connection: close\r\n" if self._closes else b""
+        self.transport.write(STATUS_LINE[503] + words + answer)
+        if long:
+            self._close_soon()
+        return True
+
+    def _declared_bytes(self) -> int:
+        """The body's length as told; the parser has seen that it is a number."""
+        return next((int(value) for name, value in self.headers if name == b"content-length"), 0)
+
+    def _close_soon(self) -> None:
+        self.transport.pause_reading()
+        self.loop.call_later(LINGER_SECONDS, self.transport.close)
+
     def _uploading(self) -> bool:
         cycle = self.cycle
         return cycle is not None and cycle.more_body and not cycle.response_complete
@@ -109,3 +167,8 @@ class Connection(HttpToolsProtocol):
         status = STATUS_LINE[int(str(problem["status"]))]
         self.transport.write(status + lines + b"\r\n" + body)
         self.transport.close()
+
+
+def connection_with(shedding: Shedding) -> type[Connection]:
+    """Connections that refuse by ``shedding``. uvicorn makes them by calling their class."""
+    return type("SheddingConnection", (Connection,), {"shedding": shedding})

@@ -58,8 +58,9 @@ def full_lines(plan: ModelPlan) -> Iterator[str]:
 
 
 def print_left_out(left: LeftOut) -> None:
-    """Say on stderr which file of a folder is not served, and why."""
-    typer.echo(f"left out: {left.error.message}", err=True)
+    """Say on stderr which model is not served, and why."""
+    what = "not there yet" if left.comes_back else "left out"
+    typer.echo(f"{what}: {left.error.message}", err=True)
     if left.error.hint:
         typer.echo(f"  hint: {left.error.hint}", err=True)
 

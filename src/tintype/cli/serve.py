@@ -30,14 +30,15 @@ Port: TypeAlias = Annotated[
     typer.Option("--port", min=0, max=65535, help="Port. Default 8000; 0 takes a free one."),
 ]
 Config: TypeAlias = Annotated[
-    Path | None, typer.Option("--config", help="Settings file (tintype.toml).")
+    Path | None,
+    typer.Option("--config", help="Settings file (tintype.toml). Or name it in TINTYPE_CONFIG."),
 ]
 Compat: TypeAlias = Annotated[
     bool, typer.Option("--compat", help="Also answer the routes of the older systems.")
 ]
 State: TypeAlias = Annotated[
     Path | None,
-    typer.Option("--state", help="Folder of the record. Default: the user's state folder."),
+    typer.Option("--state", help="Folder of what lasts. Default: the user's state folder."),
 ]
 
 

@@ -13,17 +13,21 @@ import typer
 import uvicorn
 import uvloop
 
+from tintype.access.addresses import is_loopback
+from tintype.access.door import Door
 from tintype.cli.allocator import map_large_blocks
-from tintype.cli.connection import Connection
+from tintype.cli.connection import connection_with
 from tintype.cli.report import noting_left_out, print_left_out, summary_lines
+from tintype.cli.shedding import Shedding, asking_paths
 from tintype.errors import SettingsError
 from tintype.log_setup import LogLines, set_up_logs
-from tintype.metrics import LOG_DROPPED
+from tintype.metrics import LOG_DROPPED, SHED
 from tintype.models.card import Card
 from tintype.models.library import Find
 from tintype.models.plan import ModelPlan
 from tintype.settings import ServerSettings, Settings
 from tintype.web.app import create_app
+from tintype.web.forwarded import Forwarded, trusted_proxies
 from tintype.wiring import LeftOut, make_plans, running
 
 _BACKLOG = 1024
@@ -86,15 +90,23 @@ async def _serve(
         if services.metrics is not None:
             services.metrics.watch(LOG_DROPPED, lambda: [((), lines.dropped)])
         app = create_app(services, limits=settings.uploads, compat=settings.compat, samples=samples)
+        proxies = trusted_proxies(
+            settings.server.trusted_proxies, header=settings.server.forwarded_header
+        )
+        _warn_if_open(settings, services.door)
+        shedding = Shedding(asking_paths(app), services.predictor.refusal)
+        if services.metrics is not None:
+            services.metrics.watch(SHED, lambda: [((), shedding.refused)])
         server = _Server(
             uvicorn.Config(
-                app,
-                http=Connection,
+                Forwarded(app, proxies=proxies) if proxies.networks else app,
+                http=connection_with(shedding),
                 lifespan="off",
                 log_config=None,
                 log_level="warning",
                 access_log=False,
                 server_header=False,
+                proxy_headers=False,  # our own, which believes nobody by default
                 timeout_graceful_shutdown=_DRAIN_SECONDS,
             )
         )
@@ -102,9 +114,21 @@ async def _serve(
         await server.serve(sockets=[listener])
 
 
+def _warn_if_open(settings: Settings, door: Door | None) -> None:
+    """Say it loudly when everybody on a network may ask."""
+    asks = door is not None and door.asks_for_keys
+    if asks or (is_loopback(settings.server.host) and not settings.server.trusted_proxies):
+        return
+    _tell(
+        "WARNING: no API key is asked for. Everyone who reaches"
+        f" {settings.server.host} port {settings.server.port} may use this server.\n"
+        "         tintype keys add NAME makes a key; from then on one is asked for."
+    )
+
+
 async def _planned(cards: tuple[Card, ...], absent: list[LeftOut]) -> tuple[ModelPlan, ...]:
     """Read the model files, and say what was decided about each and why."""
-    plans = await make_plans(cards, left_out=noting_left_out(absent))
+    plans = await make_plans(cards, left_out=noting_left_out(absent), patient=True)
     for plan in plans:
         _tell("\n".join(summary_lines(plan)))
     return plans

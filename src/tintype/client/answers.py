@@ -74,6 +74,6 @@ def _mended(result: Result, defaults: Mapping[str, Default]) -> Result:
 
 def _filled(result: Result, default: Default) -> Result:
     if default.task is Task.DETECT:
-        return replace(result, task=Task.DETECT, boxes=())
+        return replace(result, task=Task.DETECT, boxes=(), fallback=True)
     labels = tuple(LabelScore(index=-1, label=label, score=0.0) for label in default.labels)
-    return replace(result, labels=labels)
+    return replace(result, labels=labels, fallback=True)

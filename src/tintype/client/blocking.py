@@ -14,14 +14,16 @@ from tintype.client.calls import (
     MAX_ANSWER_BYTES,
     Ask,
     Conversation,
+    Feedback,
     Outcome,
     Pause,
     Reply,
+    read_refusal,
     reply_of,
 )
 from tintype.client.policy import ClientPolicy
 from tintype.client.session import Session, broken_off, unreachable
-from tintype.types import Point
+from tintype.types import Point, ResultError
 from tintype.wire.http_exchange import (
     READ_BYTES,
     AnswerBroken,
@@ -80,6 +82,13 @@ class Client:
             return ()
         outcome = self._hold(self._session.batch(images, ask))
         return self._session.answers(outcome, ask, count=len(images))
+
+    def feedback(self, prediction: str, said: Feedback) -> ResultError | None:
+        """Say what became of the prediction of that id; None once it is committed, else why not.
+
+        Asked again where the answer breaks off: what is said twice is kept once.
+        """
+        return read_refusal(self._hold(self._session.feedback(prediction, said)))
 
     def ready(self) -> bool:
         """Whether the server says, in time, that every model is ready."""

@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import msgspec
 
@@ -53,6 +53,32 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Feedback:
+    """What is said of a result: right or wrong, the right label, or the one a person picked.
+
+    ``model`` and ``point`` tell which result, where the prediction has several.
+    """
+
+    correct: bool | None = None
+    label: str | None = None
+    picked: str | None = None
+    model: str | None = None
+    point: Point | None = None
+
+    def body(self) -> bytes:
+        """As JSON, with what was not given left out."""
+        place = {"x": self.point.x, "y": self.point.y} if self.point else {}
+        given = {
+            "correct": self.correct,
+            "label": self.label,
+            "picked": self.picked,
+            "model": self.model,
+            **place,
+        }
+        return msgspec.json.encode({k: v for k, v in given.items() if v is not None})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
     """The server answered."""
 
@@ -81,15 +107,15 @@ Conversation: TypeAlias = Generator[Request | Pause, Outcome | None, Outcome]
 
 
 def conversation(request: Request, *, retries: int) -> Conversation:
-    """Send, and send again where the server has certainly done nothing.
+    """Send, and send again where nothing can be done twice.
 
-    That is: it could not be reached, or it said that it is full and when to come back (429 or 503
-    with ``Retry-After``, RFC 9110 section 10.2.3). An answer that broke off is never asked again:
-    its prediction may be in the record already.
+    That is: the server could not be reached, or it said that it is full and when to come back (429
+    or 503 with ``Retry-After``, RFC 9110 section 10.2.3). An answer that broke off is asked again
+    only where the method allows it (section 9.2.2): a prediction may be in the record already.
     """
     outcome = yield request
     for _ in range(retries):
-        wait = _wait(outcome)
+        wait = _wait(outcome, again=request.method != "POST")
         if wait is None:
             break
         yield Pause(seconds=wait)
@@ -98,10 +124,10 @@ def conversation(request: Request, *, retries: int) -> Conversation:
     return outcome
 
 
-def _wait(outcome: Outcome | None) -> float | None:
+def _wait(outcome: Outcome | None, *, again: bool) -> float | None:
     """How long to wait before the next try, None for no further one."""
     if isinstance(outcome, Silence):
-        return None if outcome.sent else _PAUSE
+        return _PAUSE if again or not outcome.sent else None
     return outcome.retry_after if outcome and outcome.status in {429, 503} else None
 
 
@@ -111,6 +137,7 @@ def predict_request(
     """One picture, as the body."""
     return _request(
         server,
+        "POST",
         f"/api/predict{ask.query()}",
         headers=[*headers, ("Content-Type", "application/octet-stream")],
         body=bytes(memoryview(image)),
@@ -128,6 +155,7 @@ def batch_request(
     ]
     return _request(
         server,
+        "POST",
         f"/api/predict/batch{ask.query()}",
         headers=[*headers, ("Content-Type", f"multipart/form-data; boundary={boundary}")],
         body=b"".join([*parts, f"--{boundary}--\r\n".encode()]),
@@ -136,18 +164,36 @@ def batch_request(
 
 def ready_request(server: Server, *, headers: Sequence[tuple[str, str]]) -> Request:
     """Whether the server is ready."""
-    return _request(server, "/ready", headers=headers)
+    return _request(server, "GET", "/ready", headers=headers)
+
+
+def feedback_request(
+    server: Server, prediction: str, said: Feedback, *, headers: Sequence[tuple[str, str]]
+) -> Request:
+    """What became of a prediction."""
+    return _request(
+        server,
+        "PUT",
+        f"/api/predictions/{quote(prediction, safe='')}/feedback",
+        headers=[*headers, ("Content-Type", "application/json")],
+        body=said.body(),
+    )
 
 
 def _request(
-    server: Server, target: str, *, headers: Sequence[tuple[str, str]], body: bytes | None = None
+    server: Server,
+    method: str,
+    target: str,
+    *,
+    headers: Sequence[tuple[str, str]],
+    body: bytes = b"",
 ) -> Request:
     return Request(
-        method="GET" if body is None else "POST",
+        method=method,
         target=server.prefix + target,
         host=server.host_header,
         headers=(("User-Agent", f"tintype-client/{__version__}"), *headers),
-        body=body or b"",
+        body=body,
     )
 
 
@@ -189,6 +235,12 @@ def _body(outcome: Outcome) -> bytes | ResultError:
     except _UNREADABLE:  # a proxy in between speaks HTML
         problem = {}
     return _problem({"type": "refused", "detail": f"status {outcome.status}", **problem})
+
+
+def read_refusal(outcome: Outcome) -> ResultError | None:
+    """Why it was not done, None where it was."""
+    body = _body(outcome)
+    return body if isinstance(body, ResultError) else None
 
 
 def _prediction(body: bytes) -> Prediction | ResultError:

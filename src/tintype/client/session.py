@@ -10,10 +10,12 @@ from tintype.client.breaker import Breaker
 from tintype.client.calls import (
     Ask,
     Conversation,
+    Feedback,
     Outcome,
     Silence,
     batch_request,
     conversation,
+    feedback_request,
     predict_request,
     read_batch,
     read_prediction,
@@ -67,6 +69,11 @@ class Session:
     def ready(self) -> Conversation:
         """Ask whether the server is ready."""
         request = ready_request(self.server, headers=self._headers)
+        return conversation(request, retries=self.policy.retries)
+
+    def feedback(self, prediction: str, said: Feedback) -> Conversation:
+        """Say what became of a prediction."""
+        request = feedback_request(self.server, prediction, said, headers=self._headers)
         return conversation(request, retries=self.policy.retries)
 
     def answer(self, outcome: Outcome, ask: Ask) -> Answer:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from tintype.errors import ModelUnavailable, TintypeError
+from tintype.errors import ModelUnavailable, RemoteUnreachable, TintypeError
 from tintype.models.card import Card
+from tintype.models.info import Health
 from tintype.types import LabelScore, Task
 
 
@@ -14,7 +15,8 @@ from tintype.types import LabelScore, Task
 class AbsentModel:
     """A model that may be asked for and is not there. ``error`` says why, for any caller to read.
 
-    ``task`` is what its card says; labels, where it says nothing.
+    ``task`` is what its card says; labels, where it says nothing. ``health``: ``UNREACHABLE`` for
+    a model on another server, which is asked again and again, else ``FAILED``.
     """
 
     name: str
@@ -22,6 +24,20 @@ class AbsentModel:
     version: str = ""
     task: Task = Task.CLASSIFY
     fallback: tuple[str, ...] = ()
+    health: Health = Health.FAILED
+
+
+def absence_of_remote(card: Card, error: TintypeError) -> AbsentModel:
+    """The absence of a model on another server that cannot tell yet what it is, and why not."""
+    why = error.message.removeprefix(f"{card.file}: ")  # callers are told of no path
+    return replace(
+        absence_of(card),
+        health=Health.UNREACHABLE,
+        error=RemoteUnreachable(
+            f"the model {card.name!r} is not served yet: {why}",
+            hint="it is asked for again and again, and served as soon as it is there",
+        ),
+    )
 
 
 def absence_of(card: Card) -> AbsentModel:

@@ -375,8 +375,10 @@ class _Reader:
             "timeout_seconds": self._number(keys, "timeout_seconds", low=0.001, high=3600),
             "calls": self._number(keys, "calls", low=1, high=256, whole=True),
         }
+        ca = self._text(keys, "ca")
         return RemoteModel(
             address=self._address(self._text(keys, "address")),
+            ca=None if ca is None else self._beside(ca),
             name=self._text(keys, "name") or named,
             **{key: value for key, value in given.items() if value is not None},
         )

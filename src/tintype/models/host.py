@@ -75,6 +75,8 @@ class ModelHost:
             await asyncio.to_thread(self._load_and_warm)
         except BaseException:
             self._state = Health.FAILED
+            if self._engine is not None:
+                await asyncio.to_thread(self._engine.close)
             raise
         assert self._engine is not None  # noqa: S101 - set by the line above
         batcher = Batcher(self._engine, policy=self._policy, on_batch=self._on_batch)

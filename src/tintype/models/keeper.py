@@ -11,8 +11,8 @@ import asyncio
 import contextlib
 import os
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Protocol, Self, TypeAlias
@@ -21,10 +21,11 @@ import structlog
 
 from tintype.engines.give_back import give_back_memory
 from tintype.errors import ModelFileError, ModelUnavailable, TintypeError, UnknownModel
-from tintype.models.card import Card, VersionRules
+from tintype.models.card import Card
 from tintype.models.fingerprint import Fingerprint, fingerprint
 from tintype.models.host import ModelHost
 from tintype.models.library import Find
+from tintype.models.look import Look, Seen, look_at
 from tintype.models.registry import Registry, Served
 
 _LOOK_AGAIN_SECONDS: Final = 0.25
@@ -62,24 +63,6 @@ class ModelEvents(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
-    """A model as it lay in its folder: two that are equal say that nothing changed."""
-
-    rules: VersionRules
-    stable: Fingerprint
-    canary: Fingerprint | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
-    """What lay in the folders at one moment. ``broken``: paths whose models cannot be known."""
-
-    cards: Mapping[str, Card] = field(default_factory=dict)
-    seen: Mapping[str, Seen] = field(default_factory=dict)
-    broken: Mapping[Path, ModelFileError] = field(default_factory=dict)
-
-
 class Keeper:
     """Follows the folders while it is entered: looks at them, and changes the registry."""
 
@@ -107,7 +90,7 @@ class Keeper:
 
     async def __aenter__(self) -> Self:
         """Take what is served for what lies there now, then look again and again."""
-        self._last = await asyncio.to_thread(self._look)
+        self._last = await asyncio.to_thread(look_at, self._find)
         for served in self._registry.all():
             seen = self._last.seen.get(served.name)
             if seen is not None and seen.stable.card.file == served.stable.plan.card.file:
@@ -132,7 +115,7 @@ class Keeper:
     async def look_now(self) -> None:
         """Look once, and act on every change that the look before saw too."""
         async with self._turn:
-            look = await asyncio.to_thread(self._look)
+            look = await asyncio.to_thread(look_at, self._find)
             before, self._last = self._last, look
             self._tell_broken(look)
             for name, card in look.cards.items():
@@ -167,30 +150,12 @@ class Keeper:
                 log.exception("the folders of models could not be followed")
             await asyncio.sleep(self._policy.poll_seconds)
 
-    def _look(self) -> Look:
-        """In a thread: what lies there. A model whose files go meanwhile is not seen."""
-        broken: dict[Path, ModelFileError] = {}
-        cards: dict[str, Card] = {}
-        seen: dict[str, Seen] = {}
-        for card in self._find(broken=broken.__setitem__):
-            try:
-                seen[card.name] = Seen(
-                    rules=card.versions,
-                    stable=fingerprint(card),
-                    canary=None if card.canary is None else fingerprint(card.canary),
-                )
-            except OSError as error:
-                broken[card.file] = ModelFileError(f"{card.file}: {error.strerror or error}")
-                continue
-            cards[card.name] = card
-        return Look(cards=cards, seen=seen, broken=broken)
-
     async def _settled_look(self, name: str) -> Look:
         """A look at files that nobody is writing. Raises ModelUnavailable when somebody is."""
-        look = await asyncio.to_thread(self._look)
+        look = await asyncio.to_thread(look_at, self._find)
         for _ in range(_MOST_LOOKS):
             await asyncio.sleep(_LOOK_AGAIN_SECONDS)
-            before, look = look, await asyncio.to_thread(self._look)
+            before, look = look, await asyncio.to_thread(look_at, self._find)
             if look.seen.get(name) == before.seen.get(name):
                 return look
         raise ModelUnavailable(
@@ -273,7 +238,7 @@ class Keeper:
         """Serve a model no more whose files have gone, unless its folder cannot be read now."""
         served = self._registry.served(name)
         file = served.stable.plan.card.file if served is not None else Path()
-        error = next((each for at, each in look.broken.items() if _within(file, at)), None)
+        error = look.trouble_with(file)
         if served is None:
             return
         if error is not None:
@@ -318,9 +283,9 @@ class Keeper:
         if served is None:
             return UnknownModel(f"no model {name!r} is served", hint="GET /api/models lists them")
         file = served.stable.plan.card.file
-        broken = next((each for at, each in look.broken.items() if _within(file, at)), None)
+        broken = look.trouble_with(file)
         return broken or ModelFileError(
-            f"the files of {name!r} have gone; it is served no more soon"
+            f"the files of {name!r} have gone; it will not be served for long"
         )
 
 
@@ -329,7 +294,3 @@ def _public(error: TintypeError, served: Served) -> str:
     card = served.stable.plan.card
     folder = (card.folder or card.file.parent).parent
     return error.message.replace(f"{folder}{os.sep}", "")
-
-
-def _within(file: Path, folder: Path) -> bool:
-    return file == folder or file.is_relative_to(folder)

@@ -9,7 +9,7 @@ import msgspec
 from sqlalchemy import Connection, Row, Table, delete, exists, func, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from tintype.errors import UnknownPrediction
+from tintype.errors import UnknownModel, UnknownPrediction
 from tintype.record import rows
 from tintype.record.judging import judge, meant
 from tintype.record.tables import feedback, losses, models, pictures, predictions, refusals, results
@@ -44,20 +44,24 @@ def add_model(connection: Connection, facts: ModelFacts, *, sha256: str, at_ms: 
 def add_predictions(
     connection: Connection, entries: Sequence[Entry], *, model_id: Callable[[Entry, Result], int]
 ) -> None:
-    """Add predictions with their results. One that is there already is left as it is."""
+    """Add predictions with their results. One that is there already is left as it is.
+
+    A result for a model that is not served is left out: its name is a stranger's text, of which
+    there is no end.
+    """
     if not entries:
         return
     connection.execute(
         _insert_new(connection, predictions), [rows.prediction_row(entry) for entry in entries]
     )
-    connection.execute(
-        _insert_new(connection, results),
-        [
-            rows.result_row(entry, position, result, model_id=model_id(entry, result))
-            for entry in entries
-            for position, result in enumerate(entry.prediction.results)
-        ],
-    )
+    answered = [
+        rows.result_row(entry, position, result, model_id=model_id(entry, result))
+        for entry in entries
+        for position, result in enumerate(entry.prediction.results)
+        if result.error is None or result.error.type != UnknownModel.type
+    ]
+    if answered:
+        connection.execute(_insert_new(connection, results), answered)
 
 
 def add_refusals(connection: Connection, refused: Sequence[Refusal]) -> None:

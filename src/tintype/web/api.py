@@ -13,12 +13,12 @@ from starlette.responses import Response
 from tintype.errors import TintypeError
 from tintype.predict import Caller, Predictor, PredictRequest
 from tintype.types import Prediction
+from tintype.web.access import caller_of, charge
 from tintype.web.body import read_body, unless_gone
 from tintype.web.errors import internal_problem, problem_of
 from tintype.web.inputs import Pictures
 from tintype.web.options import Options
 from tintype.web.schemas import models_json, prediction_body, prediction_json, server_timing
-from tintype.web.trace import request_id
 from tintype.web.uploads import BatchUpload, Picture, UploadLimits, read_batch, read_upload
 
 _AT_ONCE: Final = 8
@@ -62,12 +62,13 @@ class Api:
             limits=self._limits,
         )
         self._predictor.check(upload.options.models)
+        await charge(request, len(upload.images) - 1)
         work = self._answer_all(upload, caller=caller_of(request))
         return _json(msgspec.json.encode(await unless_gone(request.receive, work)))
 
     async def models(self, request: Request) -> Response:  # noqa: ARG002 - every handler takes the request
         """Every served model."""
-        return _json(models_json(self._predictor.models()))
+        return _json(models_json(self._predictor.models(), self._predictor.absent()))
 
     async def model(self, request: Request) -> Response:
         """One served model."""
@@ -100,11 +101,6 @@ class Api:
             log.exception("unexpected error", request_id=caller.request_id, index=index)
             return {"error": {**internal_problem(caller.request_id), "index": index}}
         return prediction_body(prediction)
-
-
-def caller_of(request: Request) -> Caller:
-    """Who sent a request."""
-    return Caller(request_id=request_id(request.scope))
 
 
 def predict_request(image: bytes, options: Options, *, caller: Caller) -> PredictRequest:

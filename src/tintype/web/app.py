@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -13,8 +13,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from tintype.access.door import Door
 from tintype.errors import TintypeError
 from tintype.metrics import BODY_BYTES
+from tintype.web.access import Handler, Need, guarded
 from tintype.web.accuracy import Accuracy
 from tintype.web.api import Api
 from tintype.web.changes import Changes
@@ -38,10 +40,10 @@ from tintype.web.pages import Pages
 from tintype.web.predictions import Predictions
 from tintype.web.scrape import Scrape
 from tintype.web.services import Services
+from tintype.web.sign_in import SignIn
+from tintype.web.spans import Spans
 from tintype.web.trace import Trace, note_route
 from tintype.web.uploads import UploadLimits
-
-Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
 
 _STATIC: Final = Path(__file__).with_name("static")
 
@@ -57,7 +59,7 @@ def create_app(
     """The application around services that somebody else starts and stops.
 
     ``compat`` may switch the routes of older systems on. ``samples`` are pictures that the page
-    offers to play with. Reads its small files once.
+    offers to play with. Reads its small files once. Every route says what it needs of its caller.
     """
     samples_read = read_files(samples)
     predictor = services.predictor
@@ -74,36 +76,43 @@ def create_app(
         samples=samples_read,
         title=title,
         recorded=services.record is not None,
+        keeps=services.pictures is not None and services.pictures.keeps,
     )
     feedback = FeedbackPages(predictor, services.record, limits=limits, title=title)
     dashboard = DashboardPage(services, title=title)
     documents = Documents(title=title)
     static = Files(read_files(sorted(_STATIC.iterdir())))
     metrics = services.metrics
-    table: dict[str, Mapping[str, Handler]] = {
-        "/": {"GET": pages.index, "POST": pages.submit},
-        "/predictions/{id}": {"GET": feedback.show},
-        "/feedback": {"POST": feedback.submit},
-        "/dashboard": {"GET": dashboard.show},
-        "/api/predict": {"POST": api.predict},
-        "/api/predict/batch": {"POST": api.predict_batch},
-        "/api/models": {"GET": api.models},
-        "/api/models/{name:path}/reload": {"POST": changes.reload},
-        "/api/models/{name:path}": {"GET": api.model},
-        "/api/predictions/{id}": {"GET": predictions.show, "DELETE": predictions.delete},
-        "/api/predictions/{id}/feedback": {"PUT": predictions.say},
-        "/api/accuracy": {"GET": Accuracy(services.record).show},
-        "/live": {"GET": health.live},
-        "/ready": {"GET": health.ready},
-        "/docs": {"GET": documents.docs},
-        "/openapi.json": {"GET": documents.openapi},
-        "/problems/{slug}": {"GET": documents.problem},
-        "/static/{name}": {"GET": static.serve},
-        "/samples/{name}": {"GET": Files(samples_read).serve},
+    sign_in = SignIn(services.door, title=title)
+    table: dict[str, Mapping[str, tuple[Handler, Need]]] = {
+        "/": {"GET": (pages.index, Need.PAGE), "POST": (pages.submit, Need.PAGE)},
+        "/predictions/{id}": {"GET": (feedback.show, Need.PAGE)},
+        "/feedback": {"POST": (feedback.submit, Need.FEEDBACK)},
+        "/dashboard": {"GET": (dashboard.show, Need.ADMIN)},
+        "/sign-in": {"GET": (sign_in.form, Need.OPEN), "POST": (sign_in.submit, Need.OPEN)},
+        "/sign-out": {"POST": (sign_in.sign_out, Need.OPEN)},
+        "/api/predict": {"POST": (api.predict, Need.PREDICT)},
+        "/api/predict/batch": {"POST": (api.predict_batch, Need.PREDICT)},
+        "/api/models": {"GET": (api.models, Need.PREDICT)},
+        "/api/models/{name:path}/reload": {"POST": (changes.reload, Need.ADMIN)},
+        "/api/models/{name:path}": {"GET": (api.model, Need.PREDICT)},
+        "/api/predictions/{id}": {
+            "GET": (predictions.show, Need.FEEDBACK),
+            "DELETE": (predictions.delete, Need.ADMIN),
+        },
+        "/api/predictions/{id}/feedback": {"PUT": (predictions.say, Need.FEEDBACK)},
+        "/api/accuracy": {"GET": (Accuracy(services.record).show, Need.FEEDBACK)},
+        "/live": {"GET": (health.live, Need.OPEN)},
+        "/ready": {"GET": (health.ready, Need.OPEN)},
+        "/docs": {"GET": (documents.docs, Need.OPEN)},
+        "/openapi.json": {"GET": (documents.openapi, Need.OPEN)},
+        "/problems/{slug}": {"GET": (documents.problem, Need.OPEN)},
+        "/static/{name}": {"GET": (static.serve, Need.OPEN)},
+        "/samples/{name}": {"GET": (Files(samples_read).serve, Need.OPEN)},
     }
     if metrics is not None:
         metrics.watch(BODY_BYTES, lambda: [((), held.held)])
-        table["/metrics"] = {"GET": Scrape(metrics).metrics}
+        table["/metrics"] = {"GET": (Scrape(metrics).metrics, Need.OPERATIONS)}
     if compat is not None and compat.enabled:
         older = Compat(predictor, pictures=pictures, limits=limits, policy=compat, title=title)
         table |= older.table()
@@ -113,9 +122,10 @@ def create_app(
         HTTPException: on_http_error,
     }
     app = Starlette(
-        routes=[_route(path, handlers) for path, handlers in table.items()],
+        routes=[_route(path, methods, door=services.door) for path, methods in table.items()],
         middleware=[
             Middleware(Trace, metrics=metrics),
+            *([Middleware(Spans, tracing=services.tracing)] if services.tracing else []),
             Middleware(LastHandler),
             Middleware(BodiesInFlight, held=held),
         ],
@@ -125,13 +135,17 @@ def create_app(
     return app
 
 
-def _route(path: str, handlers: Mapping[str, Handler]) -> Route:
+def _route(path: str, methods: Mapping[str, tuple[Handler, Need]], *, door: Door | None) -> Route:
     """One route a path, so that a wrong method is told all the right ones."""
     told = path.replace(":path}", "}")
+    handlers = {
+        method: guarded(handler, need, door=door) for method, (handler, need) in methods.items()
+    }
 
     async def endpoint(request: Request) -> Response:
         note_route(request.scope, told)
         method = "GET" if request.method == "HEAD" else request.method
         return await handlers[method](request)
 
+    endpoint.needs = {method: need for method, (_, need) in methods.items()}  # type: ignore[attr-defined]  # for those who look at the table
     return Route(path, endpoint, methods=[*handlers])

@@ -23,6 +23,7 @@ from tintype.web.trace import request_id
 
 PROBLEM_JSON = "application/problem+json"
 RETRY_AFTER_SECONDS = 1
+CHALLENGE = 'Bearer realm="tintype"'
 
 log = structlog.get_logger(__name__)
 
@@ -57,6 +58,8 @@ TABLE: Mapping[type[TintypeError], Row] = {
     errors.InputUnreachable: Row(
         422, "Input unreachable", "a picture that is not there by its `url` or `path`"
     ),
+    errors.Unauthorized: Row(401, "Unauthorized", "no API key, or none that holds"),
+    errors.Forbidden: Row(403, "Forbidden", "a key that may not do that"),
     errors.UnknownModel: Row(404, "Unknown model", "a `model` that is not served"),
     errors.UnknownPrediction: Row(
         404, "Unknown prediction", "the id of a prediction that is not in the record"
@@ -73,6 +76,10 @@ TABLE: Mapping[type[TintypeError], Row] = {
     errors.UnsupportedEncoding: Row(
         415, "Unsupported content encoding", "a request body that is compressed"
     ),
+    errors.RateLimited: Row(
+        429, "Rate limited", "more in a short time than is allowed", retry=True
+    ),
+    errors.QuotaExceeded: Row(429, "Quota exceeded", "more in a day than the key may", retry=True),
     # The picture.
     errors.ImageError: Row(422, "Picture refused", "a picture that cannot be used"),
     errors.ImageTooLarge: Row(
@@ -160,7 +167,11 @@ def internal_problem(request_id: str) -> dict[str, object]:
 async def on_tintype_error(request: Request, error: TintypeError) -> Response:
     """Answer one of our own errors."""
     row = row_of(error)
-    headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if row.retry else {}
+    headers: dict[str, str] = {}
+    if row.retry:
+        headers["Retry-After"] = str(error.facts.get("retry_after", RETRY_AFTER_SECONDS))
+    if row.status == HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = CHALLENGE
     return problem_response(request, problem_of(error), headers=headers)
 
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 from tintype.errors import UnknownModel
 from tintype.imaging.header import Header, read_header
 from tintype.imaging.limits import DecodeLimits
+from tintype.models.absent import AbsentModel
 from tintype.models.info import Health, InputInfo, ModelInfo
 from tintype.predict import Observer, PredictRequest
 from tintype.types import (
@@ -75,6 +76,10 @@ class FakePredictor:
         """Raise UnknownModel unless one of them is there, or none is named."""
         if names and not any(name in self.infos for name in names):
             self.model(names[0])
+
+    def absent(self) -> tuple[AbsentModel, ...]:
+        """None: it serves all it pretends to have."""
+        return ()
 
     def ready(self) -> bool:
         """What ``is_ready`` says."""

@@ -22,8 +22,12 @@ class Health:
         return _told({"status": "alive"}, status=200)
 
     async def ready(self, request: Request) -> Response:  # noqa: ARG002 - every handler takes the request
-        """200 once every model is loaded and warm, else 503; with the health of each."""
+        """200 once every model is loaded and warm, else 503; with the health of each.
+
+        A model on another server that is down keeps a server with others ready.
+        """
         models = {model.name: str(model.health) for model in self._predictor.models()}
+        models |= {model.name: str(model.health) for model in self._predictor.absent()}
         ready = self._predictor.ready()
         status = "ready" if ready else "not ready"
         return _told({"status": status, "models": models}, status=200 if ready else 503)

@@ -51,7 +51,9 @@ def read_parts(body: bytes, *, boundary: str, most: int) -> list[Part]:
     try:
         return list(_parts(body, boundary=boundary, most=most))
     except ValueError as error:  # MultipartError is one, and so is a name that is no text
-        raise MalformedRequest(f"the form cannot be read: {error}", hint=_HINT) from error
+        raise MalformedRequest(
+            f"the form cannot be read: {str(error)[:200]}", hint=_HINT
+        ) from error
 
 
 def _parts(body: bytes, *, boundary: str, most: int) -> Iterator[Part]:

@@ -32,6 +32,11 @@ from tintype.web.openapi_examples import (
 from tintype.web.predictions import FeedbackBody
 
 Json = dict[str, Any]
+_OPEN: Final = ("/live", "/ready", "/openapi.json")
+_SECURITY: Final[Json] = {
+    "bearer": {"type": "http", "scheme": "bearer", "description": "Where keys are asked for."},
+    "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+}
 _REF: Final = "#/components/schemas/{name}"
 
 _PREDICTION_ID: Final[Json] = {
@@ -134,7 +139,8 @@ def document() -> Json:
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "paths": _paths(),
-        "components": {"schemas": _schemas()},
+        "components": {"schemas": _schemas(), "securitySchemes": _SECURITY},
+        "security": [{}, *({name: []} for name in _SECURITY)],
     }
 
 
@@ -178,6 +184,24 @@ def _any_value(_: type) -> Json:
 
 
 def _paths() -> Json:
+    """Every path; those that may ask for a key tell what is answered without one."""
+    return {
+        path: operations if path in _OPEN else _guarded(operations)
+        for path, operations in _all_paths().items()
+    }
+
+
+def _guarded(operations: Json) -> Json:
+    return {
+        method: {
+            **operation,
+            "responses": _problems(400, 401, 403, 429) | operation["responses"],
+        }
+        for method, operation in operations.items()
+    }
+
+
+def _all_paths() -> Json:
     return {
         "/api/predict": {"post": _predict()},
         "/api/predict/batch": {"post": _batch()},
@@ -219,7 +243,7 @@ def _predict() -> Json:
         "responses": _responses(
             "The prediction", {"$ref": _REF.format(name="Prediction")}, PREDICTION_EXAMPLE
         )
-        | _problems(400, 403, 404, 408, 413, 415, 422, 503, 504),
+        | _problems(400, 401, 403, 404, 408, 413, 415, 422, 429, 503, 504),
         "x-curl": PREDICT_CURL,
     }
 
@@ -254,19 +278,26 @@ def _batch() -> Json:
             {"type": "array", "items": item},
             BATCH_EXAMPLE,
         )
-        | _problems(400, 403, 404, 408, 413, 415),
+        | _problems(400, 401, 403, 404, 408, 413, 415, 429, 503),
         "x-curl": BATCH_CURL,
     }
 
 
 def _models() -> Json:
+    text = {"type": "string"}
+    missing = dict.fromkeys(("name", "version", "task", "health"), text)
+    missing |= {"error": {"$ref": _REF.format(name="ResultError")}}
     schema = _object(
-        {"models": {"type": "array", "items": {"$ref": _REF.format(name="ModelInfo")}}}, ["models"]
+        {
+            "models": {"type": "array", "items": {"$ref": _REF.format(name="ModelInfo")}},
+            "absent": {"type": "array", "items": _object(missing, list(missing))},
+        },
+        ["models", "absent"],
     )
     return {
         "operationId": "models",
         "summary": "What is served, and how",
-        "responses": _responses("Every model", schema, {"models": [MODEL_EXAMPLE]}),
+        "responses": _responses("Every model", schema, {"models": [MODEL_EXAMPLE], "absent": []}),
         "x-curl": [{"title": "All models", "command": "curl {base}/api/models"}],
     }
 

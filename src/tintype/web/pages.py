@@ -12,7 +12,8 @@ from starlette.responses import Response
 from tintype.errors import MalformedRequest, TintypeError
 from tintype.predict import Predictor
 from tintype.types import Prediction
-from tintype.web.api import caller_of, predict_request
+from tintype.web.access import caller_of, is_signed_in
+from tintype.web.api import predict_request
 from tintype.web.body import read_body, unless_gone
 from tintype.web.errors import problem_of
 from tintype.web.files import File
@@ -47,6 +48,7 @@ class Pages:
         samples: Mapping[str, File],
         title: str,
         recorded: bool,
+        keeps: bool,
     ) -> None:
         self._predictor = predictor
         self._pictures = pictures
@@ -54,6 +56,7 @@ class Pages:
         self._samples = samples
         self._title = title
         self._recorded = recorded
+        self._keeps = keeps
 
     async def index(self, request: Request) -> Response:
         """The empty form, or with ``sample`` the answer for a sample picture."""
@@ -132,6 +135,8 @@ class Pages:
             answer=answer,
             problem=problem,
             limits=self._limits,
+            signed_in=is_signed_in(request),
+            keeps=self._keeps,
         )
         headers = {"Cache-Control": "no-store", "Vary": "X-Fragment"}
         if answer is not None:

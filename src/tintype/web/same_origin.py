@@ -27,6 +27,24 @@ def refuse_foreign_form(headers: Mapping[str, str]) -> None:
         )
 
 
+def refuse_other_sites(headers: Mapping[str, str]) -> None:
+    """Raise ForeignForm unless the browser says that a page of this server asks.
+
+    For what a session's cookie lets in: a browser sends it along by itself, and one that does not
+    say which site asks cannot be told from an attack.
+    """
+    site, origin = headers.get("sec-fetch-site"), headers.get("origin")
+    if site is not None:
+        ours = site == "same-origin"
+    else:
+        ours = origin is not None and _host(origin) == headers.get("host", "").lower()
+    if not ours:
+        raise ForeignForm(
+            "a page of another site may not ask in your name",
+            hint="programs send a key: Authorization: Bearer KEY",
+        )
+
+
 def _host(origin: str) -> str:
     """Host and port of an origin; empty for ``null`` and nonsense, which is no host."""
     try:

@@ -7,8 +7,9 @@ from typing import Any
 
 import msgspec
 
+from tintype.models.absent import AbsentModel
 from tintype.models.info import ModelInfo
-from tintype.types import Prediction, Result, Seconds
+from tintype.types import Prediction, Result, ResultError, Seconds
 
 
 def prediction_body(prediction: Prediction) -> dict[str, object]:
@@ -44,9 +45,19 @@ def prediction_json(prediction: Prediction) -> bytes:
     return msgspec.json.encode(prediction_body(prediction))
 
 
-def models_json(models: Sequence[ModelInfo]) -> bytes:
+def models_json(models: Sequence[ModelInfo], absent: Sequence[AbsentModel]) -> bytes:
     """What ``GET /api/models`` answers."""
-    return msgspec.json.encode({"models": models})
+    missing = [
+        {
+            "name": model.name,
+            "version": model.version,
+            "task": model.task,
+            "health": model.health,
+            "error": ResultError(type=model.error.type, detail=model.error.message),
+        }
+        for model in absent
+    ]
+    return msgspec.json.encode({"models": models, "absent": missing})
 
 
 def server_timing(seconds: Seconds) -> str:

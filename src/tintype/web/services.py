@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from tintype.access.door import Door
 from tintype.live import LiveWindow
 from tintype.metrics import Metrics
 from tintype.models.keeper import Keeper
@@ -11,6 +12,7 @@ from tintype.models.reference import References
 from tintype.predict import Predictor
 from tintype.record.pictures import PictureKeeper
 from tintype.record.recorder import Recorder
+from tintype.tracing import Tracing
 from tintype.web.inputs import Inputs
 
 
@@ -18,16 +20,19 @@ from tintype.web.inputs import Inputs
 class Services:
     """The running parts that routes call. Somebody else starts and stops them.
 
-    Without ``metrics`` nothing is counted and there is no ``/metrics``; without ``record`` nothing
-    is recorded, without ``pictures`` no picture is kept; without a ``keeper`` no model can be
-    loaded anew.
+    Without a ``door`` everybody may ask everything; without ``metrics`` nothing is counted and
+    there is no ``/metrics``; without ``record`` nothing is recorded, without ``pictures`` no
+    picture is kept; without a ``keeper`` no model can be loaded anew; without ``tracing`` no spans
+    are made.
     """
 
     predictor: Predictor
+    door: Door | None = None
     inputs: Inputs = field(default_factory=Inputs)
     metrics: Metrics | None = None
     record: Recorder | None = None
+    pictures: PictureKeeper | None = None
     live: LiveWindow | None = None
     references: References | None = None
-    pictures: PictureKeeper | None = None
     keeper: Keeper | None = None
+    tracing: Tracing | None = None

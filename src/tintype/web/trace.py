@@ -23,7 +23,7 @@ CONTENT_SECURITY_POLICY = (
 SECURITY_HEADERS: tuple[Header, ...] = (
     (b"content-security-policy", CONTENT_SECURITY_POLICY.encode()),
     (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"no-referrer"),
+    (b"referrer-policy", b"same-origin"),
     (b"permissions-policy", b"camera=(self), microphone=(), geolocation=()"),
     (b"cross-origin-opener-policy", b"same-origin"),
     (b"cross-origin-resource-policy", b"same-origin"),
@@ -31,6 +31,8 @@ SECURITY_HEADERS: tuple[Header, ...] = (
 
 _ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _QUIET = ("/live", "/ready", "/static/", "/metrics")
+_SECRET = ("/score/",)
+"""Addresses that open what they name: the log tells their route, not who could open it."""
 _ROUTE = "tintype_route"
 _UNKNOWN_ROUTE = "unknown"
 
@@ -49,9 +51,21 @@ def request_id(scope: Scope) -> str:
     return str(known)
 
 
+def answer_headers(scope: Scope) -> dict[bytes, bytes]:
+    """Further headers of the answer, whatever becomes of the request. May be added to."""
+    state: MutableMapping[str, Any] = scope.setdefault("state", {})
+    found: dict[bytes, bytes] = state.setdefault("tintype_headers", {})
+    return found
+
+
 def note_route(scope: Scope, route: str) -> None:
     """Remember which route answers: a text of ours, so that metrics have few labels."""
     scope["state"][_ROUTE] = route
+
+
+def route_of(scope: Scope) -> str:
+    """The route that answers; ``unknown`` for an address or method that is not served."""
+    return str(scope["state"].get(_ROUTE, _UNKNOWN_ROUTE))
 
 
 class Trace:
@@ -81,7 +95,7 @@ class Trace:
 
 
 def _count(metrics: Metrics, scope: Scope, status: int, seconds: float) -> None:
-    route = scope["state"].get(_ROUTE, _UNKNOWN_ROUTE)
+    route = route_of(scope)
     metrics.count(REQUESTS, route, str(status))
     metrics.observe(REQUEST_SECONDS, seconds, route)
 
@@ -96,6 +110,7 @@ def _finish(message: Message, scope: Scope, seconds: float) -> None:
         *(() if timed else ((b"server-timing", b"total;dur=%.3f" % (seconds * 1000)),)),
         (b"x-request-id", name.encode()),
         *SECURITY_HEADERS,
+        *scope["state"].get("tintype_headers", {}).items(),
     ]
     path = scope["path"]
     if not path.startswith(_QUIET):
@@ -103,7 +118,7 @@ def _finish(message: Message, scope: Scope, seconds: float) -> None:
             "request",
             request_id=name,
             method=scope.get("method"),
-            path=path,
+            path=scope["state"].get(_ROUTE, "") if path.startswith(_SECRET) else path,
             status=message["status"],
             milliseconds=round(seconds * 1000, 2),
         )

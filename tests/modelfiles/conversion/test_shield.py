@@ -43,7 +43,26 @@ def run(tmp_path) -> Callable[..., subprocess.CompletedProcess[str]]:
     return start
 
 
+CALL = """
+import ctypes
+NUMBERS = {
+    "x86_64": {"tgkill": 234, "shmget": 29, "keyctl": 250},
+    "aarch64": {"tgkill": 131, "shmget": 194, "keyctl": 219},
+}
+def call(name, *args):
+    library = ctypes.CDLL(None, use_errno=True)
+    if library.syscall(NUMBERS[os.uname().machine][name], *args) == -1:
+        raise OSError(ctypes.get_errno(), name)
+"""
+"""A system call for which Python has no function."""
+
 ALLOWED = {
+    "stop itself": "import os, signal; signal.signal(10, print); signal.raise_signal(10)",
+    "map a file": (
+        "import mmap; (folder / 'm').write_bytes(bytes(4096));"
+        "f = (folder / 'm').open('r+b'); mmap.mmap(f.fileno(), 4096).close()"
+    ),
+    "limit itself": "import resource; resource.setrlimit(resource.RLIMIT_CPU, (1, 1))",
     "read the model": "assert model.read_text() == 'model'",
     "write to the scratch folder": "(folder / 'a').write_text('x'); (folder / 'a').unlink()",
     "start a thread": "import threading; t = threading.Thread(target=print); t.start(); t.join()",
@@ -62,8 +81,20 @@ REFUSED = {
 REFUSED_BY_THE_KERNEL = {
     "read a secret": "(folder.parent / 'id_rsa').read_text()",
     "list the folder beside it": "list(folder.parent.iterdir())",
+    "read the system's settings": "open('/etc/hostname').read()",
     "open a local socket": "import socket; socket.socket(socket.AF_UNIX)",
     "fork": "import os; os.fork()",
+    "read its parent's environment": "import os; open(f'/proc/{os.getppid()}/environ').read()",
+    "take memory that no limit counts": "import mmap; mmap.mmap(-1, 1 << 20)",
+    "stop a thread of its parent": "import os\n" + CALL + "call('tgkill', os.getppid())",
+    "limit its parent": (
+        "import resource, os; resource.prlimit(os.getppid(), resource.RLIMIT_CPU, (1, 1))"
+    ),
+    "keep memory in the kernel": (
+        "import os\n" + CALL + "call('shmget', 0, ctypes.c_size_t(4096), 0o1600)"
+    ),
+    "make a file in memory": "import os; os.memfd_create('a')",
+    "look into the keyring": "import os\n" + CALL + "call('keyctl', 0, -3, 0)",
     "replace itself": "import os; os.execv('/bin/true', ['true'])",
     "leave its session": "import os; os.setsid()",
     "stop its parent": "import os; os.kill(os.getppid(), 0)",

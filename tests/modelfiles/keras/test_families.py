@@ -6,6 +6,7 @@ Small pictures and ten classes keep it short; ``make keras-proof`` runs all of t
 from __future__ import annotations
 
 import importlib.util
+from collections import Counter
 from pathlib import Path
 from types import ModuleType
 
@@ -72,5 +73,20 @@ def test_the_scores_are_the_frameworks_own(
     for run in (run_openvino, run_onnxruntime):
         actual = run(description, pictures)
         np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-5)
+    graph = onnx.load_from_string(description.graph.source).graph
+    assert graph.input[0].type.tensor_type.shape.dim[0].dim_param, "the batch axis must be free"
+    assert not _unfolded(graph.node), "behind a convolution a normalisation is folded"
     moved = [line for line in description.operations if line.endswith("(Transpose)")]
     assert 1 == len(moved), "one transpose, at the picture input"
+
+
+def _unfolded(nodes) -> list[str]:
+    """Batch normalisations that alone read a convolution."""
+    readers = Counter(name for node in nodes for name in node.input)
+    convolutions = {node.output[0] for node in nodes if node.op_type == "Conv"}
+    normalisations = [node for node in nodes if node.op_type == "BatchNormalization"]
+    return [
+        node.name
+        for node in normalisations
+        if node.input[0] in convolutions and readers[node.input[0]] == 1
+    ]

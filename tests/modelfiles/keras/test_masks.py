@@ -144,3 +144,17 @@ def test_a_mask_that_was_joined(keras2, save, describe, tmp_path: Path) -> None:
 
     with pytest.raises(UnsupportedModel, match=r"'reads'.* a mask"):
         describe(save(model, tmp_path / "model.h5"))
+
+
+def test_rows_of_a_square_picture(flavour, assert_same, randomised, tmp_path: Path) -> None:
+    """MNIST read row by row, empty rows left out: still a picture."""
+    keras, ending = flavour
+    layers = keras.layers
+    model = keras.Sequential([keras.Input((28, 28)), layers.Masking(-1.0), layers.GRU(3)])
+
+    description = assert_same(randomised(model), tmp_path / f"model{ending}")
+    assert (28, 28, 1) == (
+        description.image.height,
+        description.image.width,
+        description.image.channels,
+    )

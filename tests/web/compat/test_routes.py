@@ -103,6 +103,14 @@ async def test_classify_leads_to_a_page_with_picture_and_percentages(compat, png
     )
 
 
+async def test_the_address_of_a_page_is_not_in_the_log(compat, png, logs):
+    """Whoever reads the log could look at the picture."""
+    answer = await compat.post("/classify", files={"file": ("a.png", png)})
+    address = answer.headers["location"]
+    await compat.get(f"{address}/picture")
+    assert ["/classify", "/score/{id}/picture"] == [line["path"] for line in logs]
+
+
 async def test_classify_has_a_form(compat):
     """For people: the field is called file, and no script is needed."""
     text = (await compat.get("/classify")).text

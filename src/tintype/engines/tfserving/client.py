@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlsplit
 
@@ -68,6 +69,17 @@ def connect(remote: RemoteModel) -> Client:
         ) from error
     made: Client = module.connect(remote)
     return made
+
+
+def authorities(file: Path) -> bytes:
+    """The certificates in ``file``, as PEM. Raises SettingsError."""
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise SettingsError(
+            f"{file.name} cannot be read: {error.strerror or error}",
+            hint="ca under [remote] names a file beside the card",
+        ) from error
 
 
 def who(remote: RemoteModel) -> str:

@@ -13,6 +13,7 @@ from tintype.engines.tfserving.client import (
     MAX_ANSWER_BYTES,
     MAX_ANSWER_VALUES,
     Answers,
+    authorities,
     gist,
     too_late,
     unreadable,
@@ -48,7 +49,8 @@ def connect(remote: RemoteModel) -> GrpcClient:
     address = urlsplit(remote.address)
     secure = address.scheme == "grpcs"
     if secure:
-        channel = grpc.secure_channel(address.netloc, grpc.ssl_channel_credentials(), _OPTIONS)
+        roots = None if remote.ca is None else authorities(remote.ca)
+        channel = grpc.secure_channel(address.netloc, grpc.ssl_channel_credentials(roots), _OPTIONS)
     else:
         channel = grpc.insecure_channel(address.netloc, _OPTIONS)
     return GrpcClient(remote, channel)

@@ -41,11 +41,13 @@ class HttpAnswer:
 class HttpClient:
     """Sends requests to one address, from several threads. Raises OSError and HTTPException."""
 
-    def __init__(self, address: SplitResult, *, max_bytes: int) -> None:
+    def __init__(
+        self, address: SplitResult, *, max_bytes: int, tls: ssl.SSLContext | None = None
+    ) -> None:
         self._address = address
+        self._tls = tls
         self._max_bytes = max_bytes
         self._kept: deque[http.client.HTTPConnection] = deque()
-        self._tls = ssl.create_default_context() if address.scheme == "https" else None
 
     def ask(self, method: str, path: str, *, body: bytes | None, timeout: float) -> HttpAnswer:
         """One exchange. Raises TimeoutError, NotConnected, TooMuch, OSError, HTTPException."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import http.client
+import ssl
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
@@ -19,13 +20,14 @@ import numpy.typing as npt
 from tintype.engines.tfserving.client import (
     MAX_ANSWER_BYTES,
     Answers,
+    authorities,
     gist,
     too_late,
     unreadable,
     who,
 )
 from tintype.engines.tfserving.http_client import HttpAnswer, HttpClient, NotConnected
-from tintype.errors import RemoteFailed, RemoteRefused, RemoteUnreachable
+from tintype.errors import RemoteFailed, RemoteRefused, RemoteUnreachable, SettingsError
 from tintype.types import RemoteModel, Shape, Tensor
 from tintype.wire.tensorflow_serving import End, ServedSignature, VersionStatus
 from tintype.wire.tensors import DTYPES
@@ -45,9 +47,19 @@ _KINDS = {
 
 def connect(remote: RemoteModel) -> RestClient:
     """A client; it connects when first used."""
-    return RestClient(
-        remote, HttpClient(urlsplit(remote.address.rstrip("/")), max_bytes=MAX_ANSWER_BYTES)
-    )
+    address = urlsplit(remote.address.rstrip("/"))
+    tls = _tls(remote) if address.scheme == "https" else None
+    return RestClient(remote, HttpClient(address, max_bytes=MAX_ANSWER_BYTES, tls=tls))
+
+
+def _tls(remote: RemoteModel) -> ssl.SSLContext:
+    """Checks the certificate. Raises SettingsError for a file of authorities that is none."""
+    if remote.ca is None:
+        return ssl.create_default_context()
+    try:
+        return ssl.create_default_context(cadata=authorities(remote.ca).decode("ascii", "replace"))
+    except ssl.SSLError as error:
+        raise SettingsError(f"{remote.ca.name} holds no certificates: {gist(error)}") from error
 
 
 class RestClient:

@@ -17,7 +17,11 @@ from typing import Any
 from tintype.modelfiles.conversion.landlock import keep_only
 from tintype.modelfiles.conversion.seccomp import give_up_calls
 
-_SYSTEM = ("/usr", "/lib", "/lib64", "/etc", "/proc", "/sys", "/bin", "/opt", "/nix/store")
+_SYSTEM = ("/usr", "/lib", "/lib64", "/sys", "/bin", "/opt", "/nix/store")
+_OF_ETC = ("alternatives", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "localtime", "passwd")
+"""Where libraries lie, the time zone, and the name of the person."""
+_OF_PROC = ("self", "sys", "cpuinfo", "meminfo", "stat", "version", "loadavg", "filesystems")
+"""What a framework looks up; the folders of other processes hold their environment."""
 _DEVICES = ("/dev/null", "/dev/zero", "/dev/random", "/dev/urandom")
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 _REFUSED_EVENTS = ("socket.", "subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "pty.")
@@ -60,6 +64,8 @@ def shut_in(*, readable: Path, folder: Path) -> str:
     """
     python = {Path(entry).resolve() for entry in (*sys.path, sys.prefix, sys.base_prefix) if entry}
     system = [Path(name) for name in _SYSTEM]
+    system += [Path("/etc", name) for name in _OF_ETC]
+    system += [Path("/proc", name).resolve() for name in _OF_PROC]
     devices = [Path(name) for name in _DEVICES]
     linux = sys.platform == "linux"
     files = linux and keep_only(

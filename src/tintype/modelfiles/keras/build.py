@@ -22,7 +22,7 @@ from tintype.types import Shape
 
 _CallKey: TypeAlias = tuple[str, int]
 
-MAX_CALLS = 20_000
+MAX_CALLS = 10_000
 """A file of few bytes can call one nested model again and again; here it ends."""
 
 

@@ -23,8 +23,9 @@ from tintype.modelfiles.keras.safety import refuse_code
 from tintype.modelfiles.keras.settings import Settings
 from tintype.modelfiles.keras.wrappers import wrapped_entries
 
-MAX_LAYERS = 20_000
+MAX_LAYERS = 10_000
 MAX_DEPTH = 24
+MAX_NAME = 1000
 
 MODEL_CLASSES = frozenset({"Sequential", "Functional", "Model"})
 
@@ -180,7 +181,9 @@ def _layer(entry: Any, depth: _Depth) -> LayerConfig:
     body = entry.get("config")
     name = entry.get("name") or _name(body if isinstance(body, dict) else {}, kind.lower())
     if not isinstance(name, str):
-        raise ModelFileDamaged(f"a layer of class {kind!r} has no name")
+        raise ModelFileDamaged(f"a layer of class {kind[:80]!r} has no name")
+    _check_length(name)
+    _check_length(kind)
     refuse_code(kind=kind, name=name, entry=entry)
     calls = tuple(parse_call(node) for node in as_list(entry.get("inbound_nodes") or [], name))
     if kind in MODEL_CLASSES or (isinstance(body, dict) and isinstance(body.get("layers"), list)):
@@ -320,4 +323,13 @@ def _by_path(
 
 def _name(body: Mapping[str, Any], default: str) -> str:
     name = body.get("name")
-    return name if isinstance(name, str) and name else default
+    if not isinstance(name, str) or not name:
+        return default
+    return _check_length(name)
+
+
+def _check_length(name: str) -> str:
+    """``name``; each operation of a layer carries it, so it must not be endless."""
+    if len(name) > MAX_NAME:
+        raise ModelFileTooLarge(f"a name has {len(name)} letters; at most {MAX_NAME} are read")
+    return name

@@ -26,6 +26,9 @@ from tintype.modelfiles.keras.partners import architecture_beside, weights_besid
 from tintype.modelfiles.sniff import is_architecture
 from tintype.types import Format
 
+_MOST_VALUES = 2_000_000
+"""The configuration of the largest published model has about 100 000."""
+
 _LABEL_KEYS = ("class_names", "labels", "classes")
 
 
@@ -243,6 +246,7 @@ def _text(content: bytes) -> str:
 def _json_object(text: str, what: str) -> dict[str, Any]:
     if len(text) > MAX_TEXT_BYTES:
         raise ModelFileTooLarge(f"{what} has more than {MAX_TEXT_BYTES} characters")
+    _check_values(text, what)
     try:
         value = json.loads(text)
     except RecursionError as error:
@@ -252,6 +256,17 @@ def _json_object(text: str, what: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ModelFileDamaged(f"{what} should be a JSON object, not {type(value).__name__}")
     return value
+
+
+def _check_values(text: str, what: str) -> None:
+    """Each value costs a hundred bytes and more in memory, however short it is in the text."""
+    values = text.count(",") + text.count("[") + text.count("{")
+    if values > _MOST_VALUES:
+        raise ModelFileTooLarge(
+            f"{what} has about {values} values; at most {_MOST_VALUES} are read",
+            limit=_MOST_VALUES,
+            actual=values,
+        )
 
 
 def _labels_in(values: dict[str, Any]) -> tuple[str, ...] | None:
@@ -279,6 +294,7 @@ def _labels_in_attributes(reader: Hdf5Reader) -> tuple[str, ...] | None:
 
 def _json_list(text: str) -> Any:
     try:
+        _check_values(text, "a list")
         return json.loads(text)
-    except (ValueError, RecursionError):
+    except (ValueError, RecursionError, ModelFileTooLarge):
         return None

@@ -23,6 +23,9 @@ from tintype.types import Shape
 MAX_NODES = 20_000
 """Most operations of a graph: the largest of keras.applications has about 4000."""
 
+MAX_INVENTED = 256 << 20
+"""Most bytes of constants that are worked out (matrices of resizing, masks) and not in the file."""
+
 MAX_ELEMENTS = 1 << 31
 """Most numbers one picture may become in any layer."""
 
@@ -83,6 +86,8 @@ class GraphBuilder:
     constants: dict[str, npt.NDArray[Any]] = field(default_factory=dict)
     moved_shapes: dict[str, Shape] = field(default_factory=dict)
     """The shape of every tensor whose axes are moved, as it lies in the graph."""
+    allowance: int = MAX_INVENTED
+    """Bytes of constants that may still be kept; weights add to it when they are read."""
     _names: dict[str, int] = field(default_factory=dict)
     _moved: dict[tuple[str, Order], str] = field(default_factory=dict)
     _shared: dict[tuple[object, ...], str] = field(default_factory=dict)
@@ -94,9 +99,16 @@ class GraphBuilder:
         return name if count == 1 else self.unique(f"{name}__{count}")
 
     def constant(self, array: npt.ArrayLike, name: str, *, dtype: str = "float32") -> str:
-        """A constant of its own."""
+        """A constant of its own. Raises ModelFileTooLarge where ``allowance`` is used up."""
         key = self.unique(name)
-        self.constants[key] = np.asarray(array, dtype=dtype)
+        kept = np.asarray(array, dtype=dtype)
+        self.allowance -= kept.nbytes
+        if self.allowance < 0:
+            raise ModelFileTooLarge(
+                f"the constants of the graph pass by more than {MAX_INVENTED} bytes what its "
+                f"weights have in the file (seen at {name[:80]!r})"
+            )
+        self.constants[key] = kept
         return key
 
     def shape_constant(self, numbers: Sequence[int]) -> str:

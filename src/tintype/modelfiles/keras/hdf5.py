@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import io
 import math
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tintype.errors import ModelFileDamaged, ModelFileError, ModelFileTooLarge, UnsafeModel
+from tintype.modelfiles.keras.hdf5_texts import length_of_texts
 
 MAX_TEXT_BYTES = 64 << 20
 """Largest attribute that is read: the configuration of the largest published model has 3 MB."""
@@ -33,8 +35,15 @@ _FREE_BYTES = 64 << 20
 _MAX_EXPANSION = 100
 """Trained weights hardly compress; what claims to have shrunk a hundredfold is a bomb."""
 
-_KNOWN_FILTERS = frozenset({1, 2, 3, 4, 5, 6, 32000})
-"""Deflate, shuffle, fletcher32, szip, nbit, scale-offset (HDF5's registry) and h5py's lzf."""
+_DEFLATE, _SHUFFLE, _CHECKSUM, _LZF = 1, 2, 3, 32000
+_KNOWN_FILTERS = frozenset({_DEFLATE, _SHUFFLE, _CHECKSUM, _LZF})
+"""HDF5's registry of filters. LZF cannot pack more than 88 to 1, Deflate 1032 to 1."""
+
+_MAX_CHUNKS = 100_000
+"""Most pieces of a packed weight: each is looked at before HDF5 unpacks it."""
+
+_MAX_SPREAD = 1 << 30
+"""Most bytes that a list of texts of any length may become: entries times the file's size."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,11 +92,14 @@ def hdf5_errors(what: str) -> Iterator[None]:
 class Hdf5Reader:
     """A read-only view of an HDF5 file that keeps the rules above.
 
-    ``budget`` is what all datasets together may declare, in bytes.
+    ``budget`` is what all datasets together may declare, in bytes; ``source`` is the file, or its
+    bytes.
     """
 
-    def __init__(self, root: Any, *, budget: int) -> None:
+    def __init__(self, root: Any, *, budget: int, source: Path | bytes) -> None:
         self._root = root
+        self._source = source
+        self._size = _size_of(source)
         self._budget = budget
         self._groups: dict[str, Any] = {"": root}
 
@@ -152,7 +164,9 @@ class Hdf5Reader:
             if name not in group.attrs:
                 return None
             attribute = group.attrs.get_id(name)
-            size = math.prod(attribute.shape or ()) * attribute.dtype.itemsize
+            count = math.prod(attribute.shape or ())
+            size = count * attribute.dtype.itemsize
+            self._check_spread(group, attribute, count, name)
             if size > MAX_TEXT_BYTES:
                 raise ModelFileTooLarge(
                     f"the attribute {name!r} declares {size} bytes; at most {MAX_TEXT_BYTES} are "
@@ -161,6 +175,33 @@ class Hdf5Reader:
                     actual=size,
                 )
             return group.attrs[name]
+
+    def _check_spread(self, group: Any, attribute: Any, count: int, name: str) -> None:
+        """Texts of any length lie in a heap, where many entries may name one and the same."""
+        if attribute.dtype.kind != "O" or count <= 1 or count * self._size <= _MAX_SPREAD:
+            return
+        import h5py  # noqa: PLC0415 - slow to import, and loaded where there is a group
+
+        place = h5py.h5o.get_info(group.id).addr
+        length = length_of_texts(self._read, place, name, count)
+        if length is None or length > MAX_TEXT_BYTES:
+            long = "an unknown number of" if length is None else str(length)
+            raise ModelFileTooLarge(
+                f"the list {name!r} of {count} texts has {long} bytes; at most {MAX_TEXT_BYTES} "
+                "are read",
+                hint="write the list as texts of one length: numpy.array(names, 'S')",
+                limit=MAX_TEXT_BYTES,
+                actual=length,
+            )
+
+    def _read(self, begin: int, count: int) -> bytes:
+        """Bytes of the file, no more than a list of texts may have."""
+        count = min(count, MAX_TEXT_BYTES)
+        if isinstance(self._source, bytes):
+            return self._source[begin : begin + count]
+        with self._source.open("rb") as file:
+            file.seek(begin)
+            return file.read(count)
 
     def _find_group(self, path: str) -> Any | None:
         parent, _, name = path.rpartition("/")
@@ -185,6 +226,7 @@ class Hdf5Reader:
         _check_filters(dataset, path)
         shape = tuple(int(length) for length in dataset.shape or ())
         self._spend(shape, dataset, path)
+        _check_packed(dataset, path)
         return Stored(
             name=path, shape=shape, dtype=dataset.dtype, dataset=dataset, bfloat16=bfloat16
         )
@@ -217,13 +259,16 @@ def open_hdf5(source: Path | bytes, *, max_bytes: int) -> Iterator[Hdf5Reader]:
     import h5py  # noqa: PLC0415 - 0.1 s to import: only when a Keras file is there
 
     with hdf5_errors("its beginning"):
-        size = len(source) if isinstance(source, bytes) else source.stat().st_size
-        budget = min(max_bytes, max(_FREE_BYTES, _MAX_EXPANSION * size))
+        budget = min(max_bytes, max(_FREE_BYTES, _MAX_EXPANSION * _size_of(source)))
         file = h5py.File(io.BytesIO(source) if isinstance(source, bytes) else source, "r")
     try:
-        yield Hdf5Reader(file, budget=budget)
+        yield Hdf5Reader(file, budget=budget, source=source)
     finally:
         file.close()
+
+
+def _size_of(source: Path | bytes) -> int:
+    return len(source) if isinstance(source, bytes) else source.stat().st_size
 
 
 def _is_bfloat16(dataset: Any) -> bool:
@@ -264,6 +309,49 @@ def _check_filters(dataset: Any, path: str) -> None:
             raise UnsafeModel(
                 f"the weight {path!r} is packed by the plug-in filter {code}, which is not loaded"
             )
+
+
+def _check_packed(dataset: Any, path: str) -> None:
+    """Unpack each piece as far as it declares; HDF5 itself would go on to its end.
+
+    Filters are applied last to first when a piece is read: a checksum is cut off, then Deflate.
+    """
+    plan = dataset.id.get_create_plist()
+    filters = [plan.get_filter(index)[0] for index in range(plan.get_nfilters())]
+    if _DEFLATE not in filters:
+        return
+    if filters.count(_DEFLATE) > 1 or filters[filters.index(_DEFLATE) :] not in (
+        [_DEFLATE],
+        [_DEFLATE, _CHECKSUM],
+    ):
+        raise UnsafeModel(f"the weight {path!r} is packed by the filters {filters} one on another")
+    length = math.prod(dataset.chunks) * dataset.dtype.itemsize
+    places: list[tuple[int, ...]] = []
+
+    def keep(info: Any) -> bool | None:
+        places.append(info.chunk_offset)
+        return True if len(places) > _MAX_CHUNKS else None
+
+    dataset.id.chunk_iter(keep)
+    if len(places) > _MAX_CHUNKS:
+        raise ModelFileTooLarge(f"the weight {path!r} lies in more than {_MAX_CHUNKS} pieces")
+    for place in places:
+        mask, packed = dataset.id.read_direct_chunk(place)
+        if not mask >> filters.index(_DEFLATE) & 1:
+            _check_piece(packed, length, path)
+
+
+def _check_piece(packed: bytes, length: int, path: str) -> None:
+    unpacker = zlib.decompressobj()
+    try:
+        # HDF5 stores checksums (filters before this one) behind the numbers: four bytes each.
+        unpacker.decompress(packed, length + 64)
+    except zlib.error as error:
+        raise ModelFileDamaged(f"the weight {path!r} cannot be unpacked ({error})") from error
+    if unpacker.unconsumed_tail:
+        raise ModelFileTooLarge(
+            f"a piece of the weight {path!r} declares {length} bytes and unpacks to more"
+        )
 
 
 def _texts(value: Any, name: str) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ _SEQUENCE_KINDS = frozenset(
         "ConvLSTM1D",
         "GRU",
         "LSTM",
+        "Masking",
         "MultiHeadAttention",
         "RNN",
         "SeparableConv1D",
@@ -28,6 +29,8 @@ _SEQUENCE_KINDS = frozenset(
         "TimeDistributed",
         "CuDNNLSTM",
         "CuDNNGRU",
+        "UnifiedGRU",
+        "UnifiedLSTM",
     }
 )
 """What a series of numbers meets first, and the rows of a picture at times."""
@@ -35,11 +38,9 @@ _SEQUENCE_KINDS = frozenset(
 _TEXT_KINDS = frozenset(
     {
         "CategoryEncoding",
-        "Discretization",
         "Embedding",
         "Hashing",
         "IntegerLookup",
-        "Masking",
         "StringLookup",
         "TextVectorization",
     }

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Final, TypeAlias
+from typing import Final
 
 import msgspec
 from starlette.exceptions import HTTPException
@@ -18,7 +18,8 @@ from tintype.imaging.sniff import sniff
 from tintype.models.info import ModelInfo
 from tintype.predict import Predictor
 from tintype.types import Point, Prediction, Task
-from tintype.web.api import caller_of, predict_request
+from tintype.web.access import Handler, Need, caller_of
+from tintype.web.api import predict_request
 from tintype.web.body import read_body, unless_gone
 from tintype.web.compat.answers import (
     best_class,
@@ -43,8 +44,6 @@ from tintype.web.page_view import answer_of
 from tintype.web.render import render
 from tintype.web.uploads import Picture, UploadLimits
 
-_Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
-
 _NO_STORE: Final = {"Cache-Control": "no-store"}
 
 
@@ -67,16 +66,16 @@ class Compat:
         self._title = title
         self._recent = RecentScores(policy)
 
-    def table(self) -> Mapping[str, Mapping[str, _Handler]]:
+    def table(self) -> Mapping[str, Mapping[str, tuple[Handler, Need]]]:
         """Every older route with its methods."""
         return {
-            "/classification": {"GET": self.classification},
-            "/file/": {"POST": self.file},
-            "/classify": {"GET": self.ask, "POST": self.classify},
-            "/score/{id}": {"GET": self.score},
-            "/score/{id}/picture": {"GET": self.picture},
-            "/services/classify/{name}": {"POST": self.service},
-            "/imageDetection": {"POST": self.image_detection},
+            "/classification": {"GET": (self.classification, Need.PREDICT)},
+            "/file/": {"POST": (self.file, Need.PAGE)},
+            "/classify": {"GET": (self.ask, Need.PAGE), "POST": (self.classify, Need.PAGE)},
+            "/score/{id}": {"GET": (self.score, Need.PAGE)},
+            "/score/{id}/picture": {"GET": (self.picture, Need.PAGE)},
+            "/services/classify/{name}": {"POST": (self.service, Need.PREDICT)},
+            "/imageDetection": {"POST": (self.image_detection, Need.PREDICT)},
         }
 
     async def classification(self, request: Request) -> Response:

@@ -364,6 +364,9 @@ PICTURES = {
     "Rescaling": Case(
         lambda k, d: k.Rescaling(d(_of(2.0, [1.0, 2.0, 0.5, 3.0])), offset=d(_of(0.0, -1.0)))
     ),
+    "Discretization": Case(
+        lambda k, d: k.Discretization(d(_of([0.0], [-0.5, 0.1, 0.7]))),
+    ),
     "AutoContrast": Case(
         lambda k, d: k.AutoContrast(value_range=d(_of((0, 255), (0.0, 1.0)))), PICTURE, _K3, low=0
     ),

@@ -103,7 +103,9 @@ class LayerCall:
                 f"the weight {name!r} of layer {self.name!r} has the shape {stored.shape}; its "
                 f"configuration asks for {tuple(shape)}"
             )
-        return np.asarray(stored.read(), dtype=np.float32)
+        values = np.asarray(stored.read(), dtype=np.float32)
+        self.graph.allowance += values.nbytes
+        return values
 
     def weight_constant(
         self, name: str, shape: Sequence[int], change: Change | None = None, *, form: str = ""

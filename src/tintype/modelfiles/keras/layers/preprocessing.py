@@ -14,6 +14,9 @@ from tintype.modelfiles.keras.settings import Settings
 from tintype.modelfiles.keras.weights import Slot
 from tintype.types import Float32Array
 
+_FLOAT = 1
+"""TensorProto.DataType."""
+
 _EPSILON = 1e-7
 """keras.config.epsilon(), the smallest deviation divided by."""
 
@@ -90,7 +93,23 @@ def _normalization_slots(settings: Settings) -> tuple[Slot, ...]:
     return (Slot("mean", trained=False), Slot("variance", trained=False))
 
 
+def _discretization(call: LayerCall) -> Value:
+    """How many boundaries lie at or below each number (keras ``preprocessing/discretization.py``)."""
+    if call.settings.raw("output_mode", "int") != "int":
+        raise call.unsupported("an output_mode other than int")
+    if not call.settings.raw("bin_boundaries"):
+        raise call.unsupported("boundaries that it found in data")
+    value = call.graph.as_keras(call.input)
+    boundaries = call.constant(sorted(call.settings.numbers("bin_boundaries")), "boundaries")
+    last = call.graph.shape_constant((value.rank,))
+    each = call.emit("Unsqueeze", (value.name, last), "each")
+    above = call.emit("GreaterOrEqual", (each, boundaries), "above")
+    ones = call.emit("Cast", (above,), "ones", to=_FLOAT)
+    return call.like(call.emit("ReduceSum", (ones, last), keepdims=0), value)
+
+
 PREPROCESSING_LAYERS: dict[str, LayerKind] = {
+    "Discretization": LayerKind(_discretization),
     "Rescaling": LayerKind(_rescaling),
     "Normalization": LayerKind(_normalization, _normalization_slots),
 }

@@ -12,7 +12,6 @@ _REFUSED: dict[str, str] = {
     "CategoryEncoding": _STATE,
     "ContrastLimitedAdaptiveHistogramEqualization": "histograms of tiles are not written yet",
     "DenseFeatures": "it reads feature columns, not pictures",
-    "Discretization": _STATE,
     "FlaxLayer": _FOREIGN,
     "HashedCrossing": _TEXT,
     "Hashing": _TEXT,

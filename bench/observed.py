@@ -1,0 +1,71 @@
+"""What the log line and the metrics of a prediction cost, beside the prediction itself.
+
+Processor time of one process, in one run, so that a busy machine does not change the ratio.
+
+    python bench/observed.py
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import time
+from pathlib import Path
+
+import structlog
+
+import tintype
+from tintype.log_setup import LogLines, LogSettings, set_up_logs
+from tintype.metrics import Metrics
+from tintype.models.library import find_cards
+from tintype.observers import PredictionLog, PredictionMetrics
+from tintype.predict import Observer, PredictRequest
+from tintype.settings import Settings
+from tintype.wiring import make_plans, running
+
+DEMO = Path(tintype.__file__).parent / "demo"
+ROUNDS, OBSERVED = 200, 5000
+
+
+async def main() -> None:
+    """Ask, then tell the observers the same prediction again and again."""
+    set_up_logs(LogSettings(format="json"))
+    lines = LogLines(io.StringIO())
+    structlog.configure(logger_factory=structlog.WriteLoggerFactory(file=lines))  # type: ignore[arg-type]
+    cards = find_cards((DEMO / "models/cats-dogs",))
+    plans = await make_plans(cards, left_out=print)
+    asked = PredictRequest(image=(DEMO / "pictures/dog.jpg").read_bytes())
+    metrics = Metrics()
+    async with running(plans, settings=Settings(), left_out=print) as services:
+        prediction = await services.predictor.predict(asked)
+        begun = time.process_time()
+        for _ in range(ROUNDS):
+            prediction = await services.predictor.predict(asked)
+        whole = (time.process_time() - begun) / ROUNDS
+
+    def cost(observer: Observer) -> float:
+        begun = time.process_time()
+        for number in range(OBSERVED):
+            observer.answered(asked, prediction)
+            if number % 500 == 0:
+                lines.drain()
+        return (time.process_time() - begun) / OBSERVED
+
+    log, counted = cost(PredictionLog()), cost(PredictionMetrics(metrics))
+    begun = time.process_time()
+    for _ in range(20):
+        metrics.page(accept="")
+    page = (time.process_time() - begun) / 20
+    told = {
+        "prediction_ms": round(whole * 1000, 2),
+        "log_line_us": round(log * 1e6, 1),
+        "metrics_us": round(counted * 1e6, 1),
+        "share": round((log + counted) / whole, 4),
+        "scrape_ms": round(page * 1000, 2),
+    }
+    print(json.dumps(told, indent=1))
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -1,0 +1,351 @@
+"""Ten times the capacity offered: how much is still answered, in what memory, and what comes after.
+
+    .venv/bin/python bench/overload.py [MODEL PICTURE] [--seconds 60] [--rounds 3] [--times 10]
+
+Starts ``tintype serve`` with its defaults. A round is: the peak (as many answers as 16 clients get
+that ask one after the other), the overload (an open loop: requests are sent when they are due,
+whatever became of those before), the second after it, and the peak again. Both programs share the
+machine, and at ten times the capacity the generator needs more of it than at the peak: what is
+measured is what the server keeps up with that going on beside it. On a machine with other work the
+share of the processors that the server gets differs from phase to phase; then read the answers for
+the same processor time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+import psutil
+import uvloop
+
+DEMO = Path(__file__).resolve().parents[1] / "src/tintype/demo"
+PATIENCE = 10.0
+"""Seconds after which a client gives up and leaves; a later answer would not count."""
+MOST_CONNECTIONS = 1500
+CLIENTS = 16
+TICK = 0.002
+
+
+@dataclass
+class Tally:
+    """What came of the requests of one phase. Seconds are from when a request was due."""
+
+    statuses: Counter[str] = field(default_factory=Counter)
+    answered: list[float] = field(default_factory=list)
+    refused: list[float] = field(default_factory=list)
+
+    def add(self, status: str, seconds: float) -> None:
+        """Count one."""
+        self.statuses[status] += 1
+        if status == "200":
+            self.answered.append(seconds)
+        elif status in {"429", "503"}:
+            self.refused.append(seconds)
+
+
+class Line(asyncio.Protocol):
+    """One connection that asks one thing at a time."""
+
+    def __init__(self, load: Load) -> None:
+        self.load = load
+        self.due = 0.0
+        self.head = b""
+        self.left = 0
+        self.busy = False
+        self.dead = False
+        self.waiting: asyncio.Future[str] | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:
+        """It is open."""
+        self.transport = transport
+
+    def ask(self, due: float) -> None:
+        """Send the request."""
+        self.busy, self.due, self.head, self.left = True, due, b"", -1
+        self.transport.write(self.load.request)
+
+    def data_received(self, data: bytes) -> None:
+        """Some of an answer."""
+        if self.left < 0:
+            self.head += data
+            head, end, rest = self.head.partition(b"\r\n\r\n")
+            if not end:
+                return
+            found = re.search(rb"content-length: (\d+)", head, re.IGNORECASE)
+            self.left = int(found[1]) - len(rest) if found else 0
+        else:
+            self.left -= len(data)
+        if self.left <= 0:
+            self.done(self.head[9:12].decode())
+
+    def connection_lost(self, _error: Exception | None) -> None:
+        """It is closed."""
+        self.dead = True
+        self.load.lost(self)
+        if self.busy:
+            self.done("closed")
+
+    def done(self, status: str) -> None:
+        """The answer is there, or will not come."""
+        self.busy = False
+        self.load.tally.add(status, time.perf_counter() - self.due)
+        if not self.dead:
+            self.load.idle.append(self)
+        if self.waiting is not None and not self.waiting.done():
+            self.waiting.set_result(status)
+
+
+class Load:
+    """Connections to one server, and what came of the requests on them."""
+
+    def __init__(self, port: int, picture: bytes) -> None:
+        self.port = port
+        self.picture = picture
+        self.request = (
+            b"POST /api/predict HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: image/jpeg\r\n"
+            b"Accept: */*\r\nUser-Agent: bench\r\nContent-Length: %d\r\n\r\n%s"
+            % (len(picture), picture)
+        )
+        self.idle: list[Line] = []
+        self.lines: set[Line] = set()
+        self.opening = 0
+        self.tasks: set[asyncio.Task[None]] = set()
+        self.tally = Tally()
+        self.most = MOST_CONNECTIONS
+
+    def lost(self, line: Line) -> None:
+        """A connection is gone."""
+        self.lines.discard(line)
+        if line in self.idle:
+            self.idle.remove(line)
+
+    async def open(self) -> Line:
+        """One more connection."""
+        loop = asyncio.get_running_loop()
+        _, line = await loop.create_connection(lambda: Line(self), "127.0.0.1", self.port)
+        self.lines.add(line)
+        return line
+
+    async def one_by_one(self, seconds: float, *, clients: int) -> Tally:
+        """So many clients that each ask when they have their answer."""
+        self.tally = Tally()
+        until = time.perf_counter() + seconds
+
+        async def client() -> None:
+            line = await self.open()
+            while time.perf_counter() < until:
+                if line.dead:
+                    line = await self.open()
+                line.waiting = asyncio.get_running_loop().create_future()
+                line.ask(time.perf_counter())
+                if await line.waiting != "200":
+                    await asyncio.sleep(0.05)
+            line.transport.close()
+
+        await asyncio.gather(*(client() for _ in range(clients)))
+        self.idle.clear()
+        return self.tally
+
+    async def when_due(self, seconds: float, *, rate: float) -> Tally:
+        """So many requests a second, whatever becomes of them."""
+        self.tally = Tally()
+        begun = time.perf_counter()
+        sent, swept = 0, begun
+        while (now := time.perf_counter()) < begun + seconds:
+            for number in range(sent, int((now - begun) * rate)):
+                self.send(begun + number / rate)
+            sent = int((now - begun) * rate)
+            if now - swept > 0.5:
+                self.sweep(now)
+                swept = now
+            await asyncio.sleep(TICK)
+        return self.tally
+
+    async def rest(self) -> None:
+        """Wait until those on the way have their answers, then hang up."""
+        until = time.perf_counter() + PATIENCE
+        while any(line.busy for line in self.lines) and time.perf_counter() < until:  # noqa: ASYNC110 - the end of a benchmark
+            await asyncio.sleep(TICK)
+        for line in list(self.lines):
+            line.transport.abort()
+        await asyncio.sleep(TICK)
+        self.idle.clear()
+
+    def send(self, due: float) -> None:
+        """One request on a connection that is free, or on a new one."""
+        if self.idle:
+            self.idle.pop().ask(due)
+        elif len(self.lines) + self.opening < self.most:
+            self.opening += 1
+            task = asyncio.ensure_future(self.open_and_ask(due))
+            self.tasks.add(task)
+            task.add_done_callback(self.tasks.discard)
+        else:
+            self.tally.add("not sent", 0.0)
+
+    async def open_and_ask(self, due: float) -> None:
+        """The same on a new connection."""
+        try:
+            (await self.open()).ask(due)
+        except OSError:
+            self.tally.add("not connected", 0.0)
+        finally:
+            self.opening -= 1
+
+    def sweep(self, now: float) -> None:
+        """Clients that waited too long leave."""
+        for line in list(self.lines):
+            if line.busy and now - line.due > PATIENCE:
+                line.transport.abort()
+
+
+@contextmanager
+def serving(model: Path, *flags: str) -> Iterator[tuple[int, psutil.Process]]:
+    """``tintype serve`` with its defaults: its port and process."""
+    command = [str(Path(sys.executable).parent / "tintype"), "serve", str(model), "--port", "0"]
+    with tempfile.TemporaryDirectory() as folder, Path(folder, "log").open("w+") as log:
+        process = subprocess.Popen([*command, "--state", folder, *flags], stderr=log)
+        try:
+            while not (ready := re.search(r"ready: http://\S+?:(\d+)", Path(log.name).read_text())):
+                time.sleep(0.05)
+            yield int(ready[1]), psutil.Process(process.pid)
+        finally:
+            process.terminate()
+            process.wait(60)
+
+
+class Watch:
+    """Processor time and the largest memory of the server while a phase runs."""
+
+    def __init__(self, server: psutil.Process, port: int) -> None:
+        self.server = server
+        self.port = port
+
+    async def __aenter__(self) -> Self:
+        self.begun, self.mine = time.perf_counter(), time.process_time()
+        self.cpu = sum(self.server.cpu_times()[:2])
+        self.largest = 0
+        self.health: list[float] = []
+        self.tasks = [asyncio.ensure_future(each()) for each in (self.look, self.ask)]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for task in self.tasks:
+            task.cancel()
+        seconds = time.perf_counter() - self.begun
+        self.server_cores = (sum(self.server.cpu_times()[:2]) - self.cpu) / seconds
+        self.my_cores = (time.process_time() - self.mine) / seconds
+
+    async def look(self) -> None:
+        """Note the memory, four times a second."""
+        while True:
+            self.largest = max(self.largest, self.server.memory_info().rss)
+            await asyncio.sleep(0.25)
+
+    async def ask(self) -> None:
+        """Ask whether it lives, four times a second, on a new connection each time."""
+        while True:
+            begun = time.perf_counter()
+            reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+            writer.write(b"GET /live HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+            if b" 200 " in await reader.readline():
+                self.health.append(time.perf_counter() - begun)
+            writer.close()
+            await asyncio.sleep(0.25)
+
+
+async def one_round(load: Load, server: psutil.Process, args: argparse.Namespace) -> dict:
+    """Peak, overload, the second after, peak."""
+    alone = await load.one_by_one(2, clients=1)
+    async with Watch(server, load.port) as at_peak:
+        before = await load.one_by_one(args.peak_seconds, clients=CLIENTS)
+    peak = len(before.answered) / args.peak_seconds
+    rate = args.times * peak
+    async with Watch(server, load.port) as in_overload:
+        flood = await load.when_due(args.seconds, rate=rate)
+    probe = Load(load.port, load.picture)
+    seconds = [await probe.one_by_one(1, clients=1) for _ in range(3)]
+    await load.rest()
+    async with Watch(server, load.port) as at_peak_again:
+        again = await load.one_by_one(args.peak_seconds, clients=CLIENTS)
+    goodput = len(flood.answered) / args.seconds
+    worth = [
+        len(tally.answered) / seconds / watch.server_cores
+        for tally, seconds, watch in (
+            (before, args.peak_seconds, at_peak),
+            (flood, args.seconds, in_overload),
+            (again, args.peak_seconds, at_peak_again),
+        )
+    ]
+    peaks = [peak, len(again.answered) / args.peak_seconds]
+    return {
+        "peak before, after": [round(each) for each in peaks],
+        "offered a second": round(rate),
+        "answered a second": round(goodput),
+        "goodput of peak": round(goodput / statistics.mean(peaks), 3),
+        "answered a second of the server's processor time: peak, overload, peak": [
+            round(each, 1) for each in worth
+        ],
+        "goodput of peak for the same processor time": round(
+            worth[1] / statistics.mean((worth[0], worth[2])), 3
+        ),
+        "statuses": dict(flood.statuses),
+        "answered after, p50 p99 (s)": quantiles(flood.answered),
+        "refused after, p50 p99 (s)": quantiles(flood.refused),
+        "memory at peak, in overload (MiB)": [
+            round(each.largest / 2**20) for each in (at_peak, in_overload)
+        ],
+        "/live in overload, p50 p99 (s)": quantiles(in_overload.health),
+        "cores of server, generator": [
+            [round(each.server_cores, 2), round(each.my_cores, 2)]
+            for each in (at_peak, in_overload)
+        ],
+        "one client alone before, in each second after: answered, median ms": [
+            [dict(each.statuses), round(statistics.median(each.answered or [0.0]) * 1000, 1)]
+            for each in (alone, *seconds)
+        ],
+    }
+
+
+def quantiles(seconds: list[float]) -> list[float]:
+    """The median and the 99th percentile."""
+    ordered = sorted(seconds) or [0.0]
+    return [round(ordered[int(len(ordered) * q)], 4) for q in (0.5, 0.99)]
+
+
+def main() -> None:
+    """Print a JSON object a round."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("model", nargs="?", type=Path, default=DEMO / "models/cats-dogs")
+    parser.add_argument("picture", nargs="?", type=Path, default=DEMO / "pictures/cat.jpg")
+    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--peak-seconds", type=float, default=15)
+    parser.add_argument("--times", type=float, default=10)
+    parser.add_argument("--rounds", type=int, default=3)
+    args = parser.parse_args()
+    with (
+        serving(args.model) as (port, server),
+        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+    ):
+        load = Load(port, args.picture.read_bytes())
+        runner.run(load.one_by_one(3, clients=CLIENTS))
+        for _ in range(args.rounds):
+            print(json.dumps(runner.run(one_round(load, server, args)), indent=1), flush=True)
+
+
+if __name__ == "__main__":
+    main()

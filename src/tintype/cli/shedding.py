@@ -1,0 +1,92 @@
+"""Refusing at the connection: what an overloaded server spends on those it cannot serve.
+
+A request that reaches the application costs some ten times as much as its refusal here, and would
+have its body read first.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+import structlog
+from starlette.applications import Starlette
+from starlette.routing import Route
+
+from tintype.errors import Overloaded
+from tintype.web.access import Need
+from tintype.web.errors import PROBLEM_JSON, problem_of
+from tintype.web.trace import SECURITY_HEADERS
+
+_TOLD_EACH_SECONDS: Final = 1.0
+_HOLDS_SECONDS: Final = 0.002
+"""How long an answer to whether there is room holds: a thousand ask within one."""
+
+log = structlog.get_logger(__name__)
+
+
+class Shedding:
+    """Knows which requests ask a model, and answers them while all models have too many.
+
+    ``refused`` counts them. They have no line each in the log, but one a second together.
+    """
+
+    def __init__(
+        self,
+        paths: frozenset[bytes],
+        refusal: Callable[[], Overloaded | None],
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._paths = paths
+        self._refusal = refusal
+        self._clock = clock
+        self._asked = -1.0
+        self._written: bytes | None = None
+        self._told = (clock() - _TOLD_EACH_SECONDS, 0)
+        self.refused = 0
+
+    def answer(self, method: bytes, url: bytes) -> bytes | None:
+        """The answer to write instead of reading on, None to go on as always."""
+        if method != b"POST" or url.partition(b"?")[0] not in self._paths:
+            return None
+        now = self._clock()
+        if now >= self._asked + _HOLDS_SECONDS:
+            error = self._refusal()
+            self._asked, self._written = now, None if error is None else _response(error)
+        if self._written is not None:
+            self._count(now)
+        return self._written
+
+    def _count(self, now: float) -> None:
+        self.refused += 1
+        when, count = self._told
+        if now - when >= _TOLD_EACH_SECONDS:
+            log.warning("overloaded: requests refused unread", count=self.refused - count)
+            self._told = (now, self.refused)
+
+
+def asking_paths(app: Starlette) -> frozenset[bytes]:
+    """The paths of the application that take a picture by POST, as they stand in a request."""
+    return frozenset(
+        route.path.encode()
+        for route in app.routes
+        if isinstance(route, Route)
+        and "{" not in route.path
+        and getattr(route.endpoint, "needs", {}).get("POST") is Need.PREDICT
+    )
+
+
+def _response(error: Overloaded) -> bytes:
+    """Headers and body, without the status line and the words on the connection."""
+    body = msgspec.json.encode(problem_of(error))
+    headers = (
+        (b"content-type", PROBLEM_JSON.encode()),
+        (b"cache-control", b"no-store"),
+        (b"retry-after", str(error.facts.get("retry_after", 1)).encode()),
+        (b"content-length", b"%d" % len(body)),
+        *SECURITY_HEADERS,
+    )
+    return b"".join(b"%s: %s\r\n" % header for header in headers) + b"\r\n" + body

@@ -1,0 +1,233 @@
+"""Refusing at the connection, driven by hand: no network, no clock."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+import structlog
+import uvicorn
+from uvicorn.server import ServerState
+
+from tintype.cli.connection import MAX_UNREAD_BYTES, connection_with
+from tintype.cli.shedding import Shedding, asking_paths
+from tintype.errors import Overloaded
+from tintype.web.app import create_app
+from tintype.web.fake import FakePredictor
+from tintype.web.services import Services
+from tintype.web.uploads import UploadLimits
+
+FULL = Overloaded("too much is asked", hint="try again later", retry_after=3)
+POST = b"POST /api/predict?top=1 HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n%s\r\n"
+
+
+class Wire(asyncio.Transport):
+    """Takes what is written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = b""
+        self.closed = False
+        self.aborted = False
+        self.reading = True
+
+    def write(self, data: bytes) -> None:
+        """Keep it."""
+        self.written += data
+
+    def close(self) -> None:
+        """Be closed."""
+        self.closed = True
+
+    def abort(self) -> None:
+        """Be closed, whatever is still to be written."""
+        self.closed = self.aborted = True
+
+    def is_closing(self) -> bool:
+        """Whether it was closed."""
+        return self.closed
+
+    def pause_reading(self) -> None:
+        """Nothing is read any more."""
+        self.reading = False
+
+    def resume_reading(self) -> None:
+        """It is again."""
+        self.reading = True
+
+
+class Server:
+    """What is served: whether it is full, and which requests reached the application."""
+
+    def __init__(self) -> None:
+        self.full = True
+        self.reached: list[str] = []
+        self.hold = asyncio.Event()
+
+    async def __call__(self, scope, _receive, _send) -> None:
+        """The application: never answers."""
+        self.reached.append(scope["path"])
+        await self.hold.wait()
+
+
+class Clock:
+    """Tells the time it is set to."""
+
+    now = 10.0
+
+    def __call__(self) -> float:
+        """The time."""
+        return self.now
+
+
+@pytest.fixture
+def server() -> Server:
+    return Server()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def shedding(server, clock) -> Shedding:
+    paths = frozenset({b"/api/predict"})
+    return Shedding(paths, lambda: FULL if server.full else None, clock=clock)
+
+
+@pytest.fixture
+async def connection(server, shedding):
+    config = uvicorn.Config(server, lifespan="off", log_config=None)
+    config.load()
+    made = connection_with(shedding)(config=config, server_state=ServerState(), app_state={})
+    made.connection_made(Wire())
+    yield made
+    made.connection_lost(None)
+    for task in made.tasks.copy():
+        task.cancel()
+
+
+@pytest.fixture(autouse=True)
+def logs():
+    with structlog.testing.capture_logs() as entries:
+        yield entries
+
+
+def answers(connection) -> list[tuple[bytes, dict[bytes, bytes], dict]]:
+    """Status line, headers and problem of every answer."""
+    found, rest = [], connection.transport.written
+    while rest:
+        head, _, rest = rest.partition(b"\r\n\r\n")
+        status, *lines = head.split(b"\r\n")
+        headers = dict(line.split(b": ", 1) for line in lines)
+        length = int(headers[b"content-length"])
+        found.append((status, headers, json.loads(rest[:length])))
+        rest = rest[length:]
+    return found
+
+
+async def test_it_is_refused_before_its_body_is_there(connection, server):
+    """As a problem document with Retry-After and the headers of every answer."""
+    connection.data_received(POST % (5, b""))
+    ((status, headers, problem),) = answers(connection)
+    assert b"HTTP/1.1 503 Service Unavailable" == status
+    assert (b"3", b"application/problem+json") == (
+        headers[b"retry-after"],
+        headers[b"content-type"],
+    )
+    assert b"content-security-policy" in headers
+    assert ("/problems/overloaded", 503) == (problem["type"], problem["status"])
+    await asyncio.sleep(0)
+    assert [] == server.reached
+
+
+async def test_the_connection_goes_on_behind_a_short_body(connection, server, clock):
+    """The body is dropped, and the next request is answered as ever."""
+    connection.data_received(POST % (5, b"") + b"abcde")
+    server.full = False
+    clock.now += 1
+    connection.data_received(POST % (5, b"") + b"abcde")
+    await asyncio.sleep(0)
+    assert not connection.transport.closed
+    assert (1, ["/api/predict"]) == (len(answers(connection)), server.reached)
+
+
+async def test_of_a_long_body_nothing_is_received(connection):
+    """The client is told why, and that the connection ends."""
+    connection.data_received(POST % (MAX_UNREAD_BYTES + 1, b""))
+    ((_, headers, _),) = answers(connection)
+    assert (b"close", False) == (headers[b"connection"], connection.transport.reading)
+
+
+async def test_a_body_without_a_length_is_dropped_up_to_the_same(connection):
+    """Then it is not received any more."""
+    head = b"POST /api/predict HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+    chunk = b"%x\r\n%s\r\n" % (MAX_UNREAD_BYTES // 4, bytes(MAX_UNREAD_BYTES // 4))
+    connection.data_received(head)
+    for _ in range(4):
+        connection.data_received(chunk)
+    assert connection.transport.reading
+    connection.data_received(chunk)
+    assert not connection.transport.reading
+    assert 1 == len(answers(connection))
+
+
+async def test_who_waits_for_a_sign_to_send_gets_none(connection):
+    """Curl asks first with large pictures (Expect: 100-continue)."""
+    connection.data_received(POST % (5, b"Expect: 100-continue\r\n"))
+    ((status, headers, _),) = answers(connection)
+    assert (b"HTTP/1.1 503 Service Unavailable", b"close") == (status, headers[b"connection"])
+
+
+async def test_a_client_that_wants_no_more_is_closed_behind_its_body(connection):
+    """Not before: it would not get to read the answer."""
+    connection.data_received(POST % (5, b"Connection: close\r\n") + b"abc")
+    assert not connection.transport.closed
+    connection.data_received(b"de")
+    assert connection.transport.closed
+
+
+async def test_who_asks_and_never_reads_is_cut(connection):
+    """Answers are not piled up in memory for it."""
+    connection.pause_writing()
+    connection.data_received(POST % (0, b""))
+    assert connection.transport.aborted
+
+
+async def test_behind_a_request_at_work_the_order_is_kept(connection, server, clock):
+    """A refusal may not overtake an answer on the same connection."""
+    server.full = False
+    connection.data_received(POST % (0, b""))
+    server.full = True
+    clock.now += 1
+    connection.data_received(POST % (0, b""))
+    assert [] == answers(connection)
+
+
+@pytest.mark.parametrize(
+    "line", [b"GET /live", b"GET /api/predict", b"POST /api/predictions", b"POST /", b"PUT /x"]
+)
+async def test_everything_else_is_served_as_ever(connection, server, line):
+    """Health, pages, feedback: an overloaded server can still be asked how it is."""
+    connection.data_received(line + b" HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n")
+    await asyncio.sleep(0)
+    assert (1, []) == (len(server.reached), answers(connection))
+
+
+async def test_the_log_has_one_line_a_second(shedding, clock, logs):
+    """With the number of those refused."""
+    for _ in range(5):
+        shedding.answer(b"POST", b"/api/predict")
+    clock.now += 1
+    shedding.answer(b"POST", b"/api/predict")
+    assert [1, 5] == [line["count"] for line in logs]
+    assert 6 == shedding.refused
+
+
+def test_the_routes_that_ask_models_are_found_in_the_table():
+    """Those that take a picture; the page's form gets its words as a page."""
+    app = create_app(Services(predictor=FakePredictor()), limits=UploadLimits())
+    assert {b"/api/predict", b"/api/predict/batch"} <= asking_paths(app)
+    assert b"/" not in asking_paths(app)
