@@ -94,7 +94,10 @@ def _normalization_slots(settings: Settings) -> tuple[Slot, ...]:
 
 
 def _discretization(call: LayerCall) -> Value:
-    """How many boundaries lie at or below each number (keras ``preprocessing/discretization.py``)."""
+    """How many boundaries lie at or below each number.
+
+    Keras ``src/layers/preprocessing/discretization.py``.
+    """
     if call.settings.raw("output_mode", "int") != "int":
         raise call.unsupported("an output_mode other than int")
     if not call.settings.raw("bin_boundaries"):
