@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from tintype.access.keyring import Keyring
-from tintype.access.keys import new_text
 from tintype.access.store import KeyStore
 
 
@@ -58,7 +57,7 @@ async def test_a_wrong_secret_finds_nothing(keyring, add, change):
     assert keyring.find(change(text).encode()) is None
 
 
-@pytest.mark.parametrize("text", [b"", b"x" * 10_000, "tt_ä".encode(), new_text().encode()])
+@pytest.mark.parametrize("text", [b"", b"x" * 10_000, "tt_ä".encode(), b"tt_" + b"A" * 48])
 async def test_a_stranger_finds_nothing(keyring, add, text):
     """Whatever it sends, as a key or as a session."""
     add()

@@ -23,6 +23,7 @@ from tintype.access.keyring import Keyring
 from tintype.access.keys import Key, Scope, digest_of, id_of, new_text
 from tintype.access.limits import MemoryLimiter
 from tintype.access.store import KeyStore
+from tintype.live import LiveWindow
 from tintype.record.policy import RecordPolicy
 from tintype.record.recorder import Recorder
 from tintype.record.values import ModelFacts
@@ -133,7 +134,9 @@ def guarded_site(tmp_path_factory) -> Iterator[tuple[Site, str]]:
 
 def serving(predictor: FakePredictor, record: Recorder, sample: Path) -> Iterator[Site]:
     """The application on a real port, in a thread."""
-    yield from running(Services(predictor=predictor, record=record), sample)
+    live = LiveWindow()
+    predictor.observers = (*predictor.observers, live)
+    yield from running(Services(predictor=predictor, record=record, live=live), sample)
 
 
 def running(services: Services, *samples: Path) -> Iterator[Site]:

@@ -118,6 +118,13 @@ def test_a_folder_that_is_no_label_is_refused(folder: Path, tmp_path: Path):
     assert 0 == run("evaluate", COLOURS, tmp_path, "--folder", "sky=blue").returncode
 
 
+def test_a_report_that_cannot_be_written_is_told_first(folder: Path, tmp_path: Path):
+    """Before the work is done, not after."""
+    told = run("evaluate", COLOURS, folder, "--report", tmp_path / "none/report.html")
+    assert (1, "") == (told.returncode, told.stdout)
+    assert "there is no folder" in told.stderr
+
+
 def test_two_forms_at_once_are_refused(folder: Path):
     """Both would go to stdout."""
     told = run("evaluate", COLOURS, folder, "--json", "--csv")

@@ -22,7 +22,9 @@ PLAIN = Graph(
 STORED = Quantisation(scale=0.5, zero_point=1)
 
 
-@pytest.mark.parametrize("kind", [*{*Format} - {Format.TFLITE, Format.TF_SERVING}])
+@pytest.mark.parametrize(
+    "kind", [kind for kind in Format if kind not in {Format.TFLITE, Format.TF_SERVING}]
+)
 def test_openvino_is_the_default(kind):
     """For every format of a file but quantised TFLite."""
     assert "openvino" == choose(replace(PLAIN, format=kind))[0]

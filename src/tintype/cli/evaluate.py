@@ -77,6 +77,8 @@ def command(  # noqa: PLR0913 - a flag each
     """Tell how good a model is on a folder of labelled pictures."""
     if as_json and as_csv:
         raise SettingsError("--json and --csv both say what goes to stdout; give one of them")
+    if report is not None and not report.parent.is_dir():
+        raise SettingsError(f"--report: there is no folder {report.parent}")
     overrides = Overrides(
         labels=labels,
         recipe=recipe,
