@@ -142,7 +142,7 @@ async def running(
     live = LiveWindow() if find is not None else None
     events = _events(metrics, record)
     async with AsyncExitStack() as stack:
-        door = await _door(settings, stack)
+        door = await _door(settings, stack) if find is not None else None
         threads = os.cpu_count() or 1
         lanes = Lanes(
             quick=stack.enter_context(ThreadPoolExecutor(threads, "pictures")),
