@@ -6,7 +6,7 @@ BIN := .venv/bin
 COMPILE = $(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url \
 	--no-annotate --no-header --python-version 3.11
 # What the container image has besides: whatever a setting alone can switch on, engines left out.
-IMAGE_EXTRAS = otel postgresql s3 tfserving
+IMAGE_EXTRAS = otel postgresql redis s3 tfserving
 
 .PHONY: help demo test check format docs screenshots formats gateway keras-proof keras-fuzz lock clean
 

@@ -7,7 +7,14 @@ from pathlib import Path
 import pytest
 
 from tintype.errors import SettingsError
-from tintype.settings import Settings, all_settings, read_settings
+from tintype.settings import (
+    Setting,
+    Settings,
+    all_settings,
+    read_settings,
+    read_with_sources,
+    shown,
+)
 
 
 @pytest.fixture
@@ -90,3 +97,46 @@ def test_an_empty_host_is_refused(value):
     """A variable that was left empty must not open the server to every network."""
     with pytest.raises(SettingsError, match=r"server\.host = .* in the environment"):
         read_settings(environment={"TINTYPE_SERVER_HOST": value})
+
+
+def test_the_file_may_be_named_by_a_variable(file: Path):
+    """A flag that names another goes before it; none is looked for."""
+    variable = {"TINTYPE_CONFIG": str(file)}
+    assert 9000 == read_settings(environment=variable).server.port
+    other = file.with_name("other.toml")
+    other.write_text("[server]\nport = 9005\n")
+    assert 9005 == read_settings(file=other, environment=variable).server.port
+
+
+def test_where_each_value_was_said_is_told(file: Path):
+    """The last who said it; what nobody said is missing."""
+    _, sources = read_with_sources(
+        file=file, environment={"TINTYPE_SERVER_PORT": "9001"}, flags={"server.host": "::1"}
+    )
+    assert {
+        "server.port": "the environment",
+        "server.host": "the command line",
+        "images.max_pixels": str(file),
+    } == sources
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("redis", "redis://:hush@h:6379/0", "redis://:***@h:6379/0"),
+        ("database", "postgresql://u:hu@sh@h/n", "postgresql://u:***@h/n"),
+        ("database", "postgresql://h/n?password=hush&a=1", "postgresql://h/n?password=***&a=1"),
+        (
+            "database",
+            "postgresql://h/n?a=1&sslPassword=hush",
+            "postgresql://h/n?a=1&sslPassword=***",
+        ),
+        ("s3_secret", "hush", "***"),
+        ("s3_secret", "", ""),
+        ("host", "127.0.0.1", "127.0.0.1"),
+        ("folder", "/a:b@c", "/a:b@c"),
+    ],
+)
+def test_passwords_are_covered(name, value, expected):
+    """In addresses, and wherever the name says that it is one."""
+    assert expected == shown(Setting(section="x", name=name, value=value))

@@ -94,14 +94,19 @@ def test_a_line_that_stands_is_kept_short(admission, clock):
     assert 16 == keep_full(admission, clock, waiting, seconds=20)
 
 
-def test_when_it_was_short_for_once_a_burst_may_wait_again(admission, clock):
-    """The end of an overload is the end of its rule."""
+def test_when_it_was_short_for_a_second_a_burst_may_wait_again(admission, clock):
+    """The end of an overload is the end of its rule; a pause in it is not."""
     run(admission, clock, each=0.05, count=64)
     waiting = fill(admission, 40)
     keep_full(admission, clock, waiting, seconds=30)
-    for hold in waiting:
-        hold.__exit__(None, None, None)
-    assert len(fill(admission, 30)) == 30
+    for pause, longest in ((0.5, 16), (1.0, 30)):
+        for hold in waiting:
+            hold.__exit__(None, None, None)
+        clock.now += pause
+        waiting = []
+        while admission.refusal(("a",)) is None and len(waiting) < 30:
+            waiting += fill(admission, 1)
+        assert longest == len(waiting)
 
 
 def test_a_model_that_hangs_keeps_nobody_from_another(admission, clock):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import os
 import socket
@@ -16,6 +17,11 @@ import structlog
 import uvicorn
 from PIL import Image
 
+from tintype.access.door import AccessPolicy, Door, LimitPolicy
+from tintype.access.keyring import Keyring
+from tintype.access.keys import Key, Scope, digest_of, id_of, new_text
+from tintype.access.limits import MemoryLimiter
+from tintype.access.store import KeyStore
 from tintype.live import LiveWindow
 from tintype.record.policy import RecordPolicy
 from tintype.record.recorder import Recorder
@@ -111,20 +117,37 @@ def recording(predictor: FakePredictor, state: Path) -> Iterator[Recorder]:
         yield record
 
 
+@pytest.fixture(scope="module")
+def guarded_site(tmp_path_factory) -> Iterator[tuple[Site, str]]:
+    """A server that asks for keys, and a key."""
+    text, store = new_text(), KeyStore(tmp_path_factory.mktemp("keys"))
+    scopes, digest = frozenset({Scope.PREDICT}), digest_of(text.encode())
+    store.add(Key(id=id_of(text.encode()), name="ann", digest=digest, scopes=scopes))
+    keyring = Keyring(store, session_seconds=60)
+    asyncio.run(keyring.sync())
+    door = Door(keyring, policy=AccessPolicy(), limits=LimitPolicy(), limiter=MemoryLimiter())
+    for site in running(Services(predictor=FakePredictor(), door=door)):
+        yield site, text
+
+
 def serving(predictor: FakePredictor, record: Recorder, sample: Path) -> Iterator[Site]:
     """The application on a real port, in a thread."""
-    limits = UploadLimits(max_body_bytes=1 << 20)
     live = LiveWindow()
     predictor.observers = (*predictor.observers, live)
     services = Services(predictor=predictor, record=record, live=live)
-    app = create_app(services, limits=limits, samples=(sample,))
+    yield from running(services, sample)
+
+
+def running(services: Services, *samples: Path) -> Iterator[Site]:
+    """The application around these services, on a real port."""
+    app = create_app(services, limits=UploadLimits(max_body_bytes=1 << 20), samples=samples)
     config = uvicorn.Config(app, lifespan="off", log_level="critical", access_log=False)
     server = Server(config)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
         thread.start()
         assert server.listening.wait(20)
-        yield Site(f"http://127.0.0.1:{listener.getsockname()[1]}", predictor)
+        yield Site(f"http://127.0.0.1:{listener.getsockname()[1]}", services.predictor)
         server.should_exit = True
         thread.join(20)
 

@@ -248,3 +248,25 @@ def test_a_device_without_an_end_is_too_large():
     done = run("predict", COLOURS, "/dev/zero")
     assert 1 == done.returncode
     assert "error: /dev/zero: the file has more than 26214400 bytes" in done.stderr
+
+
+def test_settings_are_printed_with_their_sources(tmp_path: Path):
+    """What holds, and where it was said; a password is covered in both forms."""
+    file = tmp_path / "tintype.toml"
+    file.write_text("[server]\nport = 9000\n")
+    variables = {**os.environ, "TINTYPE_LIMITS_REDIS": "redis://:hush@h/0"}
+
+    def settings(*words: str) -> str:
+        command = [TINTYPE, "settings", "--config", file, *words]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, env=variables)
+        assert "hush" not in done.stdout + done.stderr
+        return done.stdout
+
+    lines = {line.split()[0]: line.split(maxsplit=1)[1] for line in settings().splitlines()}
+    assert f"9000  ({file})" == lines["server.port"]
+    assert '"127.0.0.1"  (default)' == lines["server.host"]
+    assert '"redis://:***@h/0"  (TINTYPE_LIMITS_REDIS)' == lines["limits.redis"]
+    facts = json.loads(settings("--json"))
+    assert {"value": 9000, "from": str(file), "variable": "TINTYPE_SERVER_PORT"} == facts[
+        "server.port"
+    ]

@@ -135,9 +135,13 @@ def test_the_unit_is_shut_in():
 def test_the_guides_settings_can_be_read(tmp_path):
     """Its file as it is written."""
     (text,) = re.findall(r"```toml\n(.*?)```", GUIDE, re.DOTALL)
-    assert tomllib.loads(text)
     (tmp_path / "tintype.toml").write_text(text)
-    assert Settings() == read_settings(file=tmp_path / "tintype.toml", environment={})
+    settings = read_settings(file=tmp_path / "tintype.toml", environment={})
+    assert ("127.0.0.1", 8000, ("127.0.0.1",)) == (
+        settings.server.host,
+        settings.server.port,
+        settings.server.trusted_proxies,
+    )
 
 
 def test_the_guide_names_files_that_are_there():

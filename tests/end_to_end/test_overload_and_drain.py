@@ -6,10 +6,11 @@ import asyncio
 import io
 import os
 import re
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import httpx
@@ -112,6 +113,22 @@ async def test_sigterm_finishes_what_was_accepted_then_leaves(slow_picture):
             answers = await asyncio.gather(*asked)
         assert [200] * 8 == [answer.status_code for answer in answers]
         assert 0 == await asyncio.to_thread(server.wait, 30)
+
+
+def test_more_callers_than_a_shell_allows_may_connect():
+    """Each connection is an open file, and shells allow few."""
+    with subprocess.Popen(
+        ["sh", "-c", 'ulimit -S -n 64; exec "$0" serve "$1" --port 0', TINTYPE, str(COLOURS)],
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as server:
+        ready = next(line for line in server.stderr if line.startswith("ready:"))
+        host, port = re.search(r"http://(\S+):(\d+)", ready).groups()
+        with ExitStack() as stack:
+            for _ in range(200):
+                stack.enter_context(socket.create_connection((host, int(port)), 20))
+            assert 200 == httpx.get(f"http://{host}:{port}/live", timeout=20).status_code
+        server.kill()
 
 
 def test_another_address_without_a_key_is_warned_of():

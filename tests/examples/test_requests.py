@@ -71,14 +71,6 @@ def test_the_tiny_graph_is_what_its_script_writes(tmp_path: Path):
     assert (folder / "model/graph.pb").read_bytes() == (tmp_path / "model/graph.pb").read_bytes()
 
 
-def test_the_service_s_folder_and_command_are_those_of_the_example():
-    """The unit for systemd starts what the page starts."""
-    unit = (ROOT / "examples/dogs-and-cats/tintype.service").read_text()
-    page = (ROOT / "examples/dogs-and-cats/README.md").read_text()
-    (start,) = re.findall(r"^tintype (serve .*)$", page, re.MULTILINE)
-    assert f"bin/tintype {start}" in unit
-
-
 @pytest.mark.parametrize("name", ["file_name", "file_path"])
 def test_flask_tensorflow(start, examples, pictures, name):
     """Its readme says file_name, its code read file_path; both hold a path on the server."""

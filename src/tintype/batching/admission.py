@@ -4,9 +4,9 @@ A line is kept for each model. It knows how many questions are at work or wait, 
 answer comes while there is something to do; the product is how long a newcomer would wait.
 
 A burst may wait ``max_wait_seconds``. A line that has stood for that long is no burst: more comes
-than can be answered, and a long line then makes everybody wait and answers nobody more. From then
-on it is kept at a tenth, until it has been shorter than half of that (the idea of controlled delay,
-CoDel, RFC 8289: it is the standing queue that is bad, not the long one).
+than can be answered, and a long line then makes everybody wait and answers nobody more. From
+then on it is kept at a tenth, until it has been shorter than half of that for a second (the idea of
+controlled delay, CoDel, RFC 8289: it is the standing queue that is bad, not the long one).
 """
 
 from __future__ import annotations
@@ -23,20 +23,22 @@ _ALWAYS: Final = 16
 """Questions let in whatever the estimate says: two batches, so that an engine never idles."""
 _REMEMBERED: Final = 64
 _STANDING_SHARE: Final = 0.1
+_SHORT_SECONDS: Final = 1.0
+"""How long a line must be short again before a burst may make it long: crowds come in gusts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdmissionPolicy:
     """How long a burst may wait for a model, and how many questions may wait and be at work."""
 
-    max_wait_seconds: float = 5.0
+    max_wait_seconds: float = 2.0
     max_in_flight: int = 512
 
 
 class Line:
     """The questions to one model that are not answered yet. Belongs to one loop."""
 
-    __slots__ = ("_each", "_full_since", "_in_flight", "_last", "_policy", "_seen")
+    __slots__ = ("_each", "_full_since", "_in_flight", "_last", "_policy", "_seen", "_short_since")
 
     def __init__(self, policy: AdmissionPolicy) -> None:
         self._policy = policy
@@ -45,6 +47,7 @@ class Line:
         self._seen = 0
         self._last = 0.0
         self._full_since: float | None = None
+        self._short_since: float | None = None
 
     @property
     def in_flight(self) -> int:
@@ -70,6 +73,7 @@ class Line:
 
     def enter(self, now: float, count: int) -> None:
         """Some more."""
+        self._note_standing(now)
         if not self._in_flight:
             self._last = now
         self._in_flight += count
@@ -96,8 +100,13 @@ class Line:
         standing = self._policy.max_wait_seconds * _STANDING_SHARE
         wait = self.wait_seconds(now)
         if wait < standing / 2 or self._in_flight < _ALWAYS / 2:
-            self._full_since = None
-        elif self._full_since is None and wait >= standing:
+            if self._short_since is None:
+                self._short_since = now
+            elif now - self._short_since >= _SHORT_SECONDS:
+                self._full_since = None
+            return
+        self._short_since = None
+        if self._full_since is None and wait >= standing:
             self._full_since = now
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 import signal
 import socket
 from collections.abc import Iterator
@@ -31,6 +32,7 @@ from tintype.web.forwarded import Forwarded, trusted_proxies
 from tintype.wiring import LeftOut, make_plans, running
 
 _BACKLOG = 1024
+_MOST_FILES = 65_536
 _DRAIN_SECONDS = 30
 
 
@@ -41,9 +43,19 @@ def serve(find: Find, *, settings: Settings, samples: tuple[Path, ...] = ()) -> 
     """
     lines = set_up_logs(settings.log)
     map_large_blocks()
+    _allow_connections()
     listener = _bind(settings.server)
     with listener, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(find, settings, samples, listener, lines))
+
+
+def _allow_connections() -> None:
+    """Let as many files be open as the system allows: shells give 1024, and each caller is one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = _MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, _MOST_FILES)
+    if soft < most:
+        with suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 class _Server(uvicorn.Server):

@@ -14,6 +14,7 @@ from tintype.predict import Predictor
 from tintype.record.recorder import Recorder
 from tintype.record.values import Judged, RecordedPrediction, RecordedResult, Said
 from tintype.types import Point
+from tintype.web.access import caller_of
 from tintype.web.body import read_body
 from tintype.web.errors import problem_of
 from tintype.web.options import read_options
@@ -68,7 +69,7 @@ class FeedbackPages:
         name = valid_id(fields.get("id", ""))
         said = _said(fields)
         try:
-            result, judged = await record.say(name, said, key="")
+            result, judged = await record.say(name, said, key=caller_of(request).key)
         except MalformedRequest as error:
             if not by_script:
                 raise

@@ -14,6 +14,7 @@ from tintype.errors import MalformedRequest, RecordDisabled, UnknownPrediction
 from tintype.record.recorder import Recorder
 from tintype.record.values import RecordedPrediction, RecordedResult, Said
 from tintype.types import Point
+from tintype.web.access import caller_of
 from tintype.web.body import read_body
 from tintype.web.uploads import UploadLimits
 
@@ -61,7 +62,9 @@ class Predictions:
         """Keep what a person said of a result: answered when it is committed."""
         record, name = self._asked(request)
         body = await read_body(request.receive, headers=request.headers, limits=self._limits)
-        result, judged = await record.say(name, _read_feedback(body).said(), key="")
+        result, judged = await record.say(
+            name, _read_feedback(body).said(), key=caller_of(request).key
+        )
         return _json(
             {
                 "id": name,

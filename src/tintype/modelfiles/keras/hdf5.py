@@ -191,7 +191,6 @@ class Hdf5Reader:
                 "are read",
                 hint="write the list as texts of one length: numpy.array(names, 'S')",
                 limit=MAX_TEXT_BYTES,
-                actual=length,
             )
 
     def _read(self, begin: int, count: int) -> bytes:

@@ -32,7 +32,7 @@ def length_of_texts(read: Read, header: int, name: str, count: int) -> int | Non
             entries = _entries(body, name.encode()) if kind == _ATTRIBUTE else None
             if entries is not None and len(entries) >= count * _ENTRY:
                 lengths = struct.iter_unpack("<I12x", entries[: count * _ENTRY])
-                return sum(length for (length,) in lengths)
+                return sum(int(length) for (length,) in lengths)
     except struct.error:
         return None
     return None

@@ -94,7 +94,7 @@ def _normalization_slots(settings: Settings) -> tuple[Slot, ...]:
 
 
 def _discretization(call: LayerCall) -> Value:
-    """How many boundaries lie at or below each number (keras ``preprocessing/discretization.py``)."""
+    """The number of boundaries at or below (keras ``preprocessing/discretization.py``)."""
     if call.settings.raw("output_mode", "int") != "int":
         raise call.unsupported("an output_mode other than int")
     if not call.settings.raw("bin_boundaries"):
