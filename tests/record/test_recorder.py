@@ -274,7 +274,7 @@ async def test_what_is_too_old_is_swept(place: Place, tmp_path: Path):
 def test_nothing_of_the_database_is_imported_before_it_is_used():
     """SQLAlchemy takes longer to import than the rest of a start."""
     code = (
-        "import sys, tintype.wiring; "
+        "import sys, tintype.wiring.running; "
         "print([m for m in ('sqlalchemy', 'alembic', 'psycopg') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

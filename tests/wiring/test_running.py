@@ -16,7 +16,8 @@ from tintype.predict import PredictRequest
 from tintype.settings import Settings, read_settings
 from tintype.web.inputs import InputPolicy
 from tintype.web.uploads import NamedPicture
-from tintype.wiring import LeftOut, make_plans, running
+from tintype.wiring.plans import LeftOut, make_plans
+from tintype.wiring.running import running
 
 COLOURS = Path(tintype.__file__).parent / "demo/models/colours/model.keras"
 
