@@ -11,7 +11,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 from tintype.access.door import Door
 from tintype.access.keyring import Keyring
@@ -53,7 +52,7 @@ from tintype.observers import (
 from tintype.predict import Lanes, Observer, Predictor
 from tintype.record.picture_place import picture_place
 from tintype.record.pictures import PictureKeeper
-from tintype.record.place import place_of, refuse_newer_file
+from tintype.record.place import check_place, place_of
 from tintype.record.recorder import Recorder
 from tintype.record.values import ModelFacts
 from tintype.settings import Settings, state_folder
@@ -142,7 +141,7 @@ async def running(
     live = LiveWindow() if find is not None else None
     events = _events(metrics, record)
     async with AsyncExitStack() as stack:
-        door = await _door(settings, stack)
+        door = await _door(settings, stack) if find is not None else None
         threads = os.cpu_count() or 1
         lanes = Lanes(
             quick=stack.enter_context(ThreadPoolExecutor(threads, "pictures")),
@@ -208,13 +207,12 @@ def _events(metrics: Metrics | None, record: Recorder | None) -> tuple[ModelEven
 
 
 def _recorder(settings: Settings) -> Recorder | None:
-    """The record, not yet begun. Raises SettingsError where its schema is newer."""
+    """The record, not yet begun. Raises SettingsError (see ``check_place``)."""
     if not settings.record.enabled:
         return None
     state = state_folder(settings)
     place = place_of(settings.record.database, state=state)
-    if isinstance(place, Path):
-        refuse_newer_file(place)
+    check_place(place)
     return Recorder(place, state=state, policy=settings.record)
 
 

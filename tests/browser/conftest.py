@@ -8,6 +8,7 @@ import os
 import socket
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -124,7 +125,8 @@ def guarded_site(tmp_path_factory) -> Iterator[tuple[Site, str]]:
     scopes, digest = frozenset({Scope.PREDICT}), digest_of(text.encode())
     store.add(Key(id=id_of(text.encode()), name="ann", digest=digest, scopes=scopes))
     keyring = Keyring(store, session_seconds=60)
-    asyncio.run(keyring.sync())
+    with ThreadPoolExecutor(1) as thread:  # Playwright has a loop at work in this one
+        thread.submit(lambda: asyncio.run(keyring.sync())).result()
     door = Door(keyring, policy=AccessPolicy(), limits=LimitPolicy(), limiter=MemoryLimiter())
     for site in running(Services(predictor=FakePredictor(), door=door)):
         yield site, text

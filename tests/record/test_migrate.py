@@ -11,10 +11,10 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import inspect, text
 
 from tintype.errors import SettingsError
-from tintype.record.database import make_engine, reading, writing
+from tintype.record.database import reading, writing
 from tintype.record.migrate import downgrade, head, upgrade
 from tintype.record.opening import bring_up_to_date, open_database, schema_of
-from tintype.record.place import SCHEMA, Place, refuse_newer_file
+from tintype.record.place import SCHEMA, Place, check_place, refuse_newer_file
 from tintype.record.tables import METADATA
 
 
@@ -90,7 +90,7 @@ def test_the_file_is_for_its_owner_only(tmp_path: Path):
 def test_an_address_of_no_such_database_is_told_without_its_secrets(address: str):
     """An address may hold a password: it is not repeated."""
     with pytest.raises(SettingsError) as told:
-        make_engine(address)
+        check_place(address)
     assert address not in told.value.message
     assert "postgresql://USER:PASSWORD@HOST/NAME" in (told.value.hint or "")
 

@@ -129,6 +129,8 @@ async def _serve(
 def _warn_if_open(settings: Settings, door: Door | None) -> None:
     """Say it loudly when everybody on a network may ask."""
     asks = door is not None and door.asks_for_keys
+    if door is not None and asks and not door.keyring.has_keys:
+        _tell("note: there is no API key yet, so nobody comes in: tintype keys add NAME")
     if asks or (is_loopback(settings.server.host) and not settings.server.trusted_proxies):
         return
     _tell(

@@ -1,4 +1,4 @@
-"""Where the record is: a SQLite file in the state folder, or an address. Imports no library.
+"""Where the record is: a SQLite file in the state folder, or an address.
 
 What a start must look at before it is ready is done here with Python's own ``sqlite3``.
 """
@@ -25,6 +25,21 @@ Place: TypeAlias = Path | str
 def place_of(database: str, *, state: Path) -> Place:
     """The record's place, out of the setting ``record.database`` and the state folder."""
     return database or state / FILE_NAME
+
+
+def check_place(place: Place) -> None:
+    """What a start looks at before it is ready, without connecting to anything.
+
+    Raises SettingsError for a SQLite file whose schema is newer, an address that is none, and a
+    driver that is not installed.
+    """
+    if isinstance(place, Path):
+        refuse_newer_file(place)
+    else:
+        # Who names an address waits for the library; the default does not.
+        from tintype.record.database import make_engine  # noqa: PLC0415 - see above
+
+        make_engine(place).dispose()
 
 
 def refuse_newer(revision: str | None) -> None:
