@@ -114,7 +114,10 @@ ROWS: tuple[tuple[str, tuple[Panel, ...]], ...] = (
                 "Refused by reason",
                 "reqps",
                 12,
-                ((f"sum by (reason) ({rate('tintype_refused_total')})", "{{reason}}"),),
+                (
+                    (f"sum by (reason) ({rate('tintype_refused_total')})", "{{reason}}"),
+                    (f"sum({rate('tintype_shed_total')})", "refused unread"),
+                ),
             ),
         ),
     ),

@@ -136,6 +136,7 @@ STORIES = {
         series('tintype_requests_total{route="/api/predict",status="200"}', "0+90x20"),
         series('tintype_requests_total{route="/api/predict",status="503"}', "0+10x20"),
     ],
+    "TintypeRefusesUnread": [series("tintype_shed_total", "0+60x20")],
     "TintypeModelFails": [
         series('tintype_results_total{model="pets",version="1",outcome="ok"}', "0+90x20"),
         series('tintype_results_total{model="pets",version="1",outcome="engine-failed"}', "0+5x20"),
