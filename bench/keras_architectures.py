@@ -308,7 +308,10 @@ def _head(facts: dict[str, Any], count: int) -> list[str]:
         ),
         "- *Memory*: MiB resident after the answers, whole process.",
         "",
-        "The machine was not idle: read the ratios, not the times.",
+        (
+            "The machine was busy with other work all along, and each figure is of a moment of its "
+            "own. So single times and even single ratios are distorted; the medians below say more."
+        ),
         "",
         (
             "| architecture | side | parameters | spread | difference `.keras` | `.h5` | "
