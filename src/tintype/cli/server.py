@@ -114,6 +114,7 @@ async def _serve(
             uvicorn.Config(
                 Forwarded(app, proxies=proxies) if proxies.networks else app,
                 http=connection_with(shedding),
+                ws="none",
                 lifespan="off",
                 log_config=None,
                 log_level="warning",

@@ -71,12 +71,14 @@ def read_since(text: str) -> int:
     try:
         when = datetime.fromisoformat(text.strip())
         aware = when.replace(tzinfo=UTC) if when.tzinfo is None else when
-        return max(0, int(aware.timestamp() * 1000))
+        at_ms = max(0, int(aware.timestamp() * 1000))
+        _iso(at_ms)  # the year 10000 begins in the west while it is 9999 still
     except (ValueError, OverflowError):
         raise MalformedRequest(
             f"since {text[:64]!r} is no time",
             hint="a day such as 2026-11-01, or a time such as 2026-11-01T12:00:00Z",
         ) from None
+    return at_ms
 
 
 def _iso(at_ms: int) -> str:
