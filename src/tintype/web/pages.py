@@ -30,6 +30,7 @@ from tintype.web.page_view import (
     samples_of,
 )
 from tintype.web.render import render
+from tintype.web.responses import BY_FRAGMENT, html_response
 from tintype.web.schemas import server_timing
 from tintype.web.uploads import Upload, UploadLimits, read_upload
 
@@ -138,15 +139,11 @@ class Pages:
             signed_in=is_signed_in(request),
             keeps=self._keeps,
         )
-        headers = {"Cache-Control": "no-store", "Vary": "X-Fragment"}
+        headers = dict(BY_FRAGMENT)
         if answer is not None:
             headers["Server-Timing"] = server_timing(answer.prediction.seconds)
-        return Response(
-            html,
-            status_code=int(str(problem["status"])) if problem else 200,
-            media_type="text/html",
-            headers=headers,
-        )
+        status = int(str(problem["status"])) if problem else 200
+        return html_response(html, status=status, headers=headers)
 
 
 def _wants_fragment(request: Request) -> bool:
