@@ -23,7 +23,7 @@ from tintype.models.info import ModelInfo
 from tintype.record.recorder import Recorder
 from tintype.record.reports import overview
 from tintype.web.dashboard_view import Dashboard, RecordView, chosen, live_view, record_view
-from tintype.web.errors import problem_of
+from tintype.web.errors import problem_of, status_of
 from tintype.web.options import refuse_name
 from tintype.web.render import render
 from tintype.web.responses import BY_FRAGMENT, html_response
@@ -54,7 +54,7 @@ class DashboardPage:
         except TintypeError as error:
             problem = problem_of(error)
             html = render("refused.html", title=self._title, problem=problem)
-            return html_response(html, status=int(str(problem["status"])), headers=BY_FRAGMENT)
+            return html_response(html, status=status_of(problem), headers=BY_FRAGMENT)
         html = render(template, title=self._title, board=board)
         return html_response(html, headers=BY_FRAGMENT)
 

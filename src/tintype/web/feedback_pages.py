@@ -16,7 +16,7 @@ from tintype.record.values import Judged, RecordedPrediction, RecordedResult, Sa
 from tintype.types import Point
 from tintype.web.access import caller_of
 from tintype.web.body import read_body
-from tintype.web.errors import problem_of
+from tintype.web.errors import problem_of, status_of
 from tintype.web.options import read_options
 from tintype.web.page_view import Verdict, verdict_of, words_of
 from tintype.web.predictions import prediction_id, recording, valid_id
@@ -109,7 +109,7 @@ class FeedbackPages:
         """A page that says what was wrong."""
         problem = problem_of(error)
         html = render("refused.html", title=self._title, problem=problem)
-        return html_response(html, status=int(str(problem["status"])), headers=BY_FRAGMENT)
+        return html_response(html, status=status_of(problem), headers=BY_FRAGMENT)
 
     def _verdict(self, name: str, result: RecordedResult, judged: Judged | None) -> Verdict:
         answered = tuple(each.label for each in result.labels or ())

@@ -15,7 +15,7 @@ from tintype.types import Prediction
 from tintype.web.access import caller_of, is_signed_in
 from tintype.web.api import predict_request
 from tintype.web.body import read_body, unless_gone
-from tintype.web.errors import problem_of
+from tintype.web.errors import problem_of, status_of
 from tintype.web.files import File
 from tintype.web.inputs import Pictures
 from tintype.web.options import read_options
@@ -142,8 +142,7 @@ class Pages:
         headers = dict(BY_FRAGMENT)
         if answer is not None:
             headers["Server-Timing"] = server_timing(answer.prediction.seconds)
-        status = int(str(problem["status"])) if problem else 200
-        return html_response(html, status=status, headers=headers)
+        return html_response(html, status=status_of(problem), headers=headers)
 
 
 def _wants_fragment(request: Request) -> bool:

@@ -36,7 +36,7 @@ from tintype.web.compat.requests import (
     marked_picture,
     named_picture,
 )
-from tintype.web.errors import problem_of
+from tintype.web.errors import problem_of, status_of
 from tintype.web.inputs import Pictures
 from tintype.web.options import Options
 from tintype.web.page_view import answer_of
@@ -214,8 +214,7 @@ class Compat:
         problem = problem_of(error) if error else None
         minutes = self._policy.score_seconds / 60
         html = render(template, title=self._title, problem=problem, minutes=minutes, **values)
-        status = int(str(problem["status"])) if problem else HTTPStatus.OK
-        return html_response(html, status=status)
+        return html_response(html, status=status_of(problem))
 
 
 def _all_labels(info: ModelInfo) -> Options:
