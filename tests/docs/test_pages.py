@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -47,3 +48,26 @@ def test_every_benchmark_is_in_its_table():
     assert [] == [
         file.name for file in (ROOT / "bench").glob("*.py") if f"bench/{file.name}" not in text
     ]
+
+
+def test_the_map_names_every_part():
+    """Files and folders of the package, as the tree shows them."""
+    tree = (DOCS / "architecture.md").read_text().partition("```\n")[2].partition("```")[0]
+    parts = [
+        path.name + "/" * path.is_dir()
+        for path in (ROOT / "src/tintype").iterdir()
+        if path.name[0] != "_" and (path.is_dir() or path.suffix == ".py")
+    ]
+    assert [] == [part for part in parts if not re.search(rf"[ ─]{re.escape(part)} ", tree)]
+
+
+def test_the_map_gives_the_order_of_imports_that_is_checked():
+    """The same layers from top to bottom."""
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+    told = next(
+        line
+        for line in (DOCS / "architecture.md").read_text().splitlines()
+        if line.startswith("`cli` → ")
+    )
+    layers = [re.findall(r"\w+", re.sub(r"\(.*?\)", "", step)) for step in told.split("→")]
+    assert [re.findall(r"\w+", layer) for layer in contracts["contracts"][0]["layers"]] == layers
