@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
 
 import httpx
 import pytest
@@ -32,13 +31,6 @@ def app(predictor, limits, record, live):
     predictor.observers = (record, live)
     services = Services(predictor=predictor, record=record, live=live)
     return create_app(services, limits=limits)
-
-
-@pytest.fixture
-async def client(app) -> AsyncIterator[httpx.AsyncClient]:
-    transport = httpx.ASGITransport(app=app, raise_app_exceptions=True)
-    async with httpx.AsyncClient(transport=transport, base_url="http://tintype.test") as client:
-        yield client
 
 
 async def page(client, path: str = "/dashboard", **headers: str) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
 from tintype.errors import ModelUnavailable
 from tintype.models.keeper import Keeper
 from tintype.predict import Predictor
+from tintype.web.responses import json_response
 
 
 class Changes:
@@ -25,6 +25,4 @@ class Changes:
         if self._keeper is None:
             raise ModelUnavailable("this server does not follow the files of its models")
         await self._keeper.reload(name)
-        body = msgspec.json.encode(self._predictor.model(name))
-        headers = {"Cache-Control": "no-store"}
-        return Response(body, media_type="application/json", headers=headers)
+        return json_response(self._predictor.model(name))

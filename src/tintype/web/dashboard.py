@@ -23,9 +23,10 @@ from tintype.models.info import ModelInfo
 from tintype.record.recorder import Recorder
 from tintype.record.reports import overview
 from tintype.web.dashboard_view import Dashboard, RecordView, chosen, live_view, record_view
-from tintype.web.errors import problem_of
+from tintype.web.errors import problem_of, status_of
 from tintype.web.options import refuse_name
 from tintype.web.render import render
+from tintype.web.responses import BY_FRAGMENT, html_response
 from tintype.web.services import Services
 
 _SIDE: Final = 160
@@ -53,8 +54,9 @@ class DashboardPage:
         except TintypeError as error:
             problem = problem_of(error)
             html = render("refused.html", title=self._title, problem=problem)
-            return _html(html, status=int(str(problem["status"])))
-        return _html(render(template, title=self._title, board=board))
+            return html_response(html, status=status_of(problem), headers=BY_FRAGMENT)
+        html = render(template, title=self._title, board=board)
+        return html_response(html, headers=BY_FRAGMENT)
 
     async def _board(self, name: str | None) -> Dashboard:
         models = self._predictor.models()
@@ -114,12 +116,3 @@ def _model_of(request: Request) -> str | None:
         if name != "model":
             refuse_name(name, known=("model",))
     return request.query_params.get("model") or None
-
-
-def _html(html: str, *, status: int = 200) -> Response:
-    return Response(
-        html,
-        status_code=status,
-        media_type="text/html",
-        headers={"Cache-Control": "no-store", "Vary": "X-Fragment"},
-    )
