@@ -151,7 +151,7 @@ BODY_BYTES: Final = Metric(
 LOG_DROPPED: Final = Metric(
     name="tintype_log_lines_dropped_total",
     kind=Kind.COUNTER,
-    help="Log lines dropped because their reader was too slow",
+    help="Log lines dropped: their reader was too slow or gone, or the disk full",
     watched=True,
 )
 REDIS_FAILURES: Final = Metric(
