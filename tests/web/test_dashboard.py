@@ -84,7 +84,7 @@ async def test_where_the_canary_differs_is_shown(client, record, png):
     assert "Where the canary differs" in text
     row = re.search(rf'<a href="/predictions/{told["id"]}">dog</a>.*', text)[0]
     version = told["results"][0]["version"]
-    assert f"<td>a &lt;canary&gt;</td><td>62.5 %</td><td>{version}, 9</td>" in row
+    assert f"<td>a &lt;canary&gt;, 62.5 %</td><td>{version}, 9</td>" in row
     assert "says a &lt;canary&gt; (62.5 %)" in await page(client, f"/predictions/{told['id']}")
     body = (await client.get(f"/api/predictions/{told['id']}")).json()
     assert "9" == body["results"][0]["canary"]["version"]
