@@ -1,6 +1,6 @@
 """Every architecture of ``keras.applications``: the same scores, and what they cost.
 
-    .venv/bin/python bench/keras_architectures.py [NAME ...] [--huge] [--page]
+    .venv/bin/python bench/keras_architectures.py [NAME ...] [--huge] [--scores] [--page]
 
 For each: random weights (``bench/lively.py``), saved as ``.keras`` and ``.h5`` by Keras 3 and as
 ``.h5`` by Keras 2; scores of eight pictures compared; seconds to load, seconds from an empty
@@ -8,6 +8,8 @@ process to the first answer, milliseconds a picture and resident memory here and
 figure comes from a process of its own, one process at a time. Results are kept in
 ``bench/results/keras_architectures.json`` as they come in, so that a run may be cut short and
 taken up again; ``docs/reference/keras.md`` is written of all of them (``--page``: only that).
+``--scores`` leaves out what only costs: Keras' own times and memory, and the first answers; a
+later run without it measures those rows anew.
 """
 
 from __future__ import annotations
@@ -43,6 +45,7 @@ FEWEST_RUNS = 3
 LONGEST_SECONDS = 10
 MIB = 1 << 20
 TOLERANCE = 1e-5
+FIRST = "first_seconds"
 FRAMEWORKS = {"keras3": "keras", "keras2": "tf_keras"}
 FORMS = ("keras3.keras", "keras3.h5", "keras2.h5")
 
@@ -68,6 +71,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", help="architectures; all if none are named")
     parser.add_argument("--huge", action="store_true", help="the largest three too")
+    parser.add_argument("--scores", action="store_true", help="no costs of Keras, no first answers")
     parser.add_argument("--page", action="store_true", help="only write the page")
     parser.add_argument("--child", nargs=3, help=argparse.SUPPRESS)
     asked = parser.parse_args()
@@ -78,23 +82,25 @@ def main() -> None:
     rows = json.loads(RESULTS.read_text())["rows"] if RESULTS.exists() else {}
     wanted = asked.names or [*ARCHITECTURES, *(HUGE if asked.huge else ())]
     for name in () if asked.page else wanted:
-        if name in rows and not asked.names:
+        if name in rows and not asked.names and (asked.scores or FIRST in rows[name]):
             continue
-        rows[name] = measured(name)
+        rows[name] = measured(name, costs=not asked.scores)
         save(rows)
         print(f"{name}: {rows[name]}", flush=True)
     PAGE.write_text(page(rows))
 
 
-def measured(name: str) -> dict[str, Any]:
-    """One architecture in every form, and its costs."""
+def measured(name: str, *, costs: bool) -> dict[str, Any]:
+    """One architecture in every form, and what it costs in Keras."""
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
-        row = {**child("make-keras3", name, folder), **child("keras", name, folder)}
+        row = child("make-keras3", name, folder)
         child("make-keras2", name, folder)
         answers = {form: child(f"here-{form}", name, folder) for form in FORMS}
-        row["first_seconds"] = seconds_of("first-here", name, folder)
-        row["keras_first_seconds"] = seconds_of("first-keras", name, folder)
+        if costs:
+            row |= child("keras", name, folder)
+            row[FIRST] = seconds_of("first-here", name, folder)
+            row[f"keras_{FIRST}"] = seconds_of("first-keras", name, folder)
     row |= {key: value for key, value in answers[FORMS[0]].items() if key != "difference"}
     row["difference"] = {form: answers[form]["difference"] for form in FORMS}
     return row
@@ -260,6 +266,8 @@ def page(rows: dict[str, Any]) -> str:
     known = [name for name in every if name in rows]
     missing = [name for name in every if name not in rows]
     lines = [*_head(facts, len(known)), *(_row(name, rows[name]) for name in known)]
+    if any(FIRST not in row for row in rows.values()):
+        lines += ["", "Where figures were *not run*, only the scores were compared."]
     if missing:
         lines += ["", f"Not run for this table: {', '.join(missing)}."]
     return "\n".join([*lines, *_tail(rows)]) + "\n"
@@ -308,7 +316,10 @@ def _head(facts: dict[str, Any], count: int) -> list[str]:
         ),
         "- *Memory*: MiB resident after the answers, whole process.",
         "",
-        "The machine was not idle: read the ratios, not the times.",
+        (
+            "The machine was busy with other work all along, and each figure is of a moment of its "
+            "own. So single times and even single ratios are distorted; the medians below say more."
+        ),
         "",
         (
             "| architecture | side | parameters | spread | difference `.keras` | `.h5` | "
@@ -322,23 +333,40 @@ def _head(facts: dict[str, Any], count: int) -> list[str]:
 
 def _row(name: str, row: dict[str, Any]) -> str:
     differences = " | ".join(f"{row['difference'][form]:.1e}" for form in FORMS)
+    figures = " | ".join(
+        f"{row[key]:{form}}" if key in row else "not run" for key, form in _FIGURES.items()
+    )
     return (
         f"| {name} | {row['side']} | {row['parameters']:,} | {row['spread']:.1e} | {differences} | "
-        f"{row['load_seconds']:.2f} | {row['keras_load_seconds']:.2f} | "
-        f"{row['first_seconds']:.1f} | {row['keras_first_seconds']:.1f} | {row['ms']:.1f} | "
-        f"{row['keras_predict_ms']:.1f} | {row['keras_call_ms']:.1f} | {row['mib']} | "
-        f"{row['keras_mib']} |"
+        f"{figures} |"
     )
+
+
+_FIGURES = {
+    "load_seconds": ".2f",
+    "keras_load_seconds": ".2f",
+    FIRST: ".1f",
+    f"keras_{FIRST}": ".1f",
+    "ms": ".1f",
+    "keras_predict_ms": ".1f",
+    "keras_call_ms": ".1f",
+    "mib": "",
+    "keras_mib": "",
+}
+"""The figures of a row, in the order of the page, and how they are written."""
 
 
 def _tail(rows: dict[str, Any]) -> list[str]:
     def ratio(above: str, below: str) -> str:
-        values = sorted(row[above] / row[below] for row in rows.values())
+        values = sorted(row[above] / row[below] for row in rows.values() if above in row)
         return f"{statistics.median(values):.1f} ({values[0]:.1f} to {values[-1]:.1f})"
 
     return [
         "",
-        "How many times Keras needs what Tintype needs (median, and the range over all rows):",
+        (
+            "How many times Keras needs what Tintype needs (median, and the range of "
+            f"{sum(FIRST in row for row in rows.values())} architectures):"
+        ),
         "",
         "| load | first answer | a picture by `predict` | a picture by a call | memory |",
         "| --: | --: | --: | --: | --: |",

@@ -10,7 +10,7 @@ import msgspec
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from tintype.cli.shedding import Shedding
-from tintype.web.errors import PROBLEM_JSON, http_problem
+from tintype.web.errors import PROBLEM_JSON, http_problem, status_of
 from tintype.web.trace import SECURITY_HEADERS
 
 MAX_HEAD_BYTES: Final = 64 << 10
@@ -219,7 +219,7 @@ class Connection(HttpToolsProtocol):
             *SECURITY_HEADERS,
         )
         lines = b"".join(b"%s: %s\r\n" % header for header in headers)
-        status = STATUS_LINE[int(str(problem["status"]))]
+        status = STATUS_LINE[status_of(problem)]
         self.transport.write(status + lines + b"\r\n" + body)
         self.transport.close()
 

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Final
 
-import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -15,6 +14,7 @@ from tintype.record.recorder import Recorder
 from tintype.record.reports import Asked, accuracy
 from tintype.web.options import refuse_name
 from tintype.web.predictions import recording
+from tintype.web.responses import json_response
 
 FILTER_NAMES: Final = ("model", "version", "label", "since")
 _LONGEST: Final = 1000
@@ -38,11 +38,7 @@ class Accuracy:
             "since": None if asked.since_ms is None else _iso(asked.since_ms),
             "report": told,
         }
-        return Response(
-            msgspec.json.encode(body),
-            media_type="application/json",
-            headers={"Cache-Control": "no-store"},
-        )
+        return json_response(body)
 
 
 def read_filters(pairs: Iterable[tuple[str, str]]) -> Asked:

@@ -285,7 +285,8 @@ def replaced(file: Any, path: str, kind: int) -> None:
         case 7:
             file.create_dataset(path, data=np.full(shape, np.nan, "f8"))
         case _:
-            file.create_dataset(path, data=np.zeros((*shape, 2), dtype))
+            nothing = "" if dtype.kind == "O" else 0  # texts, where a change before put them
+            file.create_dataset(path, data=np.full((*shape, 2), nothing, dtype), dtype=dtype)
 
 
 @fuzzed

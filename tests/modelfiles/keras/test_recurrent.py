@@ -383,6 +383,65 @@ def test_packed_for_cudnn(packed, keras2, save, describe, run_openvino, tmp_path
     np.testing.assert_allclose(actual, np.asarray(model(batch)), atol=1e-6)
 
 
+UNIFIED: dict[str, Layers] = {
+    "lstm": lambda k: [k.LSTM(4)],
+    "lstm-backwards-all-steps": lambda k: [k.LSTM(4, go_backwards=True, return_sequences=True)],
+    "lstm-no-bias": lambda k: [k.LSTM(4, use_bias=False)],
+    "gru": lambda k: [k.GRU(4)],
+    "gru-reset-before": lambda k: [k.GRU(4, reset_after=False)],
+    "both": lambda k: [k.GRU(4, return_sequences=True), k.LSTM(2)],
+}
+
+
+@pytest.mark.parametrize("case", UNIFIED)
+def test_unified(case, keras2, randomised, save, describe, run_openvino, tmp_path: Path) -> None:
+    """UnifiedLSTM and UnifiedGRU, as TensorFlow 1.13 wrote its layers of today's formula."""
+    first = [keras2.Input((7, 5, 3)), keras2.layers.Reshape((7, 15))]
+    behind = [*UNIFIED[case](keras2.layers), keras2.layers.Flatten()]
+    model = randomised(keras2.Sequential([*first, *behind]))
+    path = save(model, tmp_path / "model.h5")
+    written = _as_unified(path)
+    batch = np.random.default_rng(1).normal(size=(2, 7, 5, 3)).astype(np.float32)
+
+    found = describe(path)
+
+    assert written == [layer.kind for layer in found.layers if "Unified" in layer.kind]
+    expected = np.asarray(model(batch))
+    np.testing.assert_allclose(run_openvino(found, batch), expected, rtol=1e-5, atol=1e-6)
+
+
+def _as_unified(path: Path) -> list[str]:
+    """Write the recurrent layers of a file as TensorFlow 1.13 did; answers their classes.
+
+    There the weights lay right below the layer's name, not below that of its cell.
+    """
+    written = []
+    with h5py.File(path, "r+") as file:
+        config = json.loads(file.attrs["model_config"])
+        groups = file["model_weights"]
+        for layer in config["config"]["layers"]:
+            kind, settings = layer["class_name"], layer["config"]
+            if kind not in {"LSTM", "GRU"}:
+                continue
+            old, new = settings["name"], f"unified_{settings['name']}"
+            layer["class_name"], settings["name"] = f"Unified{kind}", new
+            settings |= {"time_major": False, "implementation": 1}
+            written.append(layer["class_name"])
+            group = groups.create_group(new)
+            names = [str(name) for name in groups[old].attrs["weight_names"]]
+            told = [f"{new}/{name.rpartition('/')[2]}" for name in names]
+            for name, title in zip(names, told, strict=True):
+                group[title] = groups[old][name][...]
+            group.attrs["weight_names"] = np.array(told, "S")
+            del groups[old]
+        groups.attrs["layer_names"] = np.array(
+            [layer["config"]["name"] for layer in config["config"]["layers"]], "S"
+        )
+        file.attrs["model_config"] = json.dumps(config)
+        file.attrs["keras_version"] = "2.2.4-tf"
+    return written
+
+
 def test_a_person_says_that_rows_are_a_picture(keras3, save, describe, tmp_path: Path) -> None:
     """Named by hand, a square that an LSTM reads is taken for a picture."""
     layers = keras3.layers

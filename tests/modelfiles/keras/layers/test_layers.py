@@ -151,6 +151,11 @@ _K2 = ("keras2",)
 _RESIZE_2 = ("bilinear", "nearest", "bicubic", "area", "lanczos3", "gaussian", "mitchellcubic")
 _RESIZE_3 = ("bilinear", "nearest", "bicubic", "lanczos3", "lanczos5")
 
+
+def _dense(k: Any, draw: Any) -> Any:
+    return k.Dense(draw(st.integers(1, 5)), use_bias=draw(_flag))
+
+
 CONVOLUTIONS = {
     "Conv1D": Case(_conv("Conv1D", 1), SERIES),
     "Conv2D": Case(_conv("Conv2D", 2)),
@@ -175,7 +180,10 @@ CONVOLUTIONS = {
         PICTURE,
         _K2,
     ),
-    "Dense": Case(lambda k, d: k.Dense(d(st.integers(1, 5)), use_bias=d(_flag))),
+    "Dense": Case(_dense),
+    "Dense-of-rows": Case(_dense, ROW),
+    "Dense-of-series": Case(_dense, SERIES),
+    "Dense-of-volumes": Case(_dense, VOLUME),
 }
 
 POOLING = {
@@ -368,7 +376,7 @@ PICTURES = {
         lambda k, d: k.Discretization(d(_of([0.0], [-0.5, 0.1, 0.7]))),
     ),
     "AutoContrast": Case(
-        lambda k, d: k.AutoContrast(value_range=d(_of((0, 255), (0.0, 1.0)))), PICTURE, _K3, low=0
+        lambda k, d: k.AutoContrast(value_range=d(_of((-1.0, 1.0), (0, 255)))), PICTURE, _K3, low=0
     ),
     "RandomCrop": Case(_random("RandomCrop", 7, 6)),
     "RandomCrop-of-keras-2": Case(_random("RandomCrop", 4, 5), PICTURE, _K2),

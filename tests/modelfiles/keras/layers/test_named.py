@@ -23,6 +23,11 @@ def _relu6(x: np.ndarray) -> np.ndarray:
     return np.clip(x, 0, 6)
 
 
+def _log_softmax(x: np.ndarray) -> np.ndarray:
+    powers = np.exp(x)
+    return x - np.log(powers.sum(axis=-1, keepdims=True))
+
+
 FORMULAS: dict[str, Any] = {
     "swish": lambda x: x * _sigmoid(x),
     "relu6": _relu6,
@@ -35,6 +40,8 @@ FORMULAS: dict[str, Any] = {
     "Addons>hardshrink": lambda x: np.where(np.abs(x) > 0.5, x, 0),
     "Addons>softshrink": lambda x: np.sign(x) * np.maximum(np.abs(x) - 0.5, 0),
     "Addons>tanhshrink": lambda x: x - np.tanh(x),
+    "softmax_v2": lambda x: np.exp(_log_softmax(x)),
+    "log_softmax_v2": _log_softmax,
 }
 
 
