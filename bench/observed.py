@@ -22,7 +22,8 @@ from tintype.models.library import find_cards
 from tintype.observers import PredictionLog, PredictionMetrics
 from tintype.predict import Observer, PredictRequest
 from tintype.settings import Settings
-from tintype.wiring import make_plans, running
+from tintype.wiring.plans import make_plans
+from tintype.wiring.running import running
 
 DEMO = Path(tintype.__file__).parent / "demo"
 ROUNDS, OBSERVED = 200, 5000

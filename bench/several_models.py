@@ -23,7 +23,8 @@ from tintype.models.library import find_cards
 from tintype.predict import Predictor, PredictPolicy, PredictRequest
 from tintype.settings import Settings
 from tintype.types import Point
-from tintype.wiring import LeftOut, make_plans, running
+from tintype.wiring.plans import LeftOut, make_plans
+from tintype.wiring.running import running
 
 DEMO = Path(tintype.__file__).with_name("demo")
 WARM = 10

@@ -1,9 +1,15 @@
-"""What every test may ask for: the real files, and a clean environment."""
+"""What every test may ask for: the real files, a clean environment, the real program."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -14,19 +20,6 @@ ROOT = Path(__file__).resolve().parent.parent
 # A busy machine is no failure, and the same commit is judged the same way twice.
 settings.register_profile("tintype", deadline=None, derandomize=True)
 settings.load_profile("tintype")
-
-
-@pytest.fixture(scope="session", autouse=True)
-def state_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Where programs started by tests keep what lasts: never in the home of who runs the tests."""
-    home = tmp_path_factory.mktemp("state")
-    before = os.environ.get("XDG_STATE_HOME")
-    os.environ["XDG_STATE_HOME"] = str(home)
-    yield home
-    if before is None:
-        del os.environ["XDG_STATE_HOME"]
-    else:
-        os.environ["XDG_STATE_HOME"] = before
 
 
 @pytest.fixture(scope="session")
@@ -45,6 +38,62 @@ def state_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_STATE_HOME", str(folder))
         yield folder / "tintype"
+
+
+@dataclass(frozen=True)
+class Server:
+    """The real program, ready: where it listens, and the lines it wrote until then."""
+
+    address: str
+    process: subprocess.Popen[str]
+    lines: list[str]
+
+    @property
+    def port(self) -> int:
+        """Of the address."""
+        return int(self.address.rpartition(":")[2])
+
+
+@contextmanager
+def _serving(
+    *words: object, folder: Path | None = None, prefix: tuple[str, ...] = (), **variables: str
+) -> Iterator[Server]:
+    program = str(Path(sys.executable).with_name("tintype"))
+    with subprocess.Popen(
+        [*prefix, program, *map(str, words)],
+        cwd=folder,
+        env={**os.environ, "TINTYPE_SERVER_PORT": "0", **variables},
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        watch = threading.Timer(60, process.kill)
+        watch.start()
+        try:
+            lines = []
+            for line in process.stderr:
+                lines.append(line)
+                if found := re.match(r"ready: (http://\S+)", line):
+                    break
+            else:
+                pytest.fail("the server did not start:\n" + "".join(lines))
+            watch.cancel()
+            # somebody must read the log, or the server would wait for room in the pipe
+            threading.Thread(target=lambda: [*process.stderr], daemon=True).start()
+            yield Server(address=found[1], process=process, lines=lines)
+        finally:
+            watch.cancel()
+            process.terminate()
+            process.wait(40)
+
+
+@pytest.fixture(scope="session")
+def serving() -> Callable[..., AbstractContextManager[Server]]:
+    """Start ``tintype`` with these words on a free port, and wait until it is ready.
+
+    ``folder`` is where it starts, ``prefix`` a command that starts it, further keywords are
+    variables of its environment. It is told to leave at the end.
+    """
+    return _serving
 
 
 @pytest.hookimpl(trylast=True)

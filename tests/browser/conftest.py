@@ -136,7 +136,8 @@ def serving(predictor: FakePredictor, record: Recorder, sample: Path) -> Iterato
     """The application on a real port, in a thread."""
     live = LiveWindow()
     predictor.observers = (*predictor.observers, live)
-    yield from running(Services(predictor=predictor, record=record, live=live), sample)
+    services = Services(predictor=predictor, record=record, live=live)
+    yield from running(services, sample)
 
 
 def running(services: Services, *samples: Path) -> Iterator[Site]:

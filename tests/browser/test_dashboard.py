@@ -72,10 +72,11 @@ def test_it_works_without_scripts(open_page):
 
 @pytest.mark.usefixtures("judged")
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_it_fits_a_phone(open_page, scheme):
+@pytest.mark.parametrize("width", [320, 360])
+def test_it_fits_a_phone(open_page, scheme, width):
     """Nothing reaches beyond the edge; wide tables scroll in themselves."""
-    page = open_page("/dashboard", viewport={"width": 360, "height": 740}, color_scheme=scheme)
-    assert 360 >= page.evaluate("document.documentElement.scrollWidth")
+    page = open_page("/dashboard", viewport={"width": width, "height": 740}, color_scheme=scheme)
+    assert width >= page.evaluate("document.documentElement.scrollWidth")
 
 
 @pytest.mark.usefixtures("judged")

@@ -166,7 +166,7 @@ def test_the_point_may_be_typed_and_cleared(page, site, png):
 def test_the_page_is_used_with_the_keyboard_alone(page, png):
     """Tab reaches link, nav, file, camera, samples, options in this order, and the focus shows."""
     reached = []
-    for _ in range(8):
+    for _ in range(9):
         page.keyboard.press("Tab")
         reached.append(
             page.evaluate(
@@ -178,6 +178,7 @@ def test_the_page_is_used_with_the_keyboard_alone(page, png):
         "Skip to the content",
         "Tintype",
         "Models",
+        "Dashboard",
         "API",
         "image",
         "take",

@@ -174,28 +174,21 @@ def test_inspect_json_is_one_object():
     assert json.loads(run("inspect", PETS, "--json", "--ops").stdout)["operations"]
 
 
-def test_a_taken_port_is_told():
+def test_a_taken_port_is_told(serving):
     """The second server on a port says so and names the flag."""
-    command = [TINTYPE, "demo", "--port", "0"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as first:
-        try:
-            ready = next(line for line in first.stderr if line.startswith("ready:"))
-            port = re.search(r":(\d+) ", ready)[1]
-            second = run("demo", "--port", port)
-        finally:
-            first.terminate()
+    with serving("demo") as first:
+        port = first.port
+        second = run("demo", "--port", port)
     assert 1 == second.returncode
     assert f"cannot listen on 127.0.0.1 port {port}" in second.stderr
     assert "--port" in second.stderr
 
 
-def test_sigterm_ends_with_zero():
+def test_sigterm_ends_with_zero(serving):
     """The server leaves by its own door."""
-    command = [TINTYPE, "demo", "--port", "0"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
-        next(line for line in server.stderr if line.startswith("ready:"))
-        server.terminate()
-        assert 0 == server.wait(timeout=20)
+    with serving("demo") as server:
+        server.process.terminate()
+        assert 0 == server.process.wait(timeout=20)
 
 
 def test_serving_a_keras_file_imports_no_tensorflow():

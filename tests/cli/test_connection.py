@@ -78,6 +78,60 @@ async def test_an_endless_head_is_refused(connection):
     assert connection.transport.closed
 
 
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * MAX_HEAD_BYTES + b"\r\n",
+        b"GET /" + b"a" * MAX_HEAD_BYTES + b" HTTP/1.1\r\n\r\n",
+    ],
+    ids=["headers", "address"],
+)
+async def test_a_large_head_that_comes_in_one_piece_is_refused(connection, head):
+    """As one that comes bit by bit."""
+    connection.data_received(head)
+    assert (b"HTTP/1.1 431 Request Header Fields Too Large", "/problems/head-too-large") == problem(
+        connection
+    )
+    assert connection.cycle is None
+
+
+UPGRADE = (
+    b"POST /a?b=c HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n"
+    b"HTTP2-Settings: AAMAAABkAAQC\r\nContent-Length: 7\r\n\r\npict"
+)
+
+
+@pytest.mark.parametrize("cut", [0, 30, len(UPGRADE) - 4, len(UPGRADE) - 2])
+async def test_who_asks_for_another_protocol_is_answered_in_this_one(connection, cut):
+    """The body is not lost, wherever the pieces are cut; curl's --http2 and Java ask so."""
+    connection.data_received(UPGRADE[:cut])
+    connection.data_received(UPGRADE[cut:])
+    connection.data_received(b"ure")
+    cycle = connection.cycle
+    assert (b"picture", False) == (bytes(cycle.body), cycle.more_body)
+    assert ("POST", "/a", b"b=c") == tuple(
+        cycle.scope[key] for key in ("method", "path", "query_string")
+    )
+    assert [(b"host", b"a"), (b"content-length", b"7")] == cycle.scope["headers"]
+
+
+async def test_a_websocket_is_not_opened(connection):
+    """It gets the page as any GET would; the request behind it is read too."""
+    connection.data_received(
+        b"GET / HTTP/1.1\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n\r\n" + GET
+    )
+    assert 1 == len(connection.pipeline)
+    assert connection.cycle.keep_alive
+
+
+async def test_an_endless_row_of_upgrades_is_cut(connection):
+    """As any other pipeline."""
+    one = b"GET / HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
+    connection.data_received(one * 2000)
+    assert MAX_PIPELINED == len(connection.pipeline)
+    assert connection.transport.closed
+
+
 async def test_a_large_body_is_no_large_head(connection):
     """Only the head counts."""
     connection.data_received(b"POST / HTTP/1.1\r\nContent-Length: 999999\r\n\r\n")

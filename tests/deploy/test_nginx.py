@@ -8,7 +8,6 @@ import shutil
 import socket
 import ssl
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -135,17 +134,10 @@ def until_listening(port: int) -> None:
 
 
 @pytest.fixture(scope="module")
-def tintype() -> Iterator[int]:
+def tintype(serving) -> Iterator[int]:
     """The port of a real server with the bundled models."""
-    command = [Path(sys.executable).with_name("tintype"), "demo", "--port", "0"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as running:
-        try:
-            ready = next(line for line in running.stderr if line.startswith("ready:"))
-            threading.Thread(target=running.stderr.read, daemon=True).start()
-            yield int(re.search(r":(\d+) ", ready)[1])
-        finally:
-            running.terminate()
-            running.wait()
+    with serving("demo") as server:
+        yield server.port
 
 
 @pytest.fixture(scope="module")

@@ -107,9 +107,15 @@ def promtool():
     return run
 
 
-def test_prometheus_takes_the_configuration_and_the_rules(promtool):
-    """Checked by its own tool."""
-    promtool("check", "config", DEPLOY / "prometheus.yml")
+def test_prometheus_takes_the_configuration_and_the_rules(promtool, tmp_path):
+    """Checked by its own tool, which wants to see the key's file."""
+    key, file = tmp_path / "key", tmp_path / "prometheus.yml"
+    key.write_text("tt_key")
+    text = (DEPLOY / "prometheus.yml").read_text()
+    file.write_text(text.replace("/run/secrets/tintype_key", str(key)))
+    shutil.copy(RULES, tmp_path)
+    assert str(key) in file.read_text()
+    promtool("check", "config", file)
     promtool("check", "rules", RULES)
 
 
@@ -136,6 +142,7 @@ STORIES = {
         series('tintype_requests_total{route="/api/predict",status="200"}', "0+90x20"),
         series('tintype_requests_total{route="/api/predict",status="503"}', "0+10x20"),
     ],
+    "TintypeRefusesUnread": [series("tintype_shed_total", "0+60x20")],
     "TintypeModelFails": [
         series('tintype_results_total{model="pets",version="1",outcome="ok"}', "0+90x20"),
         series('tintype_results_total{model="pets",version="1",outcome="engine-failed"}', "0+5x20"),

@@ -37,17 +37,10 @@ def run(block: str, address: str, folder: Path) -> str:
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[str]:
+def server(serving) -> Iterator[str]:
     """The demo, as the README starts it."""
-    tintype = Path(sys.executable).with_name("tintype")
-    command = [tintype, "demo", "--port", "0"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as running:
-        try:
-            ready = next(line for line in running.stderr if line.startswith("ready:"))
-            yield ready.split()[1]
-        finally:
-            running.terminate()
-            running.communicate()
+    with serving("demo") as running:
+        yield running.address
 
 
 def test_the_readme_asks_a_server(server, tmp_path):

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-import threading
 import time
-from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,17 +26,9 @@ class Server:
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    command = [str(Path(sys.executable).parent / "tintype"), "demo", "--port", "0"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-        try:
-            address = next(line.split()[1] for line in process.stderr if line.startswith("ready:"))
-            # somebody must read the log, or the server would wait for room in the pipe
-            threading.Thread(target=deque, args=(process.stderr, 0), daemon=True).start()
-            with httpx.Client(base_url=address, timeout=30) as client:
-                yield Server(client=client, process=psutil.Process(process.pid))
-        finally:
-            process.terminate()
+def server(serving) -> Iterator[Server]:
+    with serving("demo") as running, httpx.Client(base_url=running.address, timeout=30) as client:
+        yield Server(client=client, process=psutil.Process(running.process.pid))
 
 
 def labels(answer: httpx.Response) -> list:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import io
-import os
 import re
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
@@ -24,22 +22,6 @@ TINTYPE = str(Path(sys.executable).parent / "tintype")
 COLOURS = Path(tintype.__file__).parent / "demo/models/colours"
 
 
-@contextmanager
-def serving(**variables: str) -> Iterator[tuple[str, subprocess.Popen]]:
-    """``tintype serve`` on a free port: its address and process."""
-    with subprocess.Popen(
-        [TINTYPE, "serve", str(COLOURS), "--port", "0"],
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, **variables},
-    ) as server:
-        try:
-            ready = next(line for line in server.stderr if line.startswith("ready:"))
-            yield re.search(r"http://\S+", ready)[0], server
-        finally:
-            server.kill()
-
-
 @pytest.fixture(scope="module")
 def slow_picture() -> bytes:
     """13 megapixels of noise as JPEG: some tenths of a second to decode."""
@@ -49,10 +31,10 @@ def slow_picture() -> bytes:
     return file.getvalue()
 
 
-async def test_past_the_limit_it_refuses_at_once_and_serves_the_rest(slow_picture):
+async def test_past_the_limit_it_refuses_at_once_and_serves_the_rest(serving, slow_picture):
     """503 with Retry-After, before those at work are done; they are answered all the same."""
-    with serving(TINTYPE_REQUESTS_MAX_IN_FLIGHT="2") as (address, _):
-        async with httpx.AsyncClient(base_url=address, timeout=60) as client:
+    with serving("serve", COLOURS, TINTYPE_REQUESTS_MAX_IN_FLIGHT="2") as server:
+        async with httpx.AsyncClient(base_url=server.address, timeout=60) as client:
             ended: list[int] = []
 
             async def ask() -> httpx.Response:
@@ -73,19 +55,18 @@ async def test_past_the_limit_it_refuses_at_once_and_serves_the_rest(slow_pictur
     assert 0 <= shed <= len(refused)
 
 
-async def test_who_leaves_makes_room(slow_picture):
+async def test_who_leaves_makes_room(serving, slow_picture):
     """Two clients fill the server and hang up: the next is let in and answered."""
-    with serving(TINTYPE_REQUESTS_MAX_IN_FLIGHT="2") as (address, _):
-        host, port = address.removeprefix("http://").split(":")
+    with serving("serve", COLOURS, TINTYPE_REQUESTS_MAX_IN_FLIGHT="2") as server:
         head = (
             f"POST /api/predict HTTP/1.1\r\nHost: a\r\nContent-Length: {len(slow_picture)}\r\n\r\n"
         )
         for _ in range(2):
-            _, writer = await asyncio.open_connection(host, int(port))
+            _, writer = await asyncio.open_connection("127.0.0.1", server.port)
             writer.write(head.encode() + slow_picture)
             await writer.drain()
             writer.close()
-        async with httpx.AsyncClient(base_url=address, timeout=60) as client:
+        async with httpx.AsyncClient(base_url=server.address, timeout=60) as client:
             async with asyncio.timeout(30):
                 while (await client.post("/api/predict", content=slow_picture)).status_code != 200:
                     pass
@@ -97,57 +78,40 @@ async def until_not_ready(client: httpx.AsyncClient) -> None:
         pass
 
 
-async def test_sigterm_finishes_what_was_accepted_then_leaves(slow_picture):
+async def test_sigterm_finishes_what_was_accepted_then_leaves(serving, slow_picture):
     """Nobody new comes in, not even to ask whether it is ready; everybody at work is answered."""
-    with serving() as (address, server):
-        async with httpx.AsyncClient(base_url=address, timeout=60) as client:
+    with serving("serve", COLOURS) as server:
+        async with httpx.AsyncClient(base_url=server.address, timeout=60) as client:
             asked = [
                 asyncio.create_task(client.post("/api/predict", content=slow_picture))
                 for _ in range(8)
             ]
             await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
-            server.terminate()
-            async with httpx.AsyncClient(base_url=address, timeout=60) as late:
+            server.process.terminate()
+            async with httpx.AsyncClient(base_url=server.address, timeout=60) as late:
                 with pytest.raises(httpx.TransportError):
                     await asyncio.wait_for(until_not_ready(late), 30)
             answers = await asyncio.gather(*asked)
         assert [200] * 8 == [answer.status_code for answer in answers]
-        assert 0 == await asyncio.to_thread(server.wait, 30)
+        assert 0 == await asyncio.to_thread(server.process.wait, 30)
 
 
-def test_more_callers_than_a_shell_allows_may_connect():
+def test_more_callers_than_a_shell_allows_may_connect(serving):
     """Each connection is an open file, and shells allow few."""
-    with subprocess.Popen(
-        ["sh", "-c", 'ulimit -S -n 64; exec "$0" serve "$1" --port 0', TINTYPE, str(COLOURS)],
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as server:
-        ready = next(line for line in server.stderr if line.startswith("ready:"))
-        host, port = re.search(r"http://(\S+):(\d+)", ready).groups()
-        with ExitStack() as stack:
-            for _ in range(200):
-                stack.enter_context(socket.create_connection((host, int(port)), 20))
-            assert 200 == httpx.get(f"http://{host}:{port}/live", timeout=20).status_code
-        server.kill()
+    few = ("sh", "-c", 'ulimit -S -n 64; exec "$0" "$@"')
+    with serving("serve", COLOURS, prefix=few) as server, ExitStack() as stack:
+        for _ in range(200):
+            stack.enter_context(socket.create_connection(("127.0.0.1", server.port), 20))
+        assert 200 == httpx.get(f"{server.address}/live", timeout=20).status_code
 
 
-def test_another_address_without_a_key_is_warned_of():
+def test_another_address_without_a_key_is_warned_of(serving):
     """In the first lines that are printed."""
-    with subprocess.Popen(
-        [TINTYPE, "serve", str(COLOURS), "--port", "0", "--host", "0.0.0.0"],
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as server:
-        lines = []
-        for line in server.stderr:
-            lines.append(line)
-            if line.startswith("ready:"):
-                break
-        server.kill()
-    assert any(line.startswith("WARNING: no API key is asked for.") for line in lines)
+    with serving("serve", COLOURS, "--host", "0.0.0.0") as server:
+        assert any(line.startswith("WARNING: no API key is asked for.") for line in server.lines)
 
 
-def test_keys_are_made_listed_and_revoked_on_the_command_line(tmp_path):
+def test_keys_are_made_listed_and_revoked_on_the_command_line(serving, tmp_path):
     """The text is on stdout alone; a running server takes it, and then takes it no more."""
     state = ("--state", str(tmp_path))
 
@@ -160,11 +124,11 @@ def test_keys_are_made_listed_and_revoked_on_the_command_line(tmp_path):
     assert re.fullmatch(r"tt_\w{8}_\w{43}\n", made.stdout)
     assert made.stdout.strip() not in made.stderr
     headers = {"x-api-key": made.stdout.strip()}
-    with serving(TINTYPE_STATE_FOLDER=str(tmp_path)) as (address, _):
-        assert 401 == httpx.get(f"{address}/api/models").status_code
-        assert 200 == httpx.get(f"{address}/api/models", headers=headers).status_code
+    with serving("serve", COLOURS, *state) as server:
+        assert 401 == httpx.get(f"{server.address}/api/models").status_code
+        assert 200 == httpx.get(f"{server.address}/api/models", headers=headers).status_code
         keys("revoke", "ann")
-        client = httpx.Client(base_url=address, headers=headers)
+        client = httpx.Client(base_url=server.address, headers=headers)
         statuses = []
         while 401 not in statuses and len(statuses) < 10_000:
             statuses.append(client.get("/api/models").status_code)

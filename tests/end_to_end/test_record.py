@@ -5,15 +5,12 @@ from __future__ import annotations
 import http.client
 import json
 import os
-import re
 import resource
 import sqlite3
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -24,21 +21,6 @@ ROOT = Path(__file__).resolve().parents[2]
 TINTYPE = str(Path(sys.executable).parent / "tintype")
 COLOURS = Path(tintype.__file__).parent / "demo/models/colours"
 PICTURE = (Path(tintype.__file__).parent / "demo/pictures/colours.png").read_bytes()
-
-
-@contextmanager
-def server(state: Path, **variables: str) -> Iterator[tuple[subprocess.Popen, int]]:
-    """A real server on a free port, ready."""
-    words = [TINTYPE, "serve", str(COLOURS), "--port", "0", "--state", str(state)]
-    environment = {**os.environ, **variables}
-    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True, env=environment) as process:
-        try:
-            ready = next(line for line in process.stderr if line.startswith("ready:"))
-            threading.Thread(target=lambda: [*process.stderr], daemon=True).start()
-            yield process, int(re.search(r":(\d+) ", ready)[1])
-        finally:
-            process.terminate()
-            process.wait(timeout=40)
 
 
 def ask(port: int, method: str, path: str, body: bytes | None = None) -> tuple[int, dict]:
@@ -68,18 +50,19 @@ def test_killed_under_load_nothing_acknowledged_is_lost():
     assert sums["missing"] <= sums["counted"]
 
 
-def test_a_full_disk_stops_no_prediction(tmp_path: Path):
+def test_a_full_disk_stops_no_prediction(serving, tmp_path: Path):
     """Feedback is refused in words while nothing can be written; all is written afterwards."""
-    with server(tmp_path) as (process, port):
+    with serving("serve", COLOURS, "--state", tmp_path) as server:
+        port, pid = server.port, server.process.pid
         _, first = ask(port, "POST", "/api/predict", PICTURE)
         assert 200 == ask(port, "GET", f"/api/predictions/{first['id']}")[0]
-        _, most = resource.prlimit(process.pid, resource.RLIMIT_FSIZE)
-        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (4096, most))
+        _, most = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (4096, most))
         statuses = {ask(port, "POST", "/api/predict", PICTURE)[0] for _ in range(5)}
         path = f"/api/predictions/{first['id']}/feedback"
         said, problem = ask(port, "PUT", path, b'{"correct": true}')
         assert ({200}, 503, "/problems/record-unavailable") == (statuses, said, problem["type"])
-        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (most, most))
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (most, most))
         until = time.monotonic() + 30
         while ask(port, "PUT", path, b'{"correct": true}')[0] != 200:
             assert time.monotonic() < until
@@ -88,10 +71,11 @@ def test_a_full_disk_stops_no_prediction(tmp_path: Path):
     assert [(1,)] == rows(tmp_path, "SELECT count(*) FROM feedback")
 
 
-def test_kept_pictures_are_exported_and_evaluated(tmp_path: Path):
+def test_kept_pictures_are_exported_and_evaluated(serving, tmp_path: Path):
     """From an upload to a folder that tintype evaluate reads."""
     state, out = tmp_path / "state", tmp_path / "out"
-    with server(state, TINTYPE_PICTURES_KEEP="true") as (_, port):
+    with serving("serve", COLOURS, "--state", state, TINTYPE_PICTURES_KEEP="true") as server:
+        port = server.port
         _, told = ask(port, "POST", "/api/predict", PICTURE)
         path = f"/api/predictions/{told['id']}/feedback"
         assert 200 == ask(port, "PUT", path, b'{"label": "rose gold"}')[0]

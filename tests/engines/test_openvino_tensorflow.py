@@ -159,13 +159,6 @@ def test_operation_without_translator_is_named(load):
         load(nodes, "input:0", "odd:0")
 
 
-def test_a_graph_that_changes_pictures_at_random_is_called_so(load):
-    """Keras 3 exports its augmentation layers switched on: every answer of theirs differs."""
-    nodes = doubling() + operation(b"odd", b"StatelessRandomGetKeyCounter", b"squared", attrs=T)
-    with pytest.raises(UnsupportedModel, match="at random"):
-        load(nodes, "input:0", "odd:0")
-
-
 def test_outputs_that_are_constants_are_told(load):
     """OpenVINO leaves them out, and which of the others is which would be a guess."""
     nodes = doubling() + constant(b"fixed", np.array([1, 2], np.float32), dtype=1)

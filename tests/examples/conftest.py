@@ -8,9 +8,8 @@ import shlex
 import shutil
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,42 +50,17 @@ class Served:
         return done.stdout
 
 
-def environment(**more: str) -> dict[str, str]:
-    """Ours, with the program on the path and any free port."""
+def environment() -> dict[str, str]:
+    """Ours, with the program on the path."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    return {**os.environ, "PATH": path, "TINTYPE_SERVER_PORT": "0", **more}
-
-
-@contextmanager
-def serving(folder: Path, command: str) -> Iterator[Served]:
-    """The example while it runs."""
-    program = [shutil.which("tintype", path=environment()["PATH"]), *shlex.split(command)[1:]]
-    with subprocess.Popen(
-        program, cwd=folder, env=environment(), stderr=subprocess.PIPE, text=True
-    ) as process:
-        try:
-            address = _address(process)
-            # Its log lines are more than a pipe holds.
-            threading.Thread(target=process.stderr.read, daemon=True).start()
-            yield Served(folder=folder, address=address)
-        finally:
-            process.terminate()
-
-
-def _address(process: subprocess.Popen[str]) -> str:
-    told = []
-    for line in process.stderr:
-        told.append(line)
-        if found := re.search(r"ready: (http://\S+)", line):
-            return found[1]
-    pytest.fail("the example did not start:\n" + "".join(told))
+    return {**os.environ, "PATH": path}
 
 
 Start = Callable[[Path], Served]
 
 
 @pytest.fixture(scope="module")
-def start() -> Iterator[Start]:
+def start(serving) -> Iterator[Start]:
     """Start the example in a folder with its own command; it runs until the module is done."""
     if shutil.which("curl") is None:
         pytest.skip("curl is not installed")
@@ -95,7 +69,9 @@ def start() -> Iterator[Start]:
 
         def start(folder: Path) -> Served:
             if folder not in running:
-                running[folder] = stack.enter_context(serving(folder, start_command(folder)))
+                words = shlex.split(start_command(folder))[1:]
+                server = stack.enter_context(serving(*words, folder=folder))
+                running[folder] = Served(folder=folder, address=server.address)
             return running[folder]
 
         yield start

@@ -126,6 +126,7 @@ def test_too_large(data, what):
         read_header(data, limits=LIMITS)
 
     assert caught.value.facts["actual"] > caught.value.facts["limit"]
+    assert "raise images.max_" in (caught.value.hint or "")  # a name that settings know
 
 
 def test_limits_can_be_moved():

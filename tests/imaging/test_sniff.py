@@ -38,6 +38,13 @@ def test_others_are_named(name):
         sniff(OTHERS[name])
 
 
+def test_a_web_page_is_not_to_be_saved_as_a_picture():
+    """The hint says what went wrong: an address that leads to a page."""
+    with pytest.raises(UnsupportedImageFormat) as caught:
+        sniff(OTHERS["HTML"])
+    assert "web page" in (caught.value.hint or "")
+
+
 @pytest.mark.parametrize("data", [b"", b"\x00" * 40, b"hello", b"RIFF\x00\x00\x00\x00WAVE"])
 def test_unknown(data):
     """Nothing, noise and text are refused."""

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from tintype.errors import CardError
-from tintype.models.card import bare_card, read_card
+from tintype.models.card import bare_card
+from tintype.models.card_reader import read_card
 from tintype.types import Task
 
 FULL = """

@@ -26,7 +26,7 @@ from tintype.models.plan import ModelPlan, plan_model
 from tintype.predict import PredictRequest
 from tintype.settings import Settings
 from tintype.types import Task
-from tintype.wiring import running
+from tintype.wiring.running import running
 
 onnx = pytest.importorskip("onnx")
 DEMO = Path(tintype.__file__).parent / "demo/models"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tintype.batching.policy import BatchPolicy
 from tintype.engines.engine import EngineOptions
-from tintype.models.card import read_card
+from tintype.models.card_reader import read_card
 from tintype.models.host import ModelHost
 from tintype.models.info import Health
 from tintype.models.plan import plan_model

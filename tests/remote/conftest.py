@@ -20,7 +20,8 @@ from PIL import Image
 from tintype.models.library import find_cards
 from tintype.settings import Settings
 from tintype.web.services import Services
-from tintype.wiring import make_plans, running
+from tintype.wiring.plans import make_plans
+from tintype.wiring.running import running
 
 SERVE = Path(__file__).resolve().parents[1] / "stand_in/serve.py"
 START_SECONDS = 120

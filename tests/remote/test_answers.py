@@ -10,7 +10,7 @@ from PIL import Image
 
 from tintype.errors import MalformedRequest, NotAnImageModel, RemoteFailed
 from tintype.imaging.presets import PRESETS
-from tintype.models.card import read_card
+from tintype.models.card_reader import read_card
 from tintype.models.plan import plan_model
 from tintype.predict import PredictRequest
 from tintype.types import Activation, Point, Task

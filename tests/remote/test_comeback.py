@@ -16,7 +16,8 @@ from tintype.models.library import find_cards
 from tintype.settings import Settings
 from tintype.web.app import create_app
 from tintype.web.uploads import UploadLimits
-from tintype.wiring import make_plans, running
+from tintype.wiring.plans import make_plans
+from tintype.wiring.running import running
 
 COLOURS = Path(tintype.__file__).parent / "demo/models/colours"
 

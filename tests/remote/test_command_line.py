@@ -69,7 +69,7 @@ def test_a_remote_cannot_be_written_as_onnx(stand_in, write_card, tmp_path):
 def test_grpc_is_imported_for_nobody_else():
     """A server of files starts without it, and without HTTP's client."""
     late = ("grpc", "tintype.engines.tfserving.rest_client")
-    code = f"import sys, tintype.wiring; print([n for n in {late} if n in sys.modules])"
+    code = f"import sys, tintype.wiring.running; print([n for n in {late} if n in sys.modules])"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
     )

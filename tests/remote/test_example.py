@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shlex
 import subprocess
-import sys
-import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,26 +16,12 @@ PAGE = (FOLDER / "README.md").read_text()
 
 
 @pytest.fixture
-def address(running_stand_in) -> str:
+def address(serving, running_stand_in) -> Iterator[str]:
     """Where the example listens; its remote's address stands in the old gateway's variables."""
     (command,) = re.findall(r"^tintype serve .*$", PAGE, re.MULTILINE)
-    program = [str(Path(sys.executable).parent / "tintype"), *shlex.split(command)[1:]]
-    environment = {
-        **os.environ,
-        "TINTYPE_SERVER_PORT": "0",
-        "APP_TFSERVING_HOST": "127.0.0.1",
-        "APP_TFSERVING_PORT": str(running_stand_in.grpc),
-    }
-    with subprocess.Popen(
-        program, cwd=FOLDER, env=environment, stderr=subprocess.PIPE, text=True
-    ) as process:
-        watch = threading.Timer(60, process.kill)
-        watch.start()
-        told = next((line for line in process.stderr if "ready: " in line), "")
-        watch.cancel()
-        threading.Thread(target=process.stderr.read, daemon=True).start()
-        yield told.split("http://")[1].split()[0]
-        process.terminate()
+    remote = {"APP_TFSERVING_HOST": "127.0.0.1", "APP_TFSERVING_PORT": str(running_stand_in.grpc)}
+    with serving(*shlex.split(command)[1:], folder=FOLDER, **remote) as server:
+        yield server.address.removeprefix("http://")
 
 
 def commands() -> list[tuple[str, str | None]]:

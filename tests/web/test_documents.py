@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from tintype.web.errors import HTTP_PROBLEMS, TABLE
-from tintype.web.openapi import OPTIONS, document, problem_rows
+from tintype.web.openapi import document
 from tintype.web.openapi_examples import (
     BATCH_CURL,
     BATCH_EXAMPLE,
@@ -20,6 +20,8 @@ from tintype.web.openapi_examples import (
     PREDICTION_EXAMPLE,
     PROBLEM_EXAMPLE,
 )
+from tintype.web.openapi_parameters import OPTIONS
+from tintype.web.openapi_parts import problem_rows
 from tintype.web.options import OPTION_NAMES
 from tintype.web.schemas import prediction_body
 

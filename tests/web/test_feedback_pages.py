@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import AsyncIterator
 
 import httpx
 import pytest
@@ -25,13 +24,6 @@ FRAGMENT = {"X-Fragment": "verdict"}
 def app(predictor, limits, record):
     predictor.observers = (record,)
     return create_app(Services(predictor=predictor, record=record), limits=limits)
-
-
-@pytest.fixture
-async def client(app) -> AsyncIterator[httpx.AsyncClient]:
-    transport = httpx.ASGITransport(app=app, raise_app_exceptions=True)
-    async with httpx.AsyncClient(transport=transport, base_url="http://tintype.test") as client:
-        yield client
 
 
 def forms(text: str) -> list[dict[str, str]]:

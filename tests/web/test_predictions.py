@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import AsyncIterator
 
 import httpx
 import pytest
@@ -19,13 +18,6 @@ from tintype.web.services import Services
 def app(predictor, limits, record):
     predictor.observers = (record,)
     return create_app(Services(predictor=predictor, record=record), limits=limits)
-
-
-@pytest.fixture
-async def client(app) -> AsyncIterator[httpx.AsyncClient]:
-    transport = httpx.ASGITransport(app=app, raise_app_exceptions=True)
-    async with httpx.AsyncClient(transport=transport, base_url="http://tintype.test") as client:
-        yield client
 
 
 async def ask(client, png, query: str = "model=pets") -> str:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import base64
 import dataclasses
 import json
+import random
 
 import pytest
 from hypothesis import given
@@ -50,6 +51,20 @@ def batch(limits):
 def test_a_picture_is_a_picture_whatever_its_content_type(read, png, content_type):
     """The command curl --data-binary says it sends a form; the bytes decide."""
     assert png == read(png, content_type).image
+
+
+def test_a_picture_that_curl_tore_is_told(read):
+    """``curl -d`` leaves line ends and zero bytes out; the decoder's words would not help."""
+    noise = random.Random(0).randbytes(4000)
+    torn = b"\xff\xd8\xff" + bytes(byte for byte in noise if byte not in b"\r\n\0")
+    with pytest.raises(MalformedRequest, match="curl -d") as caught:
+        read(torn, "application/x-www-form-urlencoded")
+    assert "--data-binary" in (caught.value.hint or "")
+    assert torn == read(torn, "image/jpeg").image
+    assert (
+        b"\xff\xd8\xff" + noise
+        == read(b"\xff\xd8\xff" + noise, "application/x-www-form-urlencoded").image
+    )
 
 
 def test_a_body_of_no_known_kind_is_handed_on_as_a_picture(read):

@@ -15,84 +15,15 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Protocol, Self, TypeAlias
-
-import numpy as np
+from typing import Self, TypeAlias
 
 from tintype.batching.policy import BatchPolicy, close_batch
-from tintype.errors import (
-    DeadlineExceeded,
-    EngineFailed,
-    ModelUnavailable,
-    Overloaded,
-    ServingError,
-    TintypeError,
-)
+from tintype.batching.running import Answer, Entry, Outcome, Runnable, run_batch
+from tintype.errors import DeadlineExceeded, ModelUnavailable, Overloaded, TintypeError
 from tintype.types import Tensor
-
-
-class Runnable(Protocol):
-    """What the batcher needs of an engine; see ``tintype.engines.engine.Engine``."""
-
-    @property
-    def name(self) -> str:
-        """For the names of the threads."""
-        ...
-
-    @property
-    def batch_size(self) -> int | None:
-        """The only batch size it takes, None where any goes."""
-        ...
-
-    @property
-    def streams(self) -> int:
-        """How many threads may gain by calling ``run`` side by side."""
-        ...
-
-    def run(self, batch: Tensor, *, deadline: float | None = None) -> tuple[Tensor, ...]:
-        """Stacked pictures in, one row a picture out, before ``deadline`` if it can."""
-        ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """One picture's raw outputs, without a batch axis, and where its time went.
-
-    ``outputs`` are float32, or bytes where a remote gives names, in the engine's order.
-    ``queue_seconds`` is from ``submit`` to the start of the run, ``run_seconds`` the run of its
-    batch, ``batch`` the pictures in that run.
-    """
-
-    outputs: tuple[Tensor, ...]
-    queue_seconds: float
-    run_seconds: float
-    batch: int
-
 
 OnBatch: TypeAlias = Callable[[int], None]
 """Told of every batch that is run: how many pictures. Called in the loop; must not block."""
-
-_Kind = tuple[tuple[int, ...], np.dtype[np.generic]]
-
-
-@dataclass(slots=True, kw_only=True, eq=False)
-class _Entry:
-    """One picture that waits or is run. ``timer`` tells its waiter when the deadline passes."""
-
-    row: Tensor
-    kind: _Kind
-    arrived: float
-    deadline: float | None
-    future: asyncio.Future[Answer]
-    timer: asyncio.TimerHandle | None = None
-
-    @property
-    def wanted(self) -> bool:
-        """Whether somebody still waits: neither cancelled nor past its deadline."""
-        return not self.future.done()
-
-
-_Outcome = tuple[_Entry, Answer | ServingError]
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -100,7 +31,7 @@ class _Threads:
     """The running side of a batcher, made on entering and dropped on leaving."""
 
     loop: asyncio.AbstractEventLoop
-    jobs: queue.SimpleQueue[list[_Entry] | None] = field(default_factory=queue.SimpleQueue)
+    jobs: queue.SimpleQueue[list[Entry] | None] = field(default_factory=queue.SimpleQueue)
     workers: list[threading.Thread] = field(default_factory=list)
     idle: int = 0
     ended: int = 0
@@ -122,7 +53,7 @@ class Batcher:
         self._engine = engine
         self._on_batch = on_batch
         self._policy = policy
-        self._queue: dict[_Entry, None] = {}  # in order of arrival; any entry leaves in O(1)
+        self._queue: dict[Entry, None] = {}  # in order of arrival; any entry leaves in O(1)
         self._threads: _Threads | None = None
         self._accepting = False
         self._soon: asyncio.Handle | None = None
@@ -197,7 +128,7 @@ class Batcher:
             self._leave(entry)  # still in the queue when its waiter was cancelled
             del entry  # a raised error would keep this frame, and with it the row
 
-    def _accept(self, row: Tensor, deadline: float | None) -> _Entry:
+    def _accept(self, row: Tensor, deadline: float | None) -> Entry:
         threads, now = self._threads, time.monotonic()
         if threads is None or not self._accepting:
             raise ModelUnavailable("the model is not loaded, or is going away")
@@ -210,7 +141,7 @@ class Batcher:
                 hint="try again later; the setting batching.max_queue moves the limit",
                 limit=limit,
             )
-        entry = _Entry(
+        entry = Entry(
             row=row,
             kind=(row.shape, row.dtype),
             arrived=now,
@@ -248,7 +179,7 @@ class Batcher:
                 return
             self._send(threads, alike[: decision.take], now)
 
-    def _send(self, threads: _Threads, batch: list[_Entry], now: float) -> None:
+    def _send(self, threads: _Threads, batch: list[Entry], now: float) -> None:
         """Take ``batch`` out of the queue and give those still wanted to a thread."""
         for entry in batch:
             del self._queue[entry]
@@ -265,12 +196,12 @@ class Batcher:
         hand_back = threads.loop.call_soon_threadsafe
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
             while (batch := threads.jobs.get()) is not None:
-                outcomes = _run(self._engine, batch)
+                outcomes = run_batch(self._engine, batch)
                 hand_back(self._done, threads, outcomes)
                 del batch, outcomes  # rows are large, and the next job may be long in coming
             hand_back(self._thread_ended, threads)
 
-    def _done(self, threads: _Threads, outcomes: list[_Outcome]) -> None:
+    def _done(self, threads: _Threads, outcomes: list[Outcome]) -> None:
         threads.idle += 1
         for entry, outcome in outcomes:
             _tell(entry, outcome)
@@ -282,12 +213,12 @@ class Batcher:
         if threads.ended == len(threads.workers):
             threads.all_ended.set()
 
-    def _expire(self, entry: _Entry) -> None:
+    def _expire(self, entry: Entry) -> None:
         """The deadline passed, in the queue or during the run: the waiter is told either way."""
         _tell(entry, _too_late())
         self._leave(entry)
 
-    def _leave(self, entry: _Entry) -> None:
+    def _leave(self, entry: Entry) -> None:
         if entry in self._queue:
             del self._queue[entry]
             self._tell_drained()
@@ -305,64 +236,13 @@ class Batcher:
             threads.drained.set()
 
 
-def _tell(entry: _Entry, outcome: Answer | TintypeError) -> None:
+def _tell(entry: Entry, outcome: Answer | TintypeError) -> None:
     if not entry.wanted:
         return
     if isinstance(outcome, Answer):
         entry.future.set_result(outcome)
     else:
         entry.future.set_exception(outcome)
-
-
-def _run(engine: Runnable, batch: list[_Entry]) -> list[_Outcome]:
-    """Run a batch; when it fails, each picture alone, so that a bad one hurts only itself."""
-    batch = [entry for entry in batch if entry.wanted]
-    if not batch:
-        return []
-    started = time.monotonic()
-    outputs = _attempt(engine, [entry.row for entry in batch], deadline=_last_deadline(batch))
-    seconds = time.monotonic() - started
-    if isinstance(outputs, ServingError):
-        if len(batch) == 1 or not isinstance(outputs, EngineFailed):
-            return [(entry, outputs) for entry in batch]  # of a remote: each would fare alike
-        return [outcome for entry in batch for outcome in _run(engine, [entry])]
-    return [
-        (
-            entry,
-            Answer(
-                outputs=tuple(output[row] for output in outputs),
-                queue_seconds=started - entry.arrived,
-                run_seconds=seconds,
-                batch=len(batch),
-            ),
-        )
-        for row, entry in enumerate(batch)
-    ]
-
-
-def _last_deadline(batch: list[_Entry]) -> float | None:
-    """When the last of them is given up: the others are told by their own timers."""
-    deadlines = [entry.deadline for entry in batch]
-    known = [deadline for deadline in deadlines if deadline is not None]
-    return max(known) if len(known) == len(deadlines) else None
-
-
-def _attempt(
-    engine: Runnable, rows: list[Tensor], *, deadline: float | None
-) -> tuple[Tensor, ...] | ServingError:
-    batch = rows[0][np.newaxis] if len(rows) == 1 else np.stack(rows)
-    try:
-        outputs = engine.run(batch, deadline=deadline)
-    except ServingError as error:
-        return error
-    except Exception as error:  # noqa: BLE001 - whatever an engine raises must reach the waiters
-        failure = EngineFailed(f"the engine raised {type(error).__name__}: {error}")
-        failure.__cause__ = error
-        return failure
-    if any(output.shape[:1] != (len(rows),) for output in outputs):
-        shapes = ", ".join(str(output.shape) for output in outputs)
-        return EngineFailed(f"the engine gave {shapes} for {len(rows)} pictures")
-    return outputs
 
 
 def _too_late() -> DeadlineExceeded:

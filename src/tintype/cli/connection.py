@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
+import httptools
 import msgspec
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from tintype.cli.shedding import Shedding
-from tintype.web.errors import PROBLEM_JSON, http_problem
+from tintype.web.errors import PROBLEM_JSON, http_problem, status_of
 from tintype.web.trace import SECURITY_HEADERS
 
 MAX_HEAD_BYTES: Final = 64 << 10
@@ -18,6 +19,8 @@ IDLE_SECONDS: Final = 30.0
 UPLOAD_SECONDS: Final = 2.0
 MAX_UNREAD_BYTES: Final = 1 << 20
 LINGER_SECONDS: Final = 1.0
+
+_OF_AN_UPGRADE: Final = frozenset({b"upgrade", b"http2-settings"})
 
 
 class Connection(HttpToolsProtocol):
@@ -35,6 +38,7 @@ class Connection(HttpToolsProtocol):
     _closes = False
     _head_bytes = 0
     _in_head = False
+    _may_be_large = False
     _requests = 0
     _look: asyncio.TimerHandle | None = None
 
@@ -53,11 +57,17 @@ class Connection(HttpToolsProtocol):
         """Some of a request came."""
         if self.transport.is_closing():
             return
-        super().data_received(data)
+        self._unset_keepalive_if_required()
+        self._may_be_large = self._head_bytes + len(data) > MAX_HEAD_BYTES
+        try:
+            self._parse(data)
+        except httptools.HttpParserError:
+            self.send_400_response("this is no HTTP/1.1 request that can be read")
+            return
         if self._in_head:
             self._head_bytes += len(data)
-            if self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
-                self._refuse("head-too-large", f"the head has more than {MAX_HEAD_BYTES} bytes")
+            if self._head_bytes > MAX_HEAD_BYTES:
+                self._refuse_head()
 
     def on_message_begin(self) -> None:
         """A request begins."""
@@ -67,8 +77,13 @@ class Connection(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """A request's head is there."""
         self._in_head = False
+        if self.parser.should_upgrade():
+            return  # it comes again, without that
         self._requests += 1
-        if len(self.pipeline) >= MAX_PIPELINED:
+        if self._may_be_large and self._head_size() > MAX_HEAD_BYTES:
+            self._unread, self._unread_bytes, self._closes = True, 0, True
+            self._refuse_head()
+        elif len(self.pipeline) >= MAX_PIPELINED:
             self.transport.close()
         elif not self._shed():
             super().on_headers_complete()
@@ -84,6 +99,8 @@ class Connection(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """The request is there whole."""
+        if self.parser.should_upgrade():
+            return
         if not self._unread:
             super().on_message_complete()
         elif self._closes:
@@ -112,6 +129,44 @@ class Connection(HttpToolsProtocol):
             self._look_later()
         else:
             self.transport.close()
+
+    def _parse(self, data: bytes) -> None:
+        """Read on. Who asks for another protocol is answered in this one (RFC 9110, 7.8).
+
+        curl's ``--http2`` and Java's client ask for HTTP/2 so in their first request. The parser
+        takes what follows such a head for the other protocol, and the body would be lost: a new
+        one gets the head again without the question, and then the body.
+        """
+        while not self.transport.is_closing():
+            try:
+                self.parser.feed_data(data)
+            except httptools.HttpParserUpgrade as asked:
+                data = self._head_without_upgrade() + data[asked.args[0] :]
+                self.parser = httptools.HttpRequestParser(self)
+                self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn's
+            else:
+                return
+
+    def _head_without_upgrade(self) -> bytes:
+        lines = [
+            b"%s %s HTTP/%s"
+            % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())
+        ]
+        for name, value in self.headers:
+            kept = value
+            if name == b"connection":
+                words = (word.strip() for word in value.split(b","))
+                kept = b", ".join(word for word in words if word.lower() not in _OF_AN_UPGRADE)
+            if kept and name not in _OF_AN_UPGRADE:
+                lines.append(b"%s: %s" % (name, kept))
+        return b"\r\n".join(lines) + b"\r\n\r\n"
+
+    def _head_size(self) -> int:
+        return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+
+    def _refuse_head(self) -> None:
+        if not self.transport.is_closing():
+            self._refuse("head-too-large", f"the head has more than {MAX_HEAD_BYTES} bytes")
 
     def _shed(self) -> bool:
         """Refuse the request unread if the server has too many; tell whether it was.
@@ -164,7 +219,7 @@ class Connection(HttpToolsProtocol):
             *SECURITY_HEADERS,
         )
         lines = b"".join(b"%s: %s\r\n" % header for header in headers)
-        status = STATUS_LINE[int(str(problem["status"]))]
+        status = STATUS_LINE[status_of(problem)]
         self.transport.write(status + lines + b"\r\n" + body)
         self.transport.close()
 

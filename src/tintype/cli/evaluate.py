@@ -43,7 +43,8 @@ from tintype.models.plan import ModelPlan
 from tintype.predict import PredictRequest
 from tintype.settings import Settings, read_settings
 from tintype.types import Task
-from tintype.wiring import make_plans, running
+from tintype.wiring.plans import make_plans
+from tintype.wiring.running import running
 
 _TOP = 5
 

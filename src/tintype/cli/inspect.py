@@ -24,7 +24,7 @@ from tintype.cli.report import full_lines, layer_lines, print_left_out
 from tintype.imaging.recipe import expand
 from tintype.models.plan import ModelPlan
 from tintype.types import name_text
-from tintype.wiring import make_plans
+from tintype.wiring.plans import make_plans
 
 
 def command(  # noqa: PLR0913 - a flag each

@@ -29,7 +29,8 @@ from tintype.predict import Predictor, PredictRequest
 from tintype.settings import Settings, read_settings
 from tintype.types import Point, Prediction, Result, name_text
 from tintype.web.schemas import prediction_body
-from tintype.wiring import LeftOut, make_plans, running
+from tintype.wiring.plans import LeftOut, make_plans
+from tintype.wiring.running import running
 
 
 def command(  # noqa: PLR0913 - a flag each

@@ -11,7 +11,7 @@ from tintype.imaging.recipe import expand
 from tintype.models.card import CARD_NAME
 from tintype.models.plan import ModelPlan, class_output
 from tintype.types import ImageInput, Task
-from tintype.wiring import LeftOut
+from tintype.wiring.plans import LeftOut
 
 _SHOWN_LABELS = 6
 

@@ -29,7 +29,8 @@ from tintype.models.plan import ModelPlan
 from tintype.settings import ServerSettings, Settings
 from tintype.web.app import create_app
 from tintype.web.forwarded import Forwarded, trusted_proxies
-from tintype.wiring import LeftOut, make_plans, running
+from tintype.wiring.plans import LeftOut, make_plans
+from tintype.wiring.running import running
 
 _BACKLOG = 1024
 _MOST_FILES = 65_536
@@ -111,8 +112,9 @@ async def _serve(
             services.metrics.watch(SHED, lambda: [((), shedding.refused)])
         server = _Server(
             uvicorn.Config(
-                Forwarded(app, proxies=proxies) if proxies.networks else app,
+                Forwarded(app, proxies=proxies),
                 http=connection_with(shedding),
+                ws="none",
                 lifespan="off",
                 log_config=None,
                 log_level="warning",

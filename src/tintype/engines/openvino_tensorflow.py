@@ -41,9 +41,6 @@ _OPENVINO_TYPES = {
 
 _LACKING = "No conversion rule found for operations"
 
-_RANDOM = ("StatelessRandom", "RandomUniform", "StatefulUniform")
-"""Operations of Keras 3's augmentation layers, which stay on when a model is exported."""
-
 _PROBE_BATCH = 3
 """A batch size no file is likely to fix: outputs that follow it have a free batch."""
 
@@ -172,12 +169,6 @@ def _refusal(error: Exception) -> UnsupportedModel:
     """The front end's words, shortened to the operations it lacks or to the last line."""
     said = [line.strip() for line in str(error).splitlines() if line.strip()]
     lacking = [line for line in said if _LACKING in line]
-    if lacking and any(name in lacking[0] for name in _RANDOM):
-        return UnsupportedModel(
-            "the graph changes pictures at random: it was exported with its augmentation layers "
-            "(RandomFlip, RandomRotation ...) switched on, so that every answer differs",
-            hint="serve the .keras or .h5 file instead, or export a model without these layers",
-        )
     words = (
         f"OpenVINO has no translator for {lacking[0].split(':', 1)[1].strip()}"
         if lacking

@@ -51,7 +51,7 @@ def _check(header: Header, limits: DecodeLimits) -> None:
             raise ImageTooLarge(
                 f"the picture ({width} x {height}) has {actual} {what}; "
                 f"at most {limit} are allowed",
-                hint=f"send a smaller picture, or raise {setting}",
+                hint=f"send a smaller picture, or raise images.{setting}",
                 limit=limit,
                 actual=actual,
                 format=name,

@@ -48,6 +48,9 @@ _OTHERS: Final = (
 )
 
 
+_PAGE_HINT = "a web page came in place of the picture: take the address of the picture itself"
+
+
 def sniff(data: bytes) -> str:
     """Return ``jpeg``, ``png``, ``gif``, ``webp`` or ``bmp``.
 
@@ -58,10 +61,11 @@ def sniff(data: bytes) -> str:
     for magic, name in _ALLOWED:
         if magic.match(start):
             return name
+    seen = _looks_like(start)
     raise UnsupportedImageFormat(
         f"{_says(start)}; accepted are {ACCEPTED}",
-        hint="save it as JPEG or PNG first",
-        format=_looks_like(start) or "unknown",
+        hint="save it as JPEG or PNG first" if seen != "HTML" else _PAGE_HINT,
+        format=seen or "unknown",
     )
 
 

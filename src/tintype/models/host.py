@@ -9,8 +9,9 @@ from typing import Self
 
 import numpy as np
 
-from tintype.batching.batcher import Answer, Batcher, OnBatch
+from tintype.batching.batcher import Batcher, OnBatch
 from tintype.batching.policy import BatchPolicy
+from tintype.batching.running import Answer
 from tintype.engines.catalog import load
 from tintype.engines.engine import Engine, EngineOptions
 from tintype.engines.give_back import give_back_memory

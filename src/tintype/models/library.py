@@ -15,14 +15,8 @@ from typing import Protocol, TypeAlias
 from tintype.errors import CardError, ModelFileError, UnknownModelFormat
 from tintype.modelfiles.safety import unreadable
 from tintype.modelfiles.sniff import is_unpacked_keras, sniff
-from tintype.models.card import (
-    CARD_NAME,
-    Card,
-    bare_card,
-    read_card,
-    read_rules,
-    read_version,
-)
+from tintype.models.card import CARD_NAME, Card, bare_card
+from tintype.models.card_reader import read_card, read_rules, read_version
 
 Broken: TypeAlias = Callable[[Path, ModelFileError], None]
 """Told of a path whose models cannot be known now, and why."""

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Final
 
-import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -15,6 +14,7 @@ from tintype.record.recorder import Recorder
 from tintype.record.reports import Asked, accuracy
 from tintype.web.options import refuse_name
 from tintype.web.predictions import recording
+from tintype.web.responses import json_response
 
 FILTER_NAMES: Final = ("model", "version", "label", "since")
 _LONGEST: Final = 1000
@@ -38,11 +38,7 @@ class Accuracy:
             "since": None if asked.since_ms is None else _iso(asked.since_ms),
             "report": told,
         }
-        return Response(
-            msgspec.json.encode(body),
-            media_type="application/json",
-            headers={"Cache-Control": "no-store"},
-        )
+        return json_response(body)
 
 
 def read_filters(pairs: Iterable[tuple[str, str]]) -> Asked:
@@ -71,12 +67,14 @@ def read_since(text: str) -> int:
     try:
         when = datetime.fromisoformat(text.strip())
         aware = when.replace(tzinfo=UTC) if when.tzinfo is None else when
-        return max(0, int(aware.timestamp() * 1000))
+        at_ms = max(0, int(aware.timestamp() * 1000))
+        _iso(at_ms)  # the year 10000 begins in the west while it is 9999 still
     except (ValueError, OverflowError):
         raise MalformedRequest(
             f"since {text[:64]!r} is no time",
             hint="a day such as 2026-11-01, or a time such as 2026-11-01T12:00:00Z",
         ) from None
+    return at_ms
 
 
 def _iso(at_ms: int) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
-import msgspec
 import structlog
 from starlette.requests import Request
 from starlette.responses import Response
@@ -18,7 +17,8 @@ from tintype.web.body import read_body, unless_gone
 from tintype.web.errors import internal_problem, problem_of
 from tintype.web.inputs import Pictures
 from tintype.web.options import Options
-from tintype.web.schemas import models_json, prediction_body, prediction_json, server_timing
+from tintype.web.responses import json_response
+from tintype.web.schemas import models_body, prediction_body, server_timing
 from tintype.web.uploads import BatchUpload, Picture, UploadLimits, read_batch, read_upload
 
 _AT_ONCE: Final = 8
@@ -47,8 +47,8 @@ class Api:
         )
         work = self._answer(upload.image, upload.options, caller=caller_of(request))
         prediction = await unless_gone(request.receive, work)
-        return _json(
-            prediction_json(prediction),
+        return json_response(
+            prediction_body(prediction),
             headers={"Server-Timing": server_timing(prediction.seconds)},
         )
 
@@ -64,16 +64,16 @@ class Api:
         self._predictor.check(upload.options.models)
         await charge(request, len(upload.images) - 1)
         work = self._answer_all(upload, caller=caller_of(request))
-        return _json(msgspec.json.encode(await unless_gone(request.receive, work)))
+        return json_response(await unless_gone(request.receive, work))
 
     async def models(self, request: Request) -> Response:  # noqa: ARG002 - every handler takes the request
         """Every served model."""
-        return _json(models_json(self._predictor.models(), self._predictor.absent()))
+        return json_response(models_body(self._predictor.models(), self._predictor.absent()))
 
     async def model(self, request: Request) -> Response:
         """One served model."""
         name = str(request.path_params["name"])
-        return _json(msgspec.json.encode(self._predictor.model(name)))
+        return json_response(self._predictor.model(name))
 
     async def _answer(self, picture: Picture, options: Options, *, caller: Caller) -> Prediction:
         async with self._pictures.bytes_of(picture) as image:
@@ -113,13 +113,4 @@ def predict_request(image: bytes, options: Options, *, caller: Caller) -> Predic
         threshold=options.threshold,
         explain=options.explain,
         caller=caller,
-    )
-
-
-def _json(body: bytes, *, headers: dict[str, str] | None = None) -> Response:
-    return Response(
-        body,
-        status_code=200,
-        media_type="application/json",
-        headers={"Cache-Control": "no-store", **(headers or {})},
     )

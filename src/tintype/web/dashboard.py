@@ -23,9 +23,10 @@ from tintype.models.info import ModelInfo
 from tintype.record.recorder import Recorder
 from tintype.record.reports import overview
 from tintype.web.dashboard_view import Dashboard, RecordView, chosen, live_view, record_view
-from tintype.web.errors import problem_of
+from tintype.web.errors import problem_of, status_of
 from tintype.web.options import refuse_name
 from tintype.web.render import render
+from tintype.web.responses import BY_FRAGMENT, html_response
 from tintype.web.services import Services
 
 _SIDE: Final = 160
@@ -53,8 +54,9 @@ class DashboardPage:
         except TintypeError as error:
             problem = problem_of(error)
             html = render("refused.html", title=self._title, problem=problem)
-            return _html(html, status=int(str(problem["status"])))
-        return _html(render(template, title=self._title, board=board))
+            return html_response(html, status=status_of(problem), headers=BY_FRAGMENT)
+        html = render(template, title=self._title, board=board)
+        return html_response(html, headers=BY_FRAGMENT)
 
     async def _board(self, name: str | None) -> Dashboard:
         models = self._predictor.models()
@@ -91,7 +93,9 @@ class DashboardPage:
         name, version = model.name, model.version
         golden = await self._references.of(name, version) if self._references else None
         told = await overview(record, model=name, version=version, golden=golden)
-        kept = [each.picture for each in told.disagreements if each.picture]
+        shown = [each.picture for each in told.disagreements]
+        shown += [each.picture for each in told.differences]
+        kept = list(dict.fromkeys(name for name in shown if name))
         return record_view(told, thumbnails=await asyncio.to_thread(self._thumbnails, kept))
 
     def _thumbnails(self, names: Sequence[str]) -> dict[str, str]:
@@ -114,12 +118,3 @@ def _model_of(request: Request) -> str | None:
         if name != "model":
             refuse_name(name, known=("model",))
     return request.query_params.get("model") or None
-
-
-def _html(html: str, *, status: int = 200) -> Response:
-    return Response(
-        html,
-        status_code=status,
-        media_type="text/html",
-        headers={"Cache-Control": "no-store", "Vary": "X-Fragment"},
-    )

@@ -10,7 +10,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from tintype.web.errors import HTTP_PROBLEMS, TABLE
-from tintype.web.openapi import document, problem_rows
+from tintype.web.openapi import document
+from tintype.web.openapi_parts import problem_rows
 from tintype.web.render import render
 
 _SLUGS = frozenset(cls.type for cls in TABLE) | HTTP_PROBLEMS.keys()

@@ -157,6 +157,11 @@ def problem_of(error: TintypeError) -> dict[str, object]:
     }
 
 
+def status_of(problem: Mapping[str, object] | None) -> int:
+    """The status to answer a problem with; 200 where there is none."""
+    return int(str(problem["status"])) if problem else int(HTTPStatus.OK)
+
+
 def internal_problem(request_id: str) -> dict[str, object]:
     """What is told of an unexpected fault: nothing but where to look it up."""
     return http_problem(
@@ -238,7 +243,7 @@ def problem_response(
     body = msgspec.json.encode({**problem, "instance": f"urn:request:{request_id(request.scope)}"})
     return Response(
         body,
-        status_code=int(str(problem["status"])),
+        status_code=status_of(problem),
         media_type=PROBLEM_JSON,
         headers={"Cache-Control": "no-store", **headers},
     )

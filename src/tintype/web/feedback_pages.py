@@ -16,11 +16,12 @@ from tintype.record.values import Judged, RecordedPrediction, RecordedResult, Sa
 from tintype.types import Point
 from tintype.web.access import caller_of
 from tintype.web.body import read_body
-from tintype.web.errors import problem_of
+from tintype.web.errors import problem_of, status_of
 from tintype.web.options import read_options
 from tintype.web.page_view import Verdict, verdict_of, words_of
 from tintype.web.predictions import prediction_id, recording, valid_id
 from tintype.web.render import render
+from tintype.web.responses import BY_FRAGMENT, html_response
 from tintype.web.same_origin import refuse_foreign_form
 from tintype.web.uploads import UploadLimits
 
@@ -59,7 +60,7 @@ class FeedbackPages:
             found = await recording(self._record).find(prediction_id(request))
         except TintypeError as error:
             return self._told(error)
-        return _html(self._page(found))
+        return html_response(self._page(found), headers=BY_FRAGMENT)
 
     async def _submitted(self, request: Request, *, by_script: bool) -> Response:
         refuse_foreign_form(request.headers)
@@ -76,7 +77,8 @@ class FeedbackPages:
             return self._again(name, said, error)
         if not by_script:
             return Response(b"", status_code=303, headers={"Location": f"/predictions/{name}"})
-        return _html(render("_verdict.html", verdict=self._verdict(name, result, judged)))
+        html = render("_verdict.html", verdict=self._verdict(name, result, judged))
+        return html_response(html, headers=BY_FRAGMENT)
 
     def _page(self, found: RecordedPrediction) -> str:
         at = datetime.fromtimestamp(found.at_ms / 1000, UTC)
@@ -100,13 +102,14 @@ class FeedbackPages:
             words=f"{error.message}. {error.hint or ''}".strip(),
             failed=True,
         )
-        return _html(render("_verdict.html", verdict=verdict), status=400)
+        html = render("_verdict.html", verdict=verdict)
+        return html_response(html, status=400, headers=BY_FRAGMENT)
 
     def _told(self, error: TintypeError) -> Response:
         """A page that says what was wrong."""
         problem = problem_of(error)
         html = render("refused.html", title=self._title, problem=problem)
-        return _html(html, status=int(str(problem["status"])))
+        return html_response(html, status=status_of(problem), headers=BY_FRAGMENT)
 
     def _verdict(self, name: str, result: RecordedResult, judged: Judged | None) -> Verdict:
         answered = tuple(each.label for each in result.labels or ())
@@ -147,12 +150,3 @@ def _point(fields: dict[str, str]) -> Point | None:
     pairs = [(name, fields[name]) for name in ("x", "y") if name in fields]
     points = read_options(pairs, max_points=1).points
     return points[0] if points else None
-
-
-def _html(html: str, *, status: int = 200) -> Response:
-    return Response(
-        html,
-        status_code=status,
-        media_type="text/html",
-        headers={"Cache-Control": "no-store", "Vary": "X-Fragment"},
-    )

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
 from tintype.predict import Predictor
+from tintype.web.responses import json_response
 
 _RETRY_AFTER = {"Retry-After": "1"}
 
@@ -19,7 +19,7 @@ class Health:
 
     async def live(self, request: Request) -> Response:  # noqa: ARG002 - every handler takes the request
         """The process answers: nothing else is looked at."""
-        return _told({"status": "alive"}, status=200)
+        return json_response({"status": "alive"})
 
     async def ready(self, request: Request) -> Response:  # noqa: ARG002 - every handler takes the request
         """200 once every model is loaded and warm, else 503; with the health of each.
@@ -29,14 +29,7 @@ class Health:
         models = {model.name: str(model.health) for model in self._predictor.models()}
         models |= {model.name: str(model.health) for model in self._predictor.absent()}
         ready = self._predictor.ready()
-        status = "ready" if ready else "not ready"
-        return _told({"status": status, "models": models}, status=200 if ready else 503)
-
-
-def _told(body: dict[str, object], *, status: int) -> Response:
-    return Response(
-        msgspec.json.encode(body),
-        status_code=status,
-        media_type="application/json",
-        headers={"Cache-Control": "no-store"} | ({} if status < 400 else _RETRY_AFTER),
-    )
+        body = {"status": "ready" if ready else "not ready", "models": models}
+        if not ready:
+            return json_response(body, status=503, headers=_RETRY_AFTER)
+        return json_response(body)

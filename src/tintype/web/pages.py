@@ -15,7 +15,7 @@ from tintype.types import Prediction
 from tintype.web.access import caller_of, is_signed_in
 from tintype.web.api import predict_request
 from tintype.web.body import read_body, unless_gone
-from tintype.web.errors import problem_of
+from tintype.web.errors import problem_of, status_of
 from tintype.web.files import File
 from tintype.web.inputs import Pictures
 from tintype.web.options import read_options
@@ -30,6 +30,7 @@ from tintype.web.page_view import (
     samples_of,
 )
 from tintype.web.render import render
+from tintype.web.responses import BY_FRAGMENT, html_response
 from tintype.web.schemas import server_timing
 from tintype.web.uploads import Upload, UploadLimits, read_upload
 
@@ -138,15 +139,10 @@ class Pages:
             signed_in=is_signed_in(request),
             keeps=self._keeps,
         )
-        headers = {"Cache-Control": "no-store", "Vary": "X-Fragment"}
+        headers = dict(BY_FRAGMENT)
         if answer is not None:
             headers["Server-Timing"] = server_timing(answer.prediction.seconds)
-        return Response(
-            html,
-            status_code=int(str(problem["status"])) if problem else 200,
-            media_type="text/html",
-            headers=headers,
-        )
+        return html_response(html, status=status_of(problem), headers=headers)
 
 
 def _wants_fragment(request: Request) -> bool:

@@ -16,6 +16,7 @@ from tintype.record.values import RecordedPrediction, RecordedResult, Said
 from tintype.types import Point
 from tintype.web.access import caller_of
 from tintype.web.body import read_body
+from tintype.web.responses import json_response
 from tintype.web.uploads import UploadLimits
 
 _ID: Final = re.compile(r"[0-9a-f]{32}")
@@ -56,7 +57,7 @@ class Predictions:
     async def show(self, request: Request) -> Response:
         """One prediction as it is in the record."""
         record, name = self._asked(request)
-        return _json(recorded_body(await record.find(name)))
+        return json_response(recorded_body(await record.find(name)))
 
     async def say(self, request: Request) -> Response:
         """Keep what a person said of a result: answered when it is committed."""
@@ -65,7 +66,7 @@ class Predictions:
         result, judged = await record.say(
             name, _read_feedback(body).said(), key=caller_of(request).key
         )
-        return _json(
+        return json_response(
             {
                 "id": name,
                 "model": result.model,
@@ -79,7 +80,7 @@ class Predictions:
         """Delete a prediction, what was said of it, and its picture if no other has the same."""
         record, name = self._asked(request)
         await record.forget(name)
-        return _json({"deleted": name})
+        return json_response({"deleted": name})
 
     def _asked(self, request: Request) -> tuple[Recorder, str]:
         return recording(self._record), prediction_id(request)
@@ -135,11 +136,3 @@ def _read_feedback(body: bytes) -> FeedbackBody:
             f"the feedback cannot be read: {error}",
             hint='JSON such as {"correct": true}, {"label": "dog"} or {"picked": "dog"}',
         ) from None
-
-
-def _json(body: object) -> Response:
-    return Response(
-        msgspec.json.encode(body),
-        media_type="application/json",
-        headers={"Cache-Control": "no-store"},
-    )

@@ -40,12 +40,7 @@ def result_body(result: Result) -> dict[str, object]:
     return body
 
 
-def prediction_json(prediction: Prediction) -> bytes:
-    """A prediction as JSON."""
-    return msgspec.json.encode(prediction_body(prediction))
-
-
-def models_json(models: Sequence[ModelInfo], absent: Sequence[AbsentModel]) -> bytes:
+def models_body(models: Sequence[ModelInfo], absent: Sequence[AbsentModel]) -> dict[str, object]:
     """What ``GET /api/models`` answers."""
     missing = [
         {
@@ -57,7 +52,7 @@ def models_json(models: Sequence[ModelInfo], absent: Sequence[AbsentModel]) -> b
         }
         for model in absent
     ]
-    return msgspec.json.encode({"models": models, "absent": missing})
+    return {"models": models, "absent": missing}
 
 
 def server_timing(seconds: Seconds) -> str:

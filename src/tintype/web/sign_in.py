@@ -13,8 +13,9 @@ from tintype.access.door import Door, Visitor
 from tintype.errors import MalformedRequest, TintypeError
 from tintype.web.access import cookie_name, peer_of, session_text
 from tintype.web.body import read_body
-from tintype.web.errors import problem_of
+from tintype.web.errors import problem_of, status_of
 from tintype.web.render import render
+from tintype.web.responses import html_response
 from tintype.web.same_origin import refuse_other_sites
 from tintype.web.uploads import UploadLimits
 
@@ -67,12 +68,7 @@ class SignIn:
     def _page(self, target: str, *, error: TintypeError | None = None) -> Response:
         problem = problem_of(error) if error else None
         html = render("sign_in.html", title=self._title, next=target, problem=problem)
-        return Response(
-            html,
-            status_code=int(str(problem["status"])) if problem else HTTPStatus.OK,
-            media_type="text/html",
-            headers={"Cache-Control": "no-store"},
-        )
+        return html_response(html, status=status_of(problem))
 
 
 def _set_cookie(request: Request, answer: Response, text: str, *, seconds: int) -> None:

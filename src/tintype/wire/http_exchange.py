@@ -1,7 +1,9 @@
 """One HTTP/1.1 request and its answer, as bytes out and bytes in (RFC 9112). No IO and no clock.
 
 h11 knows the rules; here are the bounds. Whoever drives an exchange owns the socket and the time,
-so a deadline for the whole holds to the moment, with blocking sockets as with asyncio.
+so a deadline for the whole holds to the moment, with blocking sockets as with asyncio. One exchange
+is one connection: for servers that are asked now and then, or that nobody trusts. The engine that
+asks a TensorFlow Serving keeps its connections (``engines.tfserving.http_client``).
 """
 
 from __future__ import annotations

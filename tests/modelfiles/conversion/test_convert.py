@@ -19,7 +19,8 @@ from tintype.modelfiles.conversion import convert
 from tintype.modelfiles.conversion.convert import ConversionLimits, cache_folder, convert_keras
 from tintype.modelfiles.description import ModelDescription, ReadOptions
 from tintype.modelfiles.open import describe
-from tintype.models.card import bare_card, read_card
+from tintype.models.card import bare_card
+from tintype.models.card_reader import read_card
 from tintype.models.plan import plan_model
 from tintype.types import Format
 

@@ -353,6 +353,16 @@ def test_model_without_signatures_is_refused(folder):
         describe(folder / "bare")
 
 
+def test_a_model_that_changes_pictures_at_random_is_refused(folder):
+    """Keras 3 exports its augmentation layers switched on: no two answers would be the same."""
+    flip = keras.layers.RandomFlip("horizontal")
+    model = keras.Sequential([*layers_of(keras)[:1], flip, *layers_of(keras)[1:]])
+    model.export(folder / "augmented", verbose=False)
+    with pytest.raises(UnsupportedModel, match="at random") as caught:
+        describe(folder / "augmented")
+    assert ".keras" in (caught.value.hint or "")
+
+
 def test_series_model_is_refused_by_input(folder):
     """A forecast of prices is named with its input's shape."""
     model = keras.Sequential([keras.Input((60, 1)), keras.layers.LSTM(3), keras.layers.Dense(1)])

@@ -2,6 +2,10 @@
 
 ``http.client`` speaks; its sockets allow a time for each read, so a remote that drips could hold a
 thread for ever. Here what is left until the deadline is allowed before every read.
+
+Not ``wire.http_exchange``, which bounds whatever a stranger may send and closes the connection
+after one answer. This address is the operator's own: every batch is asked over it, in megabytes of
+JSON, so connections are kept and ``http.client``, the quickest of what Python has, reads them.
 """
 
 from __future__ import annotations

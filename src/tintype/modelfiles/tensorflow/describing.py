@@ -17,7 +17,7 @@ from tintype.modelfiles.tensorflow.flow import parse_ref, short_name
 from tintype.modelfiles.tensorflow.inputs import Candidate, Feed, hold
 from tintype.modelfiles.tensorflow.names import backbone_of
 from tintype.modelfiles.tensorflow.reading import Reading, look
-from tintype.modelfiles.tensorflow.safety import check_fills, refuse_saving
+from tintype.modelfiles.tensorflow.safety import check_fills, refuse_chance, refuse_saving
 from tintype.modelfiles.tensorflow.shapes import in_order
 from tintype.types import Format, Graph, Output, tensors_of
 from tintype.wire.protobuf import ProtobufError
@@ -49,6 +49,7 @@ def describe(
     outputs = tensors_of(output)
     reading = look(constants, [parse_ref(spec.name) for spec in outputs], stop=feed.ref)
     refuse_saving(reading.ancestors.values())
+    refuse_chance(reading.ancestors.values())
     check_fills(reading.ancestors.values(), constants)
     needed = [other for other in others if _is_needed(reading, other, feed)]
     graph = Graph(

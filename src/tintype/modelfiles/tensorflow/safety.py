@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from tintype.errors import ModelFileTooLarge, UnsafeModel
+from tintype.errors import ModelFileTooLarge, UnsafeModel, UnsupportedModel
 from tintype.modelfiles.tensorflow.constants import Constants
-from tintype.modelfiles.tensorflow.flow import FlatNode
+from tintype.modelfiles.tensorflow.flow import FlatNode, short_name
 from tintype.modelfiles.tensorflow.graphdef import Library, Node, with_functions
 from tintype.wire.tensors import read_tensor, stored_values
 
@@ -56,6 +56,8 @@ _SAVING = {
 }  # fmt: skip
 """Every SavedModel has these, for its variables; an answer has no business with them."""
 
+_CHANCE = ("StatelessRandom", "StatefulUniform")
+
 SPLAT_LIMIT = 256 << 20
 """Bytes that constants may declare beyond what is written out for them: a repeated value makes a
 gigabyte out of nothing, and training scripts have no use for large ones."""
@@ -79,6 +81,22 @@ def refuse_saving(ancestors: Iterable[FlatNode]) -> None:
     for node in ancestors:
         if node.op in _SAVING:
             raise UnsafeModel(f"the operation {node.op} ({node.name}) reads or writes files")
+
+
+def refuse_chance(ancestors: Iterable[FlatNode]) -> None:
+    """Raise UnsupportedModel where an answer depends on chance.
+
+    Keras 3 leaves its augmentation layers switched on in a model that it exports. TensorFlow 1's
+    RandomUniform is let by: its dropout is often fed so that chance changes nothing.
+    """
+    for node in ancestors:
+        if node.op.startswith(_CHANCE):
+            raise UnsupportedModel(
+                "the graph changes pictures at random: it was exported with its augmentation "
+                "layers (RandomFlip, RandomRotation ...) switched on, so that every answer "
+                f"differs ({short_name(node.name)})",
+                hint="serve the .keras or .h5 file instead, or export a model without these layers",
+            )
 
 
 def check_constants(nodes: Iterable[Node], *, max_bytes: int) -> None:

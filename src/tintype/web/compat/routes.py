@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Final
 
-import msgspec
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -37,11 +36,12 @@ from tintype.web.compat.requests import (
     marked_picture,
     named_picture,
 )
-from tintype.web.errors import problem_of
+from tintype.web.errors import problem_of, status_of
 from tintype.web.inputs import Pictures
 from tintype.web.options import Options
 from tintype.web.page_view import answer_of
 from tintype.web.render import render
+from tintype.web.responses import html_response, json_response
 from tintype.web.uploads import Picture, UploadLimits
 
 _NO_STORE: Final = {"Cache-Control": "no-store"}
@@ -50,7 +50,7 @@ _NO_STORE: Final = {"Cache-Control": "no-store"}
 class Compat:
     """Answers clients of older systems through the predictor that answers all others."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what the routes are built from
         self,
         predictor: Predictor,
         *,
@@ -58,12 +58,14 @@ class Compat:
         limits: UploadLimits,
         policy: CompatPolicy,
         title: str,
+        keeps: bool = False,
     ) -> None:
         self._predictor = predictor
         self._pictures = pictures
         self._limits = limits
         self._policy = policy
         self._title = title
+        self._keeps = keeps
         self._recent = RecentScores(policy)
 
     def table(self) -> Mapping[str, Mapping[str, tuple[Handler, Need]]]:
@@ -83,7 +85,7 @@ class Compat:
         picture = named_picture(request.query_params)
         info = self._classifier(request)
         prediction = await self._answer(request, picture, _all_labels(info))
-        return _json(label_scores(labels_of(prediction)))
+        return json_response(label_scores(labels_of(prediction)))
 
     async def file(self, request: Request) -> Response:
         """``dogs_and_cats``: an uploaded file → a page with its class."""
@@ -127,7 +129,7 @@ class Compat:
         asked = marked_picture(body, content_type=request.headers.get("content-type", ""))
         options = Options(models=(info.name,))
         prediction = await self._answer(request, asked.picture, options, mark=asked.mark)
-        return _json(label_percents(labels_of(prediction)), status=HTTPStatus.CREATED)
+        return json_response(label_percents(labels_of(prediction)), status=HTTPStatus.CREATED)
 
     async def image_detection(self, request: Request) -> Response:
         """The TensorFlow Serving gateway: JSON with base64 → boxes as fractions."""
@@ -144,7 +146,7 @@ class Compat:
             controller_seconds=time.monotonic() - begun,
             swapped=self._policy.swapped_boxes,
         )
-        return _json(answer)
+        return json_response(answer)
 
     async def _scored(self, request: Request) -> str:
         """Answer an uploaded file; it is kept with its answer under the id that comes back."""
@@ -213,19 +215,16 @@ class Compat:
     ) -> Response:
         problem = problem_of(error) if error else None
         minutes = self._policy.score_seconds / 60
-        html = render(template, title=self._title, problem=problem, minutes=minutes, **values)
-        status = int(str(problem["status"])) if problem else HTTPStatus.OK
-        return Response(html, status_code=status, media_type="text/html", headers=_NO_STORE)
+        html = render(
+            template,
+            title=self._title,
+            problem=problem,
+            minutes=minutes,
+            keeps=self._keeps,
+            **values,
+        )
+        return html_response(html, status=status_of(problem))
 
 
 def _all_labels(info: ModelInfo) -> Options:
     return Options(models=(info.name,), top=max(len(info.labels), 1), threshold=0.0)
-
-
-def _json(value: object, *, status: int = HTTPStatus.OK) -> Response:
-    return Response(
-        msgspec.json.encode(value),
-        status_code=status,
-        media_type="application/json",
-        headers=_NO_STORE,
-    )

@@ -1,0 +1,126 @@
+"""One batch is run by an engine, in the engine's thread: rows stacked, outputs handed to each."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+import numpy as np
+
+from tintype.errors import EngineFailed, ServingError
+from tintype.types import Tensor
+
+
+class Runnable(Protocol):
+    """What the batcher needs of an engine; see ``tintype.engines.engine.Engine``."""
+
+    @property
+    def name(self) -> str:
+        """For the names of the threads."""
+        ...
+
+    @property
+    def batch_size(self) -> int | None:
+        """The only batch size it takes, None where any goes."""
+        ...
+
+    @property
+    def streams(self) -> int:
+        """How many threads may gain by calling ``run`` side by side."""
+        ...
+
+    def run(self, batch: Tensor, *, deadline: float | None = None) -> tuple[Tensor, ...]:
+        """Stacked pictures in, one row a picture out, before ``deadline`` if it can."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """One picture's raw outputs, without a batch axis, and where its time went.
+
+    ``outputs`` are float32, or bytes where a remote gives names, in the engine's order.
+    ``queue_seconds`` is from ``submit`` to the start of the run, ``run_seconds`` the run of its
+    batch, ``batch`` the pictures in that run.
+    """
+
+    outputs: tuple[Tensor, ...]
+    queue_seconds: float
+    run_seconds: float
+    batch: int
+
+
+Kind: TypeAlias = tuple[tuple[int, ...], np.dtype[np.generic]]
+"""Shape and dtype of a row: only rows alike are stacked."""
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Entry:
+    """One picture that waits or is run. ``timer`` tells its waiter when the deadline passes."""
+
+    row: Tensor
+    kind: Kind
+    arrived: float
+    deadline: float | None
+    future: asyncio.Future[Answer]
+    timer: asyncio.TimerHandle | None = None
+
+    @property
+    def wanted(self) -> bool:
+        """Whether somebody still waits: neither cancelled nor past its deadline."""
+        return not self.future.done()
+
+
+Outcome: TypeAlias = tuple[Entry, Answer | ServingError]
+
+
+def run_batch(engine: Runnable, batch: list[Entry]) -> list[Outcome]:
+    """Run a batch; when it fails, each picture alone, so that a bad one hurts only itself."""
+    batch = [entry for entry in batch if entry.wanted]
+    if not batch:
+        return []
+    started = time.monotonic()
+    outputs = _attempt(engine, [entry.row for entry in batch], deadline=_last_deadline(batch))
+    seconds = time.monotonic() - started
+    if isinstance(outputs, ServingError):
+        if len(batch) == 1 or not isinstance(outputs, EngineFailed):
+            return [(entry, outputs) for entry in batch]  # of a remote: each would fare alike
+        return [outcome for entry in batch for outcome in run_batch(engine, [entry])]
+    return [
+        (
+            entry,
+            Answer(
+                outputs=tuple(output[row] for output in outputs),
+                queue_seconds=started - entry.arrived,
+                run_seconds=seconds,
+                batch=len(batch),
+            ),
+        )
+        for row, entry in enumerate(batch)
+    ]
+
+
+def _last_deadline(batch: list[Entry]) -> float | None:
+    """When the last of them is given up: the others are told by their own timers."""
+    deadlines = [entry.deadline for entry in batch]
+    known = [deadline for deadline in deadlines if deadline is not None]
+    return max(known) if len(known) == len(deadlines) else None
+
+
+def _attempt(
+    engine: Runnable, rows: list[Tensor], *, deadline: float | None
+) -> tuple[Tensor, ...] | ServingError:
+    batch = rows[0][np.newaxis] if len(rows) == 1 else np.stack(rows)
+    try:
+        outputs = engine.run(batch, deadline=deadline)
+    except ServingError as error:
+        return error
+    except Exception as error:  # noqa: BLE001 - whatever an engine raises must reach the waiters
+        failure = EngineFailed(f"the engine raised {type(error).__name__}: {error}")
+        failure.__cause__ = error
+        return failure
+    if any(output.shape[:1] != (len(rows),) for output in outputs):
+        shapes = ", ".join(str(output.shape) for output in outputs)
+        return EngineFailed(f"the engine gave {shapes} for {len(rows)} pictures")
+    return outputs

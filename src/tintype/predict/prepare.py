@@ -1,0 +1,159 @@
+"""A picture is decoded and made ready for every model asked: views, rows, what the model saw."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Final
+
+from tintype.batching.gate import ByteGate
+from tintype.errors import DeadlineExceeded
+from tintype.imaging.decode import Pixels, decode, decoded_bytes
+from tintype.imaging.encoded import encoded_row
+from tintype.imaging.explain import seen
+from tintype.imaging.header import Header
+from tintype.imaging.look import look_of
+from tintype.imaging.prepare import prepare
+from tintype.imaging.steps import Decode
+from tintype.imaging.view import cut
+from tintype.imaging.window import seen_window
+from tintype.models.host import ModelHost
+from tintype.predict.request import PredictRequest
+from tintype.types import ImageFacts, PictureLook, Point, SeenInput, Tensor, Window
+
+_QUICK_PIXELS: Final = 6_000_000  # about 50 ms of decoding
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lanes:
+    """Threads that decode: ``quick`` for most pictures, ``slow`` for those that take long.
+
+    Each lane has as many threads as it can use, so that a few huge pictures never stand before
+    the small ones; the operating system shares the processors between the lanes.
+    """
+
+    quick: ThreadPoolExecutor
+    slow: ThreadPoolExecutor
+
+    def of(self, header: Header) -> ThreadPoolExecutor:
+        """The lane of a picture, by the pixels that its decoder must go over."""
+        work = header.width * header.height * header.scans
+        return self.slow if work > _QUICK_PIXELS else self.quick
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """One model asked about one point: the row to run, and what the model saw if asked."""
+
+    host: ModelHost
+    point: Point | None
+    row: Tensor
+    window: Window
+    input: SeenInput | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A picture made ready for every model asked, with the seconds it took."""
+
+    facts: ImageFacts
+    look: PictureLook
+    questions: dict[ModelHost, tuple[Question, ...]]
+    """For each model that is there, one question a point."""
+    decode_seconds: float
+    prepare_seconds: float
+
+
+class Preparer:
+    """Makes pictures ready in the threads of ``lanes``, within the memory that ``gate`` gives."""
+
+    def __init__(self, *, lanes: Lanes, gate: ByteGate) -> None:
+        self._lanes = lanes
+        self._gate = gate
+
+    async def prepare(
+        self,
+        request: PredictRequest,
+        header: Header,
+        hosts: tuple[ModelHost, ...],
+        *,
+        deadline: float,
+    ) -> Prepared:
+        """Decode in a thread, with the memory for it held until that thread has ended.
+
+        Raises DeadlineExceeded, Overloaded where there is no memory in time, and ImageError.
+        """
+        async with self._gate.hold(decoded_bytes(header), deadline=deadline) as held:
+            work = held.keep_for(
+                self._lanes.of(header).submit(_prepare_all, request, header, hosts)
+            )
+            try:
+                async with asyncio.timeout(deadline - time.monotonic()):
+                    return await asyncio.wrap_future(work)
+            except TimeoutError:
+                raise DeadlineExceeded(
+                    "the deadline passed before the picture was decoded",
+                    hint="the setting requests.deadline_seconds moves it",
+                ) from None
+
+
+def _prepare_all(request: PredictRequest, header: Header, hosts: tuple[ModelHost, ...]) -> Prepared:
+    """Decode once for every way of decoding that a model wants, and make every row.
+
+    One way after the other, each with its rows: never are two decoded pictures in memory.
+    """
+    seconds = {"decode": 0.0, "prepare": 0.0}
+    facts: list[ImageFacts] = []
+    looks: list[PictureLook] = []
+    questions: dict[ModelHost, list[Question]] = {host: [] for host in hosts}
+    points = request.points or (None,)
+    explain = "input" in request.explain
+    ways = dict.fromkeys(host.recipe.decode for host in hosts)
+    for how in ways or (Decode(),):  # a picture is looked at, even where no model is there
+        begun = time.monotonic()
+        picture = decode(request.image, header=header, how=how)
+        decoded = time.monotonic()
+        facts.append(picture.facts)
+        looks.append(look_of(picture.array))
+        for host in hosts:
+            if host.recipe.decode == how:
+                questions[host] += [
+                    _question(host, picture, point, image=request.image, explain=explain)
+                    for point in points
+                ]
+        del picture  # before the next one is made
+        seconds["decode"] += decoded - begun
+        seconds["prepare"] += time.monotonic() - decoded
+    return Prepared(
+        facts=facts[0],
+        look=looks[0],
+        questions={host: tuple(asked) for host, asked in questions.items()},
+        decode_seconds=seconds["decode"],
+        prepare_seconds=seconds["prepare"],
+    )
+
+
+def _question(
+    host: ModelHost, picture: Pixels, point: Point | None, *, image: bytes, explain: bool
+) -> Question:
+    recipe, target = host.recipe, host.target
+    if target.tensor.dtype == "string":
+        row = encoded_row(image, picture=picture, recipe=recipe, point=point)
+        shown: Tensor = cut(picture.array, view=recipe.view, point=point)
+    else:
+        row = shown = prepare(picture.array, recipe=recipe, target=target, point=point)
+    return Question(
+        host=host,
+        point=point,
+        row=row,
+        window=seen_window(
+            width=picture.facts.width,
+            height=picture.facts.height,
+            recipe=recipe,
+            target=target,
+            point=point,
+        ),
+        input=seen(shown, recipe=recipe, target=target) if explain else None,
+    )

@@ -1,0 +1,47 @@
+"""What is asked of one picture, by whom, and within which bounds it is answered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from tintype.types import Explain, Point
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """Who asks: the id of the HTTP request, and the name of the API key, empty without one."""
+
+    request_id: str = ""
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PredictRequest:
+    """One picture and what is asked of it.
+
+    No ``models`` asks every served model, no ``points`` looks at the whole picture (or at its
+    middle, where a model looks at a part). ``top`` and ``threshold`` (0..1) override the card.
+    """
+
+    image: bytes
+    models: tuple[str, ...] = ()
+    points: tuple[Point, ...] = ()
+    top: int | None = None
+    threshold: float | None = None
+    explain: frozenset[Explain] = frozenset()
+    caller: Caller = field(default_factory=Caller)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PredictPolicy:
+    """How a request is answered.
+
+    ``deadline_seconds``: how long it may take, from its arrival to its answer. ``parallel``: the
+    models asked run side by side, else one after the other. ``max_wait_seconds`` and
+    ``max_in_flight``: see ``AdmissionPolicy``.
+    """
+
+    deadline_seconds: float = 30.0
+    parallel: bool = True
+    max_wait_seconds: float = 2.0
+    max_in_flight: int = 512

@@ -1,0 +1,1 @@
+"""From settings and cards to running services, and back down."""

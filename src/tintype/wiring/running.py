@@ -1,0 +1,146 @@
+"""From settings and cards to running services, and back down, as one context manager."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+
+from tintype.batching.gate import ByteGate
+from tintype.live import LiveWindow
+from tintype.metrics import PICTURE_BYTES, PICTURES_WAITING, Metrics
+from tintype.models.comeback import Comebacks
+from tintype.models.keeper import Keeper, ModelEvents
+from tintype.models.library import Find
+from tintype.models.loading import Loader
+from tintype.models.plan import ModelPlan
+from tintype.models.reference import References
+from tintype.models.registry import Registry
+from tintype.observers import (
+    ModelLog,
+    ModelMetrics,
+    PredictionLog,
+    PredictionMetrics,
+    ShadowLog,
+    ShadowMetrics,
+    watch_models,
+)
+from tintype.predict import Lanes, Observer, Predictor
+from tintype.record.recorder import Recorder
+from tintype.settings import Settings
+from tintype.shadow import Listener, Shadow
+from tintype.tracing import Tracing, provider_from_environment
+from tintype.web.inputs import Inputs
+from tintype.web.paths import allowed_roots
+from tintype.web.services import Services
+from tintype.wiring.entrance import make_fetch, open_door
+from tintype.wiring.loading import Telling, load_all, make_host
+from tintype.wiring.plans import LeftOut
+from tintype.wiring.recording import (
+    ModelRecord,
+    ShadowRecord,
+    make_picture_keeper,
+    make_recorder,
+    watch_record,
+)
+
+_FILE_THREADS = 4
+
+
+@asynccontextmanager
+async def running(
+    plans: tuple[ModelPlan, ...],
+    *,
+    settings: Settings,
+    left_out: Callable[[LeftOut], None],
+    absent: tuple[LeftOut, ...] = (),
+    find: Find | None = None,
+) -> AsyncIterator[Services]:
+    """Every service, each model loaded and warm; drained and closed on the way out.
+
+    A model that may be absent and cannot be loaded is told to ``left_out``, unless no other is
+    ready; ``absent`` are those whose file could not even be read. ``find`` makes it a server's:
+    predictions are logged, counted and recorded, and the models follow the files that it finds.
+    Raises ModelFileError, SettingsError, ServingError, naming the file.
+    """
+    roots, fetch = allowed_roots(settings.inputs.paths), make_fetch(settings.inputs)
+    metrics = Metrics() if find is not None else None
+    loader = Loader(partial(make_host, settings=settings, metrics=metrics), limits=settings.images)
+    record = make_recorder(settings) if find is not None else None
+    live = LiveWindow() if find is not None else None
+    events = _events(metrics, record)
+    async with AsyncExitStack() as stack:
+        door = await open_door(settings, stack, metrics) if find is not None else None
+        threads = os.cpu_count() or 1
+        lanes = Lanes(
+            quick=stack.enter_context(ThreadPoolExecutor(threads, "pictures")),
+            slow=stack.enter_context(ThreadPoolExecutor(threads, "slow-pictures")),
+        )
+        files = stack.enter_context(ThreadPoolExecutor(_FILE_THREADS, "named-pictures"))
+        inputs = Inputs(settings.inputs, roots=roots, threads=files, fetch=fetch)
+        registry = await stack.enter_async_context(Registry())
+        telling = Telling(left_out, absent, events)
+        waiting = await load_all([*plans], registry, loader, telling)
+        await stack.enter_async_context(
+            Comebacks(waiting, registry, load=loader.load_card, events=events)
+        )
+        gate = ByteGate(settings.memory.picture_bytes)
+        make = partial(
+            Predictor,
+            registry,
+            lanes=lanes,
+            gate=gate,
+            limits=settings.images,
+            policy=settings.requests,
+        )
+        observers: tuple[Observer, ...] = () if live is None else (live,)
+        pictures = keeper = tracing = None
+        if record is not None:
+            stack.enter_context(record)
+            pictures = stack.enter_context(make_picture_keeper(settings, record))
+            # in this order: pictures are of what is recorded
+            observers = (*observers, record, pictures)
+        if metrics is not None and find is not None:
+            listeners: tuple[Listener, ...] = (ShadowLog(), ShadowMetrics(metrics))
+            if record is not None:
+                listeners = (*listeners, ShadowRecord(record))
+            shadow = Shadow(registry, ask=make().predict, listeners=listeners)
+            await stack.enter_async_context(shadow)
+            observers = (PredictionLog(), PredictionMetrics(metrics), *observers, shadow)
+            if settings.tracing.enabled:
+                tracing = Tracing(provider_from_environment())
+                stack.push_async_callback(asyncio.to_thread, tracing.close)
+                observers = (*observers, tracing)
+            keeper = Keeper(
+                registry, find=find, load=loader.load_card, policy=settings.models, events=events
+            )
+            await stack.enter_async_context(keeper)
+            _watch(metrics, registry, gate)
+            watch_record(metrics, record)
+        predictor = make(observers=observers)
+        yield Services(
+            predictor=predictor,
+            door=door,
+            inputs=inputs,
+            metrics=metrics,
+            record=record,
+            pictures=pictures,
+            live=live,
+            references=References(registry, limits=settings.images),
+            keeper=keeper,
+            tracing=tracing,
+        )
+
+
+def _events(metrics: Metrics | None, record: Recorder | None) -> tuple[ModelEvents, ...]:
+    counted = () if metrics is None else (ModelLog(), ModelMetrics(metrics))
+    return counted if record is None else (*counted, ModelRecord(record))
+
+
+def _watch(metrics: Metrics, registry: Registry, gate: ByteGate) -> None:
+    watch_models(metrics, registry)
+    metrics.watch(PICTURE_BYTES, lambda: [((), gate.held)])
+    metrics.watch(PICTURES_WAITING, lambda: [((), gate.waiting())])
