@@ -61,9 +61,10 @@ def test_a_picture_that_curl_tore_is_told(read):
         read(torn, "application/x-www-form-urlencoded")
     assert "--data-binary" in (caught.value.hint or "")
     assert torn == read(torn, "image/jpeg").image
-    assert b"\xff\xd8\xff" + noise == read(
-        b"\xff\xd8\xff" + noise, "application/x-www-form-urlencoded"
-    ).image
+    assert (
+        b"\xff\xd8\xff" + noise
+        == read(b"\xff\xd8\xff" + noise, "application/x-www-form-urlencoded").image
+    )
 
 
 def test_a_body_of_no_known_kind_is_handed_on_as_a_picture(read):
