@@ -76,19 +76,30 @@ def test_an_address_cannot_steer_the_terminal(capsys: pytest.CaptureFixture):
     assert 1 == told.count("\n")
 
 
-class Broken(io.StringIO):
-    """A file on a full disk."""
+class Full(io.StringIO):
+    """A file on a disk that is full until there is ``room``."""
 
-    def write(self, _text: str) -> int:
+    room = False
+
+    def write(self, text: str) -> int:
         """Refuse."""
-        raise OSError(28, "No space left on device")
+        if not self.room:
+            raise OSError(28, "No space left on device")
+        return super().write(text)
 
 
 def test_a_log_that_cannot_be_written_stops_nobody():
-    """The line is lost, the thread lives on."""
-    lines = LogLines(Broken())
+    """The lines are lost and counted, the thread lives on and says so once it can."""
+    full = Full()
+    lines = LogLines(full)
+    lines.write("lost\n")
     lines.write("lost\n")
     assert lines.drain()
+    assert 2 == lines.dropped
+    full.room = True
+    lines.write("here\n")
+    assert lines.drain()
+    assert '{"event": "log lines dropped", "count": 2}\nhere\n' == full.getvalue()
 
 
 class Stuck(io.StringIO):

@@ -96,6 +96,7 @@ async def test_every_point_is_compared_with_its_own():
         shadow.answered(ASKED, prediction(result("1", "dog", here), result("1", "dog", there)))
         await shadow.settled()
     assert ["agrees", "differs"] == notes.outcomes()
+    assert [0, 1] == [comparison.position for comparison in notes.told]
     assert 1 == len(canary.asked)
 
 
@@ -150,6 +151,7 @@ def test_a_disagreement_is_a_line_and_a_number():
             comparison = Comparison(
                 request=ASKED,
                 prediction_id="p1",
+                position=0,
                 stable=result("1", "dog"),
                 canary=result("2", label),
                 outcome=outcome,

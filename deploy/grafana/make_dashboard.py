@@ -277,7 +277,7 @@ ROWS: tuple[tuple[str, tuple[Panel, ...]], ...] = (
                 ((f"tintype_record_queue{{{ONE}}}", "{{instance}}"),),
             ),
             Panel(
-                "Lost lines and records",
+                "Lost lines, records and answers of Redis",
                 "none",
                 8,
                 (
@@ -288,6 +288,10 @@ ROWS: tuple[tuple[str, tuple[Panel, ...]], ...] = (
                     (
                         increase("tintype_record_dropped_total"),
                         "predictions",
+                    ),
+                    (
+                        increase("tintype_redis_failures_total"),
+                        "answers of Redis",
                     ),
                 ),
             ),

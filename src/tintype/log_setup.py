@@ -50,24 +50,28 @@ class LogSettings:
 class LogLines:
     """A file for loggers: a thread of its own writes the lines, so that ``write`` never waits.
 
-    Lines above ``most`` that wait are dropped, and counted in the next line that is written.
+    Lines above ``most`` that wait are dropped, and so are those that the file does not take: its
+    disk is full, its reader gone. Both are counted, and told in the next line that is written.
     """
 
     def __init__(self, file: TextIO, *, most: int = _MOST_WAITING) -> None:
         self._file = file
         self._lines: queue.Queue[str | threading.Event] = queue.Queue(most)
-        self._dropped = 0
-        self.dropped = 0
-        """Lines dropped so far."""
+        self._overflow = 0  # belongs to those who write
+        self._unwritten = self._told = 0  # belong to the thread
         threading.Thread(target=self._work, name="log", daemon=True).start()
+
+    @property
+    def dropped(self) -> int:
+        """Lines dropped so far."""
+        return self._overflow + self._unwritten
 
     def write(self, text: str) -> int:
         """Take a line. Never raises, never waits."""
         try:
             self._lines.put_nowait(text)
         except queue.Full:
-            self._dropped += 1
-            self.dropped += 1
+            self._overflow += 1
         return len(text)
 
     def flush(self) -> None:
@@ -86,12 +90,20 @@ class LogLines:
             if isinstance(line, threading.Event):
                 line.set()
                 continue
-            dropped, self._dropped = self._dropped, 0
-            with contextlib.suppress(OSError, ValueError):  # full, gone or closed
-                if dropped:
-                    self._file.write(f'{{"event": "log lines dropped", "count": {dropped}}}\n')
-                self._file.write(line)
-                self._file.flush()
+            self._write_out(line)
+
+    def _write_out(self, line: str) -> None:
+        dropped = self.dropped
+        try:
+            if dropped > self._told:
+                count = dropped - self._told
+                self._file.write(f'{{"event": "log lines dropped", "count": {count}}}\n')
+            self._file.write(line)
+            self._file.flush()
+        except (OSError, ValueError):  # full, gone or closed
+            self._unwritten += 1
+        else:
+            self._told = dropped
 
 
 class _FromLibraries(logging.Handler):

@@ -151,7 +151,13 @@ BODY_BYTES: Final = Metric(
 LOG_DROPPED: Final = Metric(
     name="tintype_log_lines_dropped_total",
     kind=Kind.COUNTER,
-    help="Log lines dropped because their reader was too slow",
+    help="Log lines dropped: their reader was too slow or gone, or the disk full",
+    watched=True,
+)
+REDIS_FAILURES: Final = Metric(
+    name="tintype_redis_failures_total",
+    kind=Kind.COUNTER,
+    help="Times that Redis did not answer; meanwhile each process keeps the limits by itself",
     watched=True,
 )
 RECORD_QUEUE: Final = Metric(
@@ -184,8 +190,8 @@ ACCURACY: Final = Metric(
 TABLE: Final[tuple[Metric, ...]] = (
     REQUESTS, REQUEST_SECONDS, RESULTS, RESULT_SECONDS, STAGE_SECONDS, REFUSED, SHED,
     BATCH_PICTURES, QUEUE_PICTURES, MODEL_READY, MODEL_LOAD_SECONDS, MODEL_CHANGES, SHADOW,
-    PICTURE_BYTES, PICTURES_WAITING, BODY_BYTES, LOG_DROPPED, RECORD_QUEUE, RECORD_DROPPED,
-    FEEDBACK, ACCURACY,
+    PICTURE_BYTES, PICTURES_WAITING, BODY_BYTES, LOG_DROPPED, REDIS_FAILURES,
+    RECORD_QUEUE, RECORD_DROPPED, FEEDBACK, ACCURACY,
 )  # fmt: skip
 
 PROCESS: Final = (

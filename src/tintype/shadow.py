@@ -26,6 +26,10 @@ Ask: TypeAlias = Callable[[PredictRequest], Awaitable[Prediction]]
 """A predictor that nobody observes: what the shadow says is no answer to anybody."""
 
 
+_Placed: TypeAlias = tuple[int, Result]
+"""A result and its place in the prediction."""
+
+
 class Outcome(enum.StrEnum):
     """What came of a comparison. ``skipped``: too many were at work already."""
 
@@ -37,10 +41,14 @@ class Outcome(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """One result of the stable version beside the canary's, None where it gave none."""
+    """One result of the stable version beside the canary's, None where it gave none.
+
+    ``position`` is the stable result's place in the prediction, from 0.
+    """
 
     request: PredictRequest
     prediction_id: str
+    position: int
     stable: Result
     canary: Result | None
     outcome: Outcome
@@ -86,10 +94,10 @@ class Shadow:
 
     def answered(self, request: PredictRequest, prediction: Prediction) -> None:
         """Ask the canaries, where there are any in the shadow."""
-        shadowed: dict[str, list[Result]] = defaultdict(list)
-        for result in prediction.results:
+        shadowed: dict[str, list[_Placed]] = defaultdict(list)
+        for position, result in enumerate(prediction.results):
             if result.error is None and self._in_shadow(result):
-                shadowed[result.model].append(result)
+                shadowed[result.model].append((position, result))
         for model, results in shadowed.items():
             if len(self._at_work) >= _AT_ONCE:
                 self._tell(request, prediction.id, results, [], missing=Outcome.SKIPPED)
@@ -108,7 +116,7 @@ class Shadow:
         return result.version == served.stable.version
 
     async def _compare(
-        self, model: str, request: PredictRequest, prediction_id: str, results: list[Result]
+        self, model: str, request: PredictRequest, prediction_id: str, results: list[_Placed]
     ) -> None:
         asked = replace(request, models=(f"{model}@{CANARY}",), explain=frozenset())
         try:
@@ -121,13 +129,13 @@ class Shadow:
         self,
         request: PredictRequest,
         prediction_id: str,
-        results: list[Result],
+        results: list[_Placed],
         told: list[Result],
         *,
         missing: Outcome,
     ) -> None:
         by_point = {result.point: result for result in told if result.error is None}
-        for stable in results:
+        for position, stable in results:
             canary = by_point.get(stable.point)
             outcome = missing
             if canary is not None:
@@ -135,6 +143,7 @@ class Shadow:
             comparison = Comparison(
                 request=request,
                 prediction_id=prediction_id,
+                position=position,
                 stable=stable,
                 canary=canary,
                 outcome=outcome,

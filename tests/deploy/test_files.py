@@ -103,6 +103,23 @@ def test_whoever_stops_it_waits_longer_than_it_drains():
     assert min(grace, unit) > _DRAIN_SECONDS
 
 
+def test_the_container_asks_for_keys_and_knows_its_proxy():
+    """Everybody behind a proxy that it did not know would look like the same caller."""
+    environment = COMPOSE["services"]["tintype"]["environment"]
+    (network,) = COMPOSE["networks"]["default"]["ipam"]["config"]
+    assert ("on", network["gateway"]) == (
+        environment["TINTYPE_ACCESS_MODE"],
+        environment["TINTYPE_SERVER_TRUSTED_PROXIES"],
+    )
+
+
+def test_prometheus_has_the_key_that_it_asks_with():
+    """As the secret that the compose file gives it."""
+    asked = yaml.safe_load((DEPLOY / "prometheus.yml").read_text())["scrape_configs"][0]
+    (secret,) = COMPOSE["services"]["prometheus"]["secrets"]
+    assert f"/run/secrets/{secret}" == asked["authorization"]["credentials_file"]
+
+
 def test_prometheus_asks_where_the_compose_file_has_it():
     """The service's name and the image's port."""
     asked = yaml.safe_load((DEPLOY / "prometheus.yml").read_text())["scrape_configs"]
@@ -133,22 +150,27 @@ def test_the_unit_is_shut_in():
 
 
 def test_the_guides_settings_can_be_read(tmp_path):
-    """Its file as it is written."""
+    """Its file as it is written: keys are asked for from the first start on, the proxy is known."""
     (text,) = re.findall(r"```toml\n(.*?)```", GUIDE, re.DOTALL)
     (tmp_path / "tintype.toml").write_text(text)
     settings = read_settings(file=tmp_path / "tintype.toml", environment={})
-    assert ("127.0.0.1", 8000, ("127.0.0.1",)) == (
+    assert ("127.0.0.1", 8000, ("127.0.0.1",), "on") == (
         settings.server.host,
         settings.server.port,
         settings.server.trusted_proxies,
+        settings.access.mode,
     )
+
+
+_MADE = {".env", "prometheus.key"}
+"""Files that the guide has people make."""
 
 
 def test_the_guide_names_files_that_are_there():
     """Each name under deploy/."""
     names = {*re.findall(r"deploy/([\w.]+\w)", GUIDE)}
     assert names
-    assert [] == [name for name in names if name != ".env" and not (DEPLOY / name).exists()]
+    assert [] == [name for name in names if name not in _MADE and not (DEPLOY / name).exists()]
 
 
 def test_the_unit_and_the_guide_agree_on_places():

@@ -107,9 +107,15 @@ def promtool():
     return run
 
 
-def test_prometheus_takes_the_configuration_and_the_rules(promtool):
-    """Checked by its own tool."""
-    promtool("check", "config", DEPLOY / "prometheus.yml")
+def test_prometheus_takes_the_configuration_and_the_rules(promtool, tmp_path):
+    """Checked by its own tool, which wants to see the key's file."""
+    key, file = tmp_path / "key", tmp_path / "prometheus.yml"
+    key.write_text("tt_key")
+    text = (DEPLOY / "prometheus.yml").read_text()
+    file.write_text(text.replace("/run/secrets/tintype_key", str(key)))
+    shutil.copy(RULES, tmp_path)
+    assert str(key) in file.read_text()
+    promtool("check", "config", file)
     promtool("check", "rules", RULES)
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -11,11 +14,13 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import inspect, text
 
 from tintype.errors import SettingsError
-from tintype.record.database import reading, writing
+from tintype.record.database import make_engine, reading, writing
 from tintype.record.migrate import downgrade, head, upgrade
 from tintype.record.opening import bring_up_to_date, open_database, schema_of
 from tintype.record.place import SCHEMA, Place, check_place, refuse_newer_file
 from tintype.record.tables import METADATA
+
+PAGE = Path(__file__).parents[2] / "docs/reference/record.md"
 
 
 def test_the_newest_migration_is_the_one_the_code_names():
@@ -40,9 +45,23 @@ def test_there_and_back_and_there_again(engine):
         assert {*METADATA.tables} < {*inspect(connection).get_table_names()}
 
 
+def test_the_way_back_that_the_page_tells_works(place: Place):
+    """The very line, for an operator who has to go back."""
+    line = re.search(r'^python -c "(.*)"$', PAGE.read_text(), re.MULTILINE)[1]
+    address = f"sqlite:///{place}" if isinstance(place, Path) else place
+    open_database(place).dispose()
+    code = line.replace("ADDRESS", address).replace("REVISION", "base")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (0, "", "") == (done.returncode, done.stdout, done.stderr)
+    engine = make_engine(place)
+    with reading(engine) as connection:
+        assert ["alembic_version"] == inspect(connection).get_table_names()
+    engine.dispose()
+
+
 def test_every_column_is_explained():
     """docs/reference/record.md has a section a table and names each of its columns."""
-    page = (Path(__file__).parents[2] / "docs/reference/record.md").read_text()
+    page = PAGE.read_text()
     for table in METADATA.tables.values():
         section = page.partition(f"### `{table.name}`")[2].partition("\n### ")[0]
         assert [] == [c.name for c in table.columns if f"`{c.name}`" not in section]

@@ -28,7 +28,7 @@ from tintype.record.fake import (
 from tintype.record.place import Place
 from tintype.record.policy import RecordPolicy
 from tintype.record.recorder import MOST_LABELS, Recorder
-from tintype.record.tables import losses, models, predictions, refusals
+from tintype.record.tables import differences, losses, models, predictions, refusals
 from tintype.record.values import Said
 from tintype.types import SeenInput
 
@@ -76,6 +76,31 @@ async def test_feedback_finds_what_was_answered_just_now(place: Place, tmp_path:
         assert "cat" == found.results[0].feedback.right_label
     rows = recorded(place, select(predictions.c.request_id, predictions.c.key_name).limit(1))
     assert [("r1", "ann")] == rows
+
+
+async def test_what_a_canary_says_otherwise_is_written_behind_its_prediction(
+    place: Place, tmp_path: Path
+):
+    """Long lists are cut as those of answers are."""
+    labels = [("cat", 0.5), *((f"label {number}", 0.001) for number in range(MOST_LABELS))]
+    with recorder(place, tmp_path) as record:
+        prediction = predicted()
+        record.answered(ASKED, prediction)
+        record.differs(prediction.id, 0, replace(classified(*labels), version="2"))
+        (result,) = (await record.find(prediction.id)).results
+    assert ("2", "cat", MOST_LABELS) == (
+        result.canary.version,
+        result.canary.labels[0].label,
+        len(result.canary.labels),
+    )
+
+
+async def test_a_canary_s_answer_that_no_longer_fits_is_not_recorded(tmp_path: Path):
+    """The queue is bounded for these too."""
+    place = tmp_path / "record.db"
+    with recorder(place, tmp_path, queue=0) as record:
+        record.differs("0" * 32, 0, classified(("cat", 1.0)))
+    assert [] == recorded(place, select(differences.c.label))
 
 
 async def test_leaving_writes_what_waits(place: Place, tmp_path: Path):

@@ -12,9 +12,9 @@ from tintype.errors import MalformedRequest, UnknownPrediction
 from tintype.record import store
 from tintype.record.batch import KnownModels
 from tintype.record.fake import PETS, classified, detected, entry, predicted
-from tintype.record.tables import feedback, models, predictions, refusals, results
-from tintype.record.values import Judged, Kind, Refusal, Said
-from tintype.types import LabelScore, Point, Prediction, ResultError
+from tintype.record.tables import differences, feedback, models, predictions, refusals, results
+from tintype.record.values import Difference, Judged, Kind, Refusal, Said
+from tintype.types import LabelScore, Point, Prediction, Result, ResultError
 
 _DAY = 86_400_000
 
@@ -189,13 +189,44 @@ def test_what_was_said_comes_back_with_the_prediction(connection, add):
     assert LabelScore(index=1, label="dog", score=0.75) == result.best
 
 
+def test_what_a_canary_said_otherwise_comes_back_with_the_result(connection, add):
+    """Beside the result that it was compared with, and no other."""
+    identity = add(
+        predicted(classified(("dog", 0.75)), classified(("dog", 0.5), point=Point(x=1, y=2)))
+    )
+    canary = replace(classified(("cat", 0.625), ("dog", 0.25)), version="2")
+    differ(connection, identity, canary)
+    first, second = store.find(connection, identity).results
+    assert (None, "2", canary.labels, None) == (
+        first.canary,
+        second.canary.version,
+        second.canary.labels,
+        second.canary.boxes,
+    )
+
+
+def test_a_canary_s_answer_to_nothing_that_is_recorded_is_left_out(connection):
+    """The prediction was dropped, or has been deleted meanwhile."""
+    differ(connection, "0" * 32, classified(("cat", 1.0)))
+    assert 0 == store.count(connection, differences)
+
+
+def differ(connection, identity: str, canary: Result) -> None:
+    """Add what a canary said of the second result."""
+    difference = Difference(at_ms=7, prediction_id=identity, position=1, canary=canary, models={})
+    store.add_differences(connection, [difference], model_id=KnownModels().ids(connection))
+
+
 def test_forgetting_leaves_nothing(connection, add):
-    """Prediction, results, feedback."""
-    identity, other = add(predicted()), add(predicted())
-    store.put_feedback(connection, identity, Said(correct=True), key="", at_ms=1)
+    """Prediction, results, feedback, and what the canary said."""
+    two = predicted(classified(("dog", 0.75)), classified(("dog", 0.5), point=Point(x=1, y=2)))
+    identity, other = add(two), add(predicted())
+    differ(connection, identity, classified(("cat", 1.0)))
+    said = Said(correct=True, point=Point(x=1, y=2))
+    store.put_feedback(connection, identity, said, key="", at_ms=1)
     store.forget(connection, identity)
-    left = [store.count(connection, table) for table in (predictions, results, feedback)]
-    assert [1, 1, 0] == left
+    tables = (predictions, results, differences, feedback)
+    assert [1, 1, 0, 0] == [store.count(connection, table) for table in tables]
     assert other == store.find(connection, other).id
 
 

@@ -70,3 +70,26 @@ async def test_a_reload_is_asked_for_by_post_only(client, keeper):
     """A link that is followed changes nothing."""
     assert 404 == (await client.get("/api/models/pets/reload")).status_code
     assert [] == keeper.asked
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"sec-fetch-site": "cross-site"},
+        {"sec-fetch-site": "same-site"},
+        {"origin": "http://elsewhere.test"},
+        {"origin": "null"},
+    ],
+)
+async def test_a_page_of_another_site_cannot_ask(client, keeper, headers):
+    """A bare POST needs no leave of the browser's, and a server without keys asks for none."""
+    answer = await client.post("/api/models/pets/reload", headers=headers)
+    assert (403, "/problems/foreign-form") == (answer.status_code, answer.json()["type"])
+    assert [] == keeper.asked
+
+
+async def test_this_server_s_own_page_may_ask(client, keeper):
+    """As may programs, which say nothing of where they are."""
+    headers = {"sec-fetch-site": "same-origin"}
+    answer = await client.post("/api/models/pets/reload", headers=headers)
+    assert (200, ["pets"]) == (answer.status_code, keeper.asked)

@@ -16,6 +16,7 @@ from tintype.record.picture_place import PictureFolder
 from tintype.record.pictures import PictureKeeper
 from tintype.record.policy import PicturePolicy
 from tintype.record.reports import Overview, Reference
+from tintype.types import LabelScore, Result, Task
 from tintype.web.app import create_app
 from tintype.web.dashboard_view import live_view, record_view
 from tintype.web.services import Services
@@ -62,6 +63,23 @@ async def test_traffic_and_feedback_are_shown(client, png):
     assert f'<a href="/predictions/{told["id"]}">dog</a>' in text
     assert 'title="1 of 1 pictures of cat answered dog (100%)"' in text
     assert re.search(r'<th scope="row">decode</th><td>1 ms</td>', text)
+
+
+async def test_where_the_canary_differs_is_shown(client, record, png):
+    """What was answered, what the canary says, either version, and the way to the prediction."""
+    told = (await client.post("/api/predict?model=pets", content=png)).json()
+    assert "Where the canary differs" not in await page(client, "/dashboard?model=things")
+    label = LabelScore(index=0, label="a <canary>", score=0.625)
+    canary = Result(model="pets", version="9", task=Task.CLASSIFY, labels=(label,))
+    record.differs(told["id"], 0, canary)
+    text = await page(client)
+    assert "Where the canary differs" in text
+    row = re.search(rf'<a href="/predictions/{told["id"]}">dog</a>.*', text)[0]
+    version = told["results"][0]["version"]
+    assert f"<td>a &lt;canary&gt;, 62.5 %</td><td>{version}, 9</td>" in row
+    assert "says a &lt;canary&gt; (62.5 %)" in await page(client, f"/predictions/{told['id']}")
+    body = (await client.get(f"/api/predictions/{told['id']}")).json()
+    assert "9" == body["results"][0]["canary"]["version"]
 
 
 async def test_the_part_that_changes_is_sent_alone(client):
@@ -150,6 +168,7 @@ def overview(*, drift: Drift | None = None, labels: dict[str, int] | None = None
         recent=sample,
         drift=drift,
         disagreements=(),
+        differences=(),
         lost={"dropped": 3, "killed": 2},
     )
 

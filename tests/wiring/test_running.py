@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 from dataclasses import replace
 from functools import partial
@@ -213,3 +214,47 @@ async def test_a_server_follows_its_folder_and_counts(versions: Path):
         page = services.metrics.page(accept="")[0].decode()
     assert 'tintype_model_ready{model="pets",version="3"} 1.0' in page
     assert 'tintype_model_changes_total{change="loaded",model="pets"} 2.0' in page
+
+
+async def test_what_a_canary_in_the_shadow_says_otherwise_is_recorded(
+    tmp_path: Path, picture: bytes
+):
+    """Through shadow, queue and database, and back with the prediction."""
+    card = '[versions]\nstable = "1"\ncanary = "2"\nshadow = true\n'
+    for number, labels in (("1", "stable"), ("2", "canary")):
+        (tmp_path / "pets" / number).mkdir(parents=True)
+        shutil.copy(COLOURS, tmp_path / "pets" / number / "model.keras")
+        names = "\n".join(f"{labels} {index}" for index in range(18))
+        (tmp_path / "pets" / number / "labels.txt").write_text(names)
+    (tmp_path / "pets/model.toml").write_text(card)
+    find = partial(find_cards, (tmp_path,))
+    settings = read_settings(environment={"TINTYPE_STATE_FOLDER": str(tmp_path / "state")})
+    plans = await make_plans(find(), left_out=pytest.fail)
+    async with running(plans, settings=settings, left_out=pytest.fail, find=find) as services:
+        await services.keeper.reload("pets")
+        told = await services.predictor.predict(PredictRequest(image=picture))
+        async with asyncio.timeout(20):
+            while (  # noqa: ASYNC110 - the shadow tells nobody
+                result := (await services.record.find(told.id)).results[0]
+            ).canary is None:
+                await asyncio.sleep(0.01)
+    assert ("1", "2") == (result.version, result.canary.version)
+    assert result.canary.labels[0].label == result.labels[0].label.replace("stable", "canary")
+
+
+async def test_how_often_redis_did_not_answer_is_counted(folder: Path):
+    """Where limits are shared; a Redis that is away stops no start."""
+    find = partial(find_cards, (folder / "good.keras",))
+    settings = read_settings(
+        environment={
+            "TINTYPE_LIMITS_ADDRESS_PER_MINUTE": "5",
+            "TINTYPE_LIMITS_REDIS": "redis://127.0.0.1:1/0",
+            "TINTYPE_RECORD_ENABLED": "off",
+            "TINTYPE_STATE_FOLDER": str(folder / "state"),
+        }
+    )
+    plans = await make_plans(find_cards((folder / "good.keras",)), left_out=pytest.fail)
+    async with running(plans, settings=settings, left_out=pytest.fail, find=find) as services:
+        await services.door.take(None, "203.0.113.9")
+        page = services.metrics.page(accept="")[0].decode()
+    assert "tintype_redis_failures_total 1.0" in page

@@ -112,7 +112,7 @@ async def _serve(
             services.metrics.watch(SHED, lambda: [((), shedding.refused)])
         server = _Server(
             uvicorn.Config(
-                Forwarded(app, proxies=proxies) if proxies.networks else app,
+                Forwarded(app, proxies=proxies),
                 http=connection_with(shedding),
                 ws="none",
                 lifespan="off",

@@ -61,11 +61,11 @@ def sniff(data: bytes) -> str:
     for magic, name in _ALLOWED:
         if magic.match(start):
             return name
-    other = _looks_like(start)
+    seen = _looks_like(start)
     raise UnsupportedImageFormat(
         f"{_says(start)}; accepted are {ACCEPTED}",
-        hint="save it as JPEG or PNG first" if other != "HTML" else _PAGE_HINT,
-        format=other or "unknown",
+        hint="save it as JPEG or PNG first" if seen != "HTML" else _PAGE_HINT,
+        format=seen or "unknown",
     )
 
 

@@ -15,7 +15,7 @@ from tintype.errors import TintypeError
 from tintype.record import store
 from tintype.record.hashing import content_sha256
 from tintype.record.items import Ask, Item
-from tintype.record.values import Entry, ModelFacts, Refusal
+from tintype.record.values import Difference, Entry, ModelFacts, Refusal
 from tintype.types import Result
 
 
@@ -38,16 +38,18 @@ class KnownModels:
 
     def hash_files(self, items: Iterable[Item]) -> None:
         """Hash the files of models that are new: it may take long, and needs no transaction."""
-        served = {id(item.models): item.models for item in items if isinstance(item, Entry)}
+        served = {
+            id(item.models): item.models for item in items if isinstance(item, Entry | Difference)
+        }
         for models in served.values():
             for facts in models.values():
                 if facts not in self._hashes:
                     self._hashes[facts] = content_sha256(facts.path)
 
-    def ids(self, connection: Connection) -> Callable[[Entry, Result], int]:
+    def ids(self, connection: Connection) -> Callable[[Entry | Difference, Result], int]:
         """Numbers for results; a model that is new in the database is added."""
 
-        def model_id(entry: Entry, result: Result) -> int:
+        def model_id(entry: Entry | Difference, result: Result) -> int:
             facts = entry.models.get((result.model, result.version)) or self._bare(result)
             if facts not in self._ids:
                 self._ids[facts] = store.add_model(
@@ -87,8 +89,10 @@ def write(connection: Connection, items: Iterable[Item], *, models: KnownModels)
             rows = list(group)
             entries = [row for row in rows if isinstance(row, Entry)]
             refused = [row for row in rows if isinstance(row, Refusal)]
+            differing = [row for row in rows if isinstance(row, Difference)]
             store.add_predictions(connection, entries, model_id=models.ids(connection))
             store.add_refusals(connection, refused)
+            store.add_differences(connection, differing, model_id=models.ids(connection))
             outcome.written += len(entries)
     return outcome
 

@@ -38,7 +38,8 @@ from tintype.record.outcomes import (
     score_bin,
     week_begins,
 )
-from tintype.record.reports import Asked, Disagreement, KnownModel
+from tintype.record.reports import Asked, Differed, Disagreement, KnownModel
+from tintype.record.tables import differences as differed
 from tintype.record.tables import feedback, losses, models, pictures, predictions, results
 
 TOPS: Final = (1, 3, 5)
@@ -168,6 +169,50 @@ def disagreements(
             answered=row.predicted,
             score=row.score,
             right=row.right_label,
+            picture=row.kept_as,
+        )
+        for row in connection.execute(statement)
+    )
+
+
+def differences(connection: Connection, *, model: str, count: int) -> tuple[Differed, ...]:
+    """The latest answers of a model that its canary in the shadow would not have given."""
+    canaries = models.alias()
+    statement = (
+        select(
+            differed.c.prediction_id,
+            results.c.at_ms,
+            results.c.label,
+            results.c.score,
+            models.c.version,
+            canaries.c.version.label("canary"),
+            differed.c.label.label("said"),
+            differed.c.score.label("said_score"),
+            pictures.c.name.label("kept_as"),
+        )
+        .join(
+            results,
+            (results.c.prediction_id == differed.c.prediction_id)
+            & (results.c.position == differed.c.position),
+        )
+        .join(models, models.c.id == results.c.model_id)
+        .join(canaries, canaries.c.id == differed.c.model_id)
+        .join(predictions, predictions.c.id == differed.c.prediction_id)
+        .outerjoin(pictures, pictures.c.sha256 == predictions.c.image_sha256)
+        .where(canaries.c.name == model)
+        .order_by(differed.c.at_ms.desc())
+        .limit(count)
+    )
+    return tuple(
+        Differed(
+            prediction_id=row.prediction_id,
+            at_ms=row.at_ms,
+            version=row.version,
+            answered=row.label,
+            score=row.score,
+            canary=row.canary,
+            said=row.said,
+            said_score=row.said_score,
             picture=row.kept_as,
         )
         for row in connection.execute(statement)

@@ -10,7 +10,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from tintype.errors import RecordUnavailable
-from tintype.record.values import Entry, Refusal
+from tintype.record.values import Difference, Entry, Refusal
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -53,7 +53,7 @@ class Stop:
     """The last item: write what came before and leave."""
 
 
-Item: TypeAlias = Entry | Refusal | Ask
+Item: TypeAlias = Entry | Refusal | Difference | Ask
 Items: TypeAlias = SimpleQueue[Item | Stop]
 
 

@@ -25,6 +25,7 @@ from tintype.record.policy import RecordPolicy
 from tintype.record.readers import Readers
 from tintype.record.tally import Tally
 from tintype.record.values import (
+    Difference,
     Entry,
     Judged,
     ModelFacts,
@@ -152,6 +153,23 @@ class Recorder:
             )
         )
 
+    def differs(self, prediction_id: str, position: int, canary: Result) -> None:
+        """Take what a canary said otherwise; when too many wait, it is not recorded.
+
+        ``position`` is the place of the stable version's result in the prediction.
+        """
+        if self._is_full():
+            return
+        self._items.put(
+            Difference(
+                at_ms=now_ms(),
+                prediction_id=prediction_id,
+                position=position,
+                canary=_short(canary),
+                models=self._models,
+            )
+        )
+
     async def find(self, prediction_id: str) -> RecordedPrediction:
         """A prediction with what was said of it. Raises UnknownPrediction, RecordUnavailable."""
         return await self.ask(lambda connection: statements().find(connection, prediction_id))
@@ -249,17 +267,17 @@ def _shortened(prediction: Prediction) -> Prediction:
     """The prediction without what is not kept, so that a long queue stays small."""
     if not any(_is_long(result) for result in prediction.results):
         return prediction
+    return replace(prediction, results=tuple(_short(result) for result in prediction.results))
+
+
+def _short(result: Result) -> Result:
+    if not _is_long(result):
+        return result
     return replace(
-        prediction,
-        results=tuple(
-            replace(
-                result,
-                labels=None if result.labels is None else result.labels[:MOST_LABELS],
-                boxes=None if result.boxes is None else result.boxes[:MOST_BOXES],
-                input=None,
-            )
-            for result in prediction.results
-        ),
+        result,
+        labels=None if result.labels is None else result.labels[:MOST_LABELS],
+        boxes=None if result.boxes is None else result.boxes[:MOST_BOXES],
+        input=None,
     )
 
 

@@ -76,6 +76,21 @@ class Disagreement:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Differed:
+    """An answer that a canary in the shadow would not have given; ``said`` is what it said."""
+
+    prediction_id: str
+    at_ms: int
+    version: str
+    answered: str | None
+    score: float | None
+    canary: str
+    said: str | None
+    said_score: float | None
+    picture: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reference:
     """What the latest answers are compared with; ``name`` as it is told in words."""
 
@@ -96,6 +111,7 @@ class Overview:
     recent: Sample | None
     drift: Drift | None
     disagreements: tuple[Disagreement, ...]
+    differences: tuple[Differed, ...]
     lost: Mapping[str, int]
 
 
@@ -139,6 +155,7 @@ async def overview(
             if reference and recent
             else None,
             disagreements=counting.disagreements(connection, model=model, count=DISAGREEMENTS),
+            differences=counting.differences(connection, model=model, count=DISAGREEMENTS),
             lost=counting.lost(connection),
         )
 

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from tintype.record.values import Entry, ModelFacts, Refusal, first
+from tintype.record.values import Difference, Entry, ModelFacts, Refusal, first
 from tintype.types import Box, LabelScore, PictureLook, Result
 
 Row: TypeAlias = dict[str, Any]
@@ -60,7 +60,6 @@ def prediction_row(entry: Entry) -> Row:
 def result_row(entry: Entry, position: int, result: Result, *, model_id: int) -> Row:
     """A row of ``results``. A fallback is what the owner said, not the model: it is left out."""
     labels = None if result.fallback else result.labels
-    best = first(labels, result.boxes)
     return {
         "prediction_id": entry.prediction.id,
         "position": position,
@@ -68,13 +67,22 @@ def result_row(entry: Entry, position: int, result: Result, *, model_id: int) ->
         "model_id": model_id,
         "point_x": result.point.x if result.point else None,
         "point_y": result.point.y if result.point else None,
-        "label": text(best.label) if best else None,
-        "score": _score(best.score) if best else None,
-        "labels": None if labels is None else json(_clean(labels)),
-        "boxes": None if result.boxes is None else json(_clean(result.boxes)),
+        **_answer(labels, result.boxes),
         "error": result.error.type if result.error else None,
         "error_detail": text(result.error.detail) if result.error else None,
         "seconds": result.seconds,
+    }
+
+
+def difference_row(difference: Difference, *, model_id: int) -> Row:
+    """A row of ``differences``."""
+    canary = difference.canary
+    return {
+        "prediction_id": difference.prediction_id,
+        "position": difference.position,
+        "at_ms": difference.at_ms,
+        "model_id": model_id,
+        **_answer(canary.labels, canary.boxes),
     }
 
 
@@ -99,6 +107,17 @@ def text(value: str) -> str:
 def json(value: object) -> str:
     """JSON as text."""
     return msgspec.json.encode(value).decode("utf-8")
+
+
+def _answer(labels: tuple[LabelScore, ...] | None, boxes: tuple[Box, ...] | None) -> Row:
+    """The columns of what a model said."""
+    best = first(labels, boxes)
+    return {
+        "label": text(best.label) if best else None,
+        "score": _score(best.score) if best else None,
+        "labels": None if labels is None else json(_clean(labels)),
+        "boxes": None if boxes is None else json(_clean(boxes)),
+    }
 
 
 def _clean(found: tuple[LabelScore, ...] | tuple[Box, ...]) -> list[LabelScore | Box]:

@@ -12,8 +12,19 @@ from sqlalchemy.dialects import postgresql, sqlite
 from tintype.errors import UnknownModel, UnknownPrediction
 from tintype.record import rows
 from tintype.record.judging import judge, meant
-from tintype.record.tables import feedback, losses, models, pictures, predictions, refusals, results
+from tintype.record.tables import (
+    differences,
+    feedback,
+    losses,
+    models,
+    pictures,
+    predictions,
+    refusals,
+    results,
+)
 from tintype.record.values import (
+    CanaryAnswer,
+    Difference,
     Entry,
     Judged,
     KeptPicture,
@@ -64,6 +75,22 @@ def add_predictions(
         connection.execute(_insert_new(connection, results), answered)
 
 
+def add_differences(
+    connection: Connection,
+    found: Iterable[Difference],
+    *,
+    model_id: Callable[[Difference, Result], int],
+) -> None:
+    """Add what canaries said otherwise. Where the result is not in the record, nothing is."""
+    for each in found:
+        row = rows.difference_row(each, model_id=model_id(each, each.canary))
+        there = select(results.c.position).where(
+            results.c.prediction_id == each.prediction_id, results.c.position == each.position
+        )
+        if connection.execute(there).first() is not None:
+            connection.execute(_insert_new(connection, differences), row)
+
+
 def add_refusals(connection: Connection, refused: Sequence[Refusal]) -> None:
     """Add refused requests."""
     if refused:
@@ -90,6 +117,10 @@ def find(connection: Connection, prediction_id: str) -> RecordedPrediction:
     said = (results.c.prediction_id == feedback.c.prediction_id) & (
         results.c.position == feedback.c.position
     )
+    differed = (results.c.prediction_id == differences.c.prediction_id) & (
+        results.c.position == differences.c.position
+    )
+    canaries = models.alias()
     found = connection.execute(
         select(
             results,
@@ -101,9 +132,14 @@ def find(connection: Connection, prediction_id: str) -> RecordedPrediction:
             feedback.c.correct,
             feedback.c.right_label,
             feedback.c.rank,
+            canaries.c.version.label("canary"),
+            differences.c.labels.label("canary_labels"),
+            differences.c.boxes.label("canary_boxes"),
         )
         .join(models, models.c.id == results.c.model_id)
         .outerjoin(feedback, said)
+        .outerjoin(differences, differed)
+        .outerjoin(canaries, canaries.c.id == differences.c.model_id)
         .where(results.c.prediction_id == prediction_id)
         .order_by(results.c.position)
     )
@@ -237,7 +273,7 @@ def count(connection: Connection, table: Table) -> int:
 
 def _delete(connection: Connection, ids: Iterable[str]) -> None:
     ids = list(ids)
-    for table in (feedback, results):
+    for table in (feedback, differences, results):
         connection.execute(delete(table).where(table.c.prediction_id.in_(ids)))
     connection.execute(delete(predictions).where(predictions.c.id.in_(ids)))
 
@@ -275,6 +311,13 @@ def _result(row: Row[Any]) -> RecordedResult:
             right_label=row.right_label,
             rank=row.rank,
         )
+    canary = None
+    if row.canary is not None:
+        canary = CanaryAnswer(
+            version=row.canary,
+            labels=_decode(row.canary_labels, tuple[LabelScore, ...]),
+            boxes=_decode(row.canary_boxes, tuple[Box, ...]),
+        )
     return RecordedResult(
         position=row.position,
         model=row.name,
@@ -289,6 +332,7 @@ def _result(row: Row[Any]) -> RecordedResult:
         else ResultError(type=row.error, detail=row.error_detail or ""),
         seconds=row.seconds,
         feedback=said,
+        canary=canary,
     )
 
 

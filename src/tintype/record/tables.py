@@ -83,6 +83,20 @@ results = Table(
     sqlite_with_rowid=False,
 )
 
+differences = Table(
+    "differences",
+    METADATA,
+    Column("prediction_id", Text, ForeignKey(predictions.c.id), primary_key=True),
+    Column("position", SmallInteger, primary_key=True),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("model_id", Integer, ForeignKey(models.c.id), nullable=False),
+    Column("label", Text),
+    Column("score", Double),
+    Column("labels", Text),
+    Column("boxes", Text),
+    Index("differences_at", "at_ms"),
+)
+
 feedback = Table(
     "feedback",
     METADATA,

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
-from tintype.types import Box, LabelScore, Point, Prediction, ResultError, Seconds
+from tintype.types import Box, LabelScore, Point, Prediction, Result, ResultError, Seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -57,6 +57,20 @@ class Refusal:
     seconds: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """What a canary in the shadow said otherwise, on its way into the record.
+
+    ``position`` is the place of the stable version's result in the prediction.
+    """
+
+    at_ms: int
+    prediction_id: str
+    position: int
+    canary: Result
+    models: Models
+
+
 class Kind(enum.StrEnum):
     """How a person said it.
 
@@ -98,8 +112,20 @@ class Judged:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CanaryAnswer:
+    """What a canary in the shadow said of a picture, where it was not what was answered."""
+
+    version: str
+    labels: tuple[LabelScore, ...] | None
+    boxes: tuple[Box, ...] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RecordedResult:
-    """One result as it is in the record, with what was said of it."""
+    """One result as it is in the record, with what was said of it.
+
+    ``canary`` is None where none was asked in the shadow, and where it said the same.
+    """
 
     position: int
     model: str
@@ -112,6 +138,7 @@ class RecordedResult:
     error: ResultError | None
     seconds: float
     feedback: Judged | None
+    canary: CanaryAnswer | None = None
 
     @property
     def best(self) -> LabelScore | Box | None:

@@ -69,6 +69,7 @@ def create_app(
     api = Api(predictor, pictures=pictures, limits=limits)
     predictions = Predictions(services.record, limits=limits)
     health = Health(predictor)
+    keeps = services.pictures is not None and services.pictures.keeps
     pages = Pages(
         predictor,
         pictures=pictures,
@@ -76,7 +77,7 @@ def create_app(
         samples=samples_read,
         title=title,
         recorded=services.record is not None,
-        keeps=services.pictures is not None and services.pictures.keeps,
+        keeps=keeps,
     )
     feedback = FeedbackPages(predictor, services.record, limits=limits, title=title)
     dashboard = DashboardPage(services, title=title)
@@ -114,7 +115,14 @@ def create_app(
         metrics.watch(BODY_BYTES, lambda: [((), held.held)])
         table["/metrics"] = {"GET": (Scrape(metrics).metrics, Need.OPERATIONS)}
     if compat is not None and compat.enabled:
-        older = Compat(predictor, pictures=pictures, limits=limits, policy=compat, title=title)
+        older = Compat(
+            predictor,
+            pictures=pictures,
+            limits=limits,
+            policy=compat,
+            title=title,
+            keeps=keeps,
+        )
         table |= older.table()
     on_error: Mapping[Any, Any] = {  # a handler for each class, told by the class's own name
         TintypeError: on_tintype_error,

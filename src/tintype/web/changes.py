@@ -9,6 +9,7 @@ from tintype.errors import ModelUnavailable
 from tintype.models.keeper import Keeper
 from tintype.predict import Predictor
 from tintype.web.responses import json_response
+from tintype.web.same_origin import refuse_foreign_form
 
 
 class Changes:
@@ -19,7 +20,11 @@ class Changes:
         self._keeper = keeper
 
     async def reload(self, request: Request) -> Response:
-        """Load a model anew; answer what is served now. Raises why it stays as it was."""
+        """Load a model anew; answer what is served now. Raises why it stays as it was.
+
+        Pages of other sites may not ask: such a POST needs no leave of the browser's.
+        """
+        refuse_foreign_form(request.headers)
         name = str(request.path_params["name"])
         self._predictor.model(name)
         if self._keeper is None:

@@ -93,7 +93,9 @@ class DashboardPage:
         name, version = model.name, model.version
         golden = await self._references.of(name, version) if self._references else None
         told = await overview(record, model=name, version=version, golden=golden)
-        kept = [each.picture for each in told.disagreements if each.picture]
+        shown = [each.picture for each in told.disagreements]
+        shown += [each.picture for each in told.differences]
+        kept = list(dict.fromkeys(name for name in shown if name))
         return record_view(told, thumbnails=await asyncio.to_thread(self._thumbnails, kept))
 
     def _thumbnails(self, names: Sequence[str]) -> dict[str, str]:

@@ -13,7 +13,7 @@ from tintype.models.info import ModelInfo
 from tintype.record.accuracy import Share, share
 from tintype.record.drift import FEWEST, Drift, Sample
 from tintype.record.outcomes import SCORE_EDGES
-from tintype.record.reports import Disagreement, Overview, Reference
+from tintype.record.reports import Differed, Disagreement, Overview, Reference
 from tintype.record.values import RecordCounts
 from tintype.web.figures import Figures, figures
 from tintype.web.plots import Level, Plot, columns
@@ -59,6 +59,15 @@ class DisagreementRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DifferenceRow:
+    """One answer that the canary would not have given; ``thumbnail`` as above."""
+
+    it: Differed
+    at: str
+    thumbnail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RecordView:
     """What the record has of one model version."""
 
@@ -68,6 +77,7 @@ class RecordView:
     drift: Drift | None
     drift_words: str
     disagreements: tuple[DisagreementRow, ...]
+    differences: tuple[DifferenceRow, ...]
     lost: int
 
 
@@ -126,6 +136,14 @@ def record_view(told: Overview, *, thumbnails: Mapping[str, str]) -> RecordView:
                 thumbnail=thumbnails.get(each.picture or "", ""),
             )
             for each in told.disagreements
+        ),
+        differences=tuple(
+            DifferenceRow(
+                it=each,
+                at=shown_time(each.at_ms),
+                thumbnail=thumbnails.get(each.picture or "", ""),
+            )
+            for each in told.differences
         ),
         lost=sum(told.lost.values()),
     )

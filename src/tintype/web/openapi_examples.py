@@ -102,6 +102,11 @@ RECORDED_EXAMPLE: Final[dict[str, Any]] = {
         | {
             "model_sha256": "f7d5b4e1c2a3968778695a4b3c2d1e0ff7d5b4e1c2a3968778695a4b3c2d1e0f",
             "feedback": _JUDGED,
+            "canary": {
+                "version": "2",
+                "labels": [{"index": 0, "label": "cat", "score": 0.61}],
+                "boxes": None,
+            },
         }
     ],
     "seconds": PREDICTION_EXAMPLE["seconds"],

@@ -154,7 +154,7 @@ def _reload() -> Json:
         "description": "The old version answers until the new one is loaded, warm and right on its "
         "golden set. When it fails, the old one stays and the problem says why.",
         "parameters": told["parameters"],
-        "responses": told["responses"] | problems(404, 409, 503),
+        "responses": told["responses"] | problems(403, 404, 409, 503),
         "x-curl": [
             {"title": "Load it anew", "command": "curl -X POST {base}/api/models/pets/reload"}
         ],

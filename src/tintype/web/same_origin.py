@@ -1,4 +1,4 @@
-"""Forms that change something are taken from pages of this server only.
+"""What changes something is taken from pages of this server only.
 
 Browsers say where a form was sent from: ``Sec-Fetch-Site`` (W3C Fetch Metadata), older ones
 ``Origin``. A program that sends neither has no one's rights but its own.
@@ -13,7 +13,7 @@ from tintype.errors import ForeignForm
 
 
 def refuse_foreign_form(headers: Mapping[str, str]) -> None:
-    """Raise ForeignForm when a page of another site sent the form."""
+    """Raise ForeignForm when a page of another site sent the form, or what a form could send."""
     site = headers.get("sec-fetch-site")
     if site is not None:
         ours = site in {"same-origin", "none"}  # none: the person did it, by loading again, say
@@ -22,8 +22,8 @@ def refuse_foreign_form(headers: Mapping[str, str]) -> None:
         ours = origin is None or _host(origin) == headers.get("host", "").lower()
     if not ours:
         raise ForeignForm(
-            "this form was sent by a page of another site",
-            hint="open the page of this server and say it there",
+            "this was sent by a page of another site",
+            hint="send it from this server's own page, or from a program",
         )
 
 

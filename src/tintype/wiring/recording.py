@@ -15,6 +15,7 @@ from tintype.record.place import check_place, place_of
 from tintype.record.recorder import Recorder
 from tintype.record.values import ModelFacts
 from tintype.settings import Settings, state_folder
+from tintype.shadow import Comparison, Outcome
 
 
 def make_recorder(settings: Settings) -> Recorder | None:
@@ -58,6 +59,18 @@ class ModelRecord:
 
     def removed(self, host: ModelHost) -> None:
         """What it answered is still to be written."""
+
+
+class ShadowRecord:
+    """A Listener of the shadow: what a canary says otherwise is recorded."""
+
+    def __init__(self, record: Recorder) -> None:
+        self._record = record
+
+    def compared(self, comparison: Comparison) -> None:
+        """Record it, where the versions differ."""
+        if comparison.outcome is Outcome.DIFFERS and comparison.canary is not None:
+            self._record.differs(comparison.prediction_id, comparison.position, comparison.canary)
 
 
 def watch_record(metrics: Metrics, record: Recorder | None) -> None:

@@ -31,7 +31,7 @@ from tintype.observers import (
 from tintype.predict import Lanes, Observer, Predictor
 from tintype.record.recorder import Recorder
 from tintype.settings import Settings
-from tintype.shadow import Shadow
+from tintype.shadow import Listener, Shadow
 from tintype.tracing import Tracing, provider_from_environment
 from tintype.web.inputs import Inputs
 from tintype.web.paths import allowed_roots
@@ -39,7 +39,13 @@ from tintype.web.services import Services
 from tintype.wiring.entrance import make_fetch, open_door
 from tintype.wiring.loading import Telling, load_all, make_host
 from tintype.wiring.plans import LeftOut
-from tintype.wiring.recording import ModelRecord, make_picture_keeper, make_recorder, watch_record
+from tintype.wiring.recording import (
+    ModelRecord,
+    ShadowRecord,
+    make_picture_keeper,
+    make_recorder,
+    watch_record,
+)
 
 _FILE_THREADS = 4
 
@@ -67,7 +73,7 @@ async def running(
     live = LiveWindow() if find is not None else None
     events = _events(metrics, record)
     async with AsyncExitStack() as stack:
-        door = await open_door(settings, stack) if find is not None else None
+        door = await open_door(settings, stack, metrics) if find is not None else None
         threads = os.cpu_count() or 1
         lanes = Lanes(
             quick=stack.enter_context(ThreadPoolExecutor(threads, "pictures")),
@@ -98,7 +104,9 @@ async def running(
             # in this order: pictures are of what is recorded
             observers = (*observers, record, pictures)
         if metrics is not None and find is not None:
-            listeners = (ShadowLog(), ShadowMetrics(metrics))
+            listeners: tuple[Listener, ...] = (ShadowLog(), ShadowMetrics(metrics))
+            if record is not None:
+                listeners = (*listeners, ShadowRecord(record))
             shadow = Shadow(registry, ask=make().predict, listeners=listeners)
             await stack.enter_async_context(shadow)
             observers = (PredictionLog(), PredictionMetrics(metrics), *observers, shadow)

@@ -8,11 +8,19 @@ import json
 import re
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tintype.errors import EngineFailed
+from tintype.imaging.strip import strip
+from tintype.record.picture_place import PictureFolder
+from tintype.record.pictures import PictureKeeper
+from tintype.record.policy import PicturePolicy, RecordPolicy
+from tintype.record.recorder import Recorder
 from tintype.types import LabelScore, Result, ResultError, Task
+from tintype.web.app import create_app
 from tintype.web.compat.policy import CompatPolicy
+from tintype.web.services import Services
 
 REFERENCE = Path(__file__).resolve().parents[3] / "docs" / "reference" / "compat.md"
 ROUTES = re.findall(r"^\| `(GET|POST) (\S+)` \|", REFERENCE.read_text(), re.MULTILINE)
@@ -101,6 +109,23 @@ async def test_classify_leads_to_a_page_with_picture_and_percentages(compat, png
         picture.headers["content-type"],
         picture.headers["cache-control"],
     )
+
+
+@pytest.mark.parametrize("keeps", [True, False])
+async def test_what_becomes_of_the_picture_is_told(predictor, limits, policy, png, tmp_path, keeps):
+    """Gone after minutes only where nobody keeps it."""
+    place = PictureFolder(tmp_path)
+    record = Recorder(tmp_path / "record.db", state=tmp_path, policy=RecordPolicy())
+    keeper = PictureKeeper(record, place=place, policy=PicturePolicy(keep=keeps), strip=strip)
+    app = create_app(Services(predictor=predictor, pictures=keeper), limits=limits, compat=policy)
+    transport = httpx.ASGITransport(app=app, raise_app_exceptions=True)
+    async with httpx.AsyncClient(transport=transport, base_url="http://tintype.test") as client:
+        asked = await client.get("/classify")
+        answer = await client.post("/file/", files={"file": ("a.png", png)})
+    for page in (asked, answer):
+        assert keeps == ("Pictures are kept to learn from" in page.text)
+    gone = "This page and its picture are gone after 5 minutes."
+    assert keeps == (gone not in answer.text)
 
 
 async def test_the_address_of_a_page_is_not_in_the_log(compat, png, logs):

@@ -50,7 +50,7 @@ _NO_STORE: Final = {"Cache-Control": "no-store"}
 class Compat:
     """Answers clients of older systems through the predictor that answers all others."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what the routes are built from
         self,
         predictor: Predictor,
         *,
@@ -58,12 +58,14 @@ class Compat:
         limits: UploadLimits,
         policy: CompatPolicy,
         title: str,
+        keeps: bool = False,
     ) -> None:
         self._predictor = predictor
         self._pictures = pictures
         self._limits = limits
         self._policy = policy
         self._title = title
+        self._keeps = keeps
         self._recent = RecentScores(policy)
 
     def table(self) -> Mapping[str, Mapping[str, tuple[Handler, Need]]]:
@@ -213,7 +215,14 @@ class Compat:
     ) -> Response:
         problem = problem_of(error) if error else None
         minutes = self._policy.score_seconds / 60
-        html = render(template, title=self._title, problem=problem, minutes=minutes, **values)
+        html = render(
+            template,
+            title=self._title,
+            problem=problem,
+            minutes=minutes,
+            keeps=self._keeps,
+            **values,
+        )
         return html_response(html, status=status_of(problem))
 
 

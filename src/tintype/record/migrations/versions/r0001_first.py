@@ -65,6 +65,18 @@ def upgrade() -> None:
     )
     op.create_index("results_mix", "results", ["model_id", "at_ms", "label", "score"])
     op.create_table(
+        "differences",
+        sa.Column("prediction_id", sa.Text, sa.ForeignKey("predictions.id"), primary_key=True),
+        sa.Column("position", sa.SmallInteger, primary_key=True),
+        sa.Column("at_ms", sa.BigInteger, nullable=False),
+        sa.Column("model_id", sa.Integer, sa.ForeignKey("models.id"), nullable=False),
+        sa.Column("label", sa.Text),
+        sa.Column("score", sa.Double),
+        sa.Column("labels", sa.Text),
+        sa.Column("boxes", sa.Text),
+    )
+    op.create_index("differences_at", "differences", ["at_ms"])
+    op.create_table(
         "feedback",
         sa.Column("prediction_id", sa.Text, sa.ForeignKey("predictions.id"), primary_key=True),
         sa.Column("position", sa.SmallInteger, primary_key=True),
@@ -121,6 +133,7 @@ def downgrade() -> None:
     op.drop_table("pictures")
     op.drop_table("refusals")
     op.drop_table("feedback")
+    op.drop_table("differences")
     op.drop_table("results")
     op.drop_table("predictions")
     op.drop_table("models")
