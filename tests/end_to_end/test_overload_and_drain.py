@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -94,6 +95,19 @@ async def test_sigterm_finishes_what_was_accepted_then_leaves(serving, slow_pict
             answers = await asyncio.gather(*asked)
         assert [200] * 8 == [answer.status_code for answer in answers]
         assert 0 == await asyncio.to_thread(server.process.wait, 30)
+
+
+def test_an_impatient_person_leaves_while_a_model_loads(tmp_path):
+    """Ctrl-C, three times, between the summary and the address: nothing is said that frightens."""
+    words = [TINTYPE, "serve", COLOURS, "--port", "0", "--state", tmp_path]
+    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as server:
+        said = server.stderr.readline()
+        for _ in range(3):
+            server.send_signal(signal.SIGINT)
+        said += server.stderr.read()
+    assert server.wait(20) in {0, 130, -signal.SIGINT}
+    assert "Traceback" not in said
+    assert "Exception" not in said
 
 
 def test_more_callers_than_a_shell_allows_may_connect(serving):

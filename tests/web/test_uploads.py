@@ -85,6 +85,13 @@ def test_the_bytes_of_a_picture_may_look_like_a_boundary(read, png):
     assert data == read(form(("image", data, "a.png")), FORM).image
 
 
+def test_an_empty_file_is_told_to_who_chose_it(read):
+    """In words for a person at the page, not for a program."""
+    with pytest.raises(MalformedRequest, match="no bytes") as caught:
+        read(form(("image", b"", "cat.jpg")), FORM)
+    assert "choose another" in (caught.value.hint or "")
+
+
 def test_a_form_without_a_chosen_file_has_no_picture(read):
     """Browsers send an empty part with an empty name then."""
     with pytest.raises(MalformedRequest, match="no picture in the request"):

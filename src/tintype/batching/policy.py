@@ -24,9 +24,11 @@ class BatchPolicy:
     def __post_init__(self) -> None:
         for name in ("max_batch", "max_queue"):
             if getattr(self, name) < 1:
-                raise SettingsError(f"{name} is {getattr(self, name)}, expected 1 or more")
+                raise SettingsError(f"batching.{name} is {getattr(self, name)}, expected 1 or more")
         if not 0.0 <= self.linger_seconds <= 1.0:
-            raise SettingsError(f"linger_seconds is {self.linger_seconds}, expected 0 to 1")
+            raise SettingsError(
+                f"batching.linger_seconds is {self.linger_seconds}, expected 0 to 1"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import resource
 import signal
 import socket
@@ -35,6 +36,7 @@ from tintype.wiring.running import running
 _BACKLOG = 1024
 _MOST_FILES = 65_536
 _DRAIN_SECONDS = 30
+_INTERRUPTED = 130  # what shells say of a program that SIGINT ended
 
 
 def serve(find: Find, *, settings: Settings, samples: tuple[Path, ...] = ()) -> None:
@@ -47,7 +49,16 @@ def serve(find: Find, *, settings: Settings, samples: tuple[Path, ...] = ()) -> 
     _allow_connections()
     listener = _bind(settings.server)
     with listener, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(find, settings, samples, listener, lines))
+        try:
+            runner.run(_serve(find, settings, samples, listener, lines))
+        finally:
+            # All is closed and written. Only threads are left, of which one may still load a
+            # model; who does not want to wait for it presses Ctrl-C again.
+            signal.signal(signal.SIGINT, _leave_at_once)
+
+
+def _leave_at_once(*_: object) -> None:
+    os._exit(_INTERRUPTED)
 
 
 def _allow_connections() -> None:

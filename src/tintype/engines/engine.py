@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from tintype.errors import SettingsError
 from tintype.types import Tensor, TensorSpec
+
+MOST_THREADS: Final = 1024
+"""Each is a real thread of the system, made at the start."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,9 +26,14 @@ class EngineOptions:
     """Refuse a graph whose tensors for one picture declare more than this."""
 
     def __post_init__(self) -> None:
-        for name, least in (("threads", 0), ("streams", 1), ("max_activation_bytes", 1)):
-            if getattr(self, name) < least:
-                raise SettingsError(f"{name} is {getattr(self, name)}, expected {least} or more")
+        for name, least, most in (
+            ("threads", 0, MOST_THREADS),
+            ("streams", 1, MOST_THREADS),
+            ("max_activation_bytes", 1, 1 << 62),
+        ):
+            value = getattr(self, name)
+            if not least <= value <= most:
+                raise SettingsError(f"engine.{name} is {value}, expected {least} to {most}")
 
 
 class Engine(Protocol):

@@ -48,7 +48,7 @@ _OTHERS: Final = (
 )
 
 
-_PAGE_HINT = "a web page came in place of the picture: take the address of the picture itself"
+_PAGE_HINT = "that is a web page, not the picture on it: save or name the picture itself"
 
 
 def sniff(data: bytes) -> str:

@@ -47,6 +47,9 @@ _HOW: Final = (
 )
 
 
+_EMPTY: Final = "the file is empty: copy or download it again, or choose another"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UploadLimits:
     """What one request may bring: bytes of body, seconds to arrive, pictures, points.
@@ -216,7 +219,7 @@ def _from_parts(parts: Iterable[Part]) -> _Body:
             options.append((part.name, part.text()))
         elif part.data or part.filename:
             # A form without a chosen file sends a part with neither name nor bytes.
-            images.append(part.data or MalformedRequest("the picture has no bytes", hint=_HOW))
+            images.append(part.data or MalformedRequest("the picture has no bytes", hint=_EMPTY))
             name = name or part.filename
     return _Body(images=tuple(images), options=options, name=name)
 

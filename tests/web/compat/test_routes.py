@@ -289,6 +289,15 @@ async def test_the_service_refuses_in_words(compat, form, said):
     assert said in answer.json()["detail"]
 
 
+@pytest.mark.parametrize("route", ["/services/classify/things", "/classify?model=things"])
+async def test_a_detector_is_not_asked_for_labels(compat, predictor, png, route):
+    """It never has any: that is the caller's mistake, and no failure to try again after."""
+    answer = await compat.post(route, files={"imageFile": png, "file": png})
+    assert 400 == answer.status_code
+    assert "with boxes, not with labels" in answer.text.replace("&#39;", "'")
+    assert [] == predictor.asked
+
+
 async def test_a_failing_model_is_the_problem_it_is_everywhere(compat, predictor, png):
     """503 with its words."""
     predictor.failure = EngineFailed("broken on purpose")

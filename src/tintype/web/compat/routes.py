@@ -124,7 +124,7 @@ class Compat:
 
     async def service(self, request: Request) -> Response:
         """The CherryPy service: a picture and a mark in percent → 201 and labels in percent."""
-        info = self._predictor.model(str(request.path_params["name"]))
+        info = self._with_labels(str(request.path_params["name"]))
         body = await self._body(request)
         asked = marked_picture(body, content_type=request.headers.get("content-type", ""))
         options = Options(models=(info.name,))
@@ -185,11 +185,20 @@ class Compat:
         """The model of the query's ``model``, else the first that answers with labels."""
         named = request.query_params.get("model")
         if named:
-            return self._predictor.model(named)
+            return self._with_labels(named)
         for info in self._predictor.models():
             if info.task is Task.CLASSIFY:
                 return info
         raise MalformedRequest("no served model answers with labels")
+
+    def _with_labels(self, name: str) -> ModelInfo:
+        info = self._predictor.model(name)
+        if info.task is not Task.CLASSIFY:
+            raise MalformedRequest(
+                f"the model {info.name!r} answers with boxes, not with labels",
+                hint="POST /imageDetection answers with boxes",
+            )
+        return info
 
     def _kept(self, name: str) -> Scored:
         scored = self._recent.get(name)
