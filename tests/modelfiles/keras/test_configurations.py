@@ -464,8 +464,13 @@ def test_a_pipeline(ending, keras3, tmp_path, assert_same, randomised):
         layers.Conv2D(3, 3),
     ]
     model = keras3.Sequential(
-        [keras3.Input((8, 8, 3)), layers.Pipeline(steps), layers.Conv2D(2, 3), layers.Flatten()]
+        [
+            keras3.Input((8, 8, 3)),
+            layers.Pipeline(steps, name="first"),
+            layers.Conv2D(2, 3),
+            layers.Flatten(),
+        ]
     )
 
     description = assert_same(randomised(model), tmp_path / f"model{ending}")
-    assert "pipeline" == description.layers[0].name
+    assert "first" == description.layers[0].name
