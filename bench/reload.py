@@ -183,6 +183,7 @@ def main() -> None:
             "TINTYPE_LOG_LEVEL": "warning",
             # a busy machine is slow for reasons that are not measured here
             "TINTYPE_REQUESTS_DEADLINE_SECONDS": "120",
+            "TINTYPE_REQUESTS_MAX_WAIT_SECONDS": "120",  # its many clients wait: no refusals here
         }
         server = subprocess.Popen(
             [

@@ -123,8 +123,9 @@ def demo(state: Path) -> Iterator[str]:
     """The demo on a free port, with what lasts in ``state``; gives its address."""
     start = "from tintype.cli.app import main; main()"
     command = [sys.executable, "-c", start, "demo", "--port", "0", "--state", str(state)]
-    # Nobody reads its log, and a full pipe would stop it.
-    environment = os.environ | {"TINTYPE_PICTURES_KEEP": "true", "TINTYPE_LOG_LEVEL": "error"}
+    # Nobody reads its log, and a full pipe would stop it. Photographs that are sent are other
+    # people's: none is kept, so that none is seen in the pictures of the dashboard.
+    environment = os.environ | {"TINTYPE_PICTURES_KEEP": "false", "TINTYPE_LOG_LEVEL": "error"}
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as server:
         try:
             yield _address(server)

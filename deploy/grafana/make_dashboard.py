@@ -290,6 +290,10 @@ ROWS: tuple[tuple[str, tuple[Panel, ...]], ...] = (
                         "predictions",
                     ),
                     (
+                        increase("tintype_kept_pictures_dropped_total"),
+                        "pictures to be kept",
+                    ),
+                    (
                         increase("tintype_redis_failures_total"),
                         "answers of Redis",
                     ),

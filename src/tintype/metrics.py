@@ -172,6 +172,12 @@ RECORD_DROPPED: Final = Metric(
     help="Predictions that never reached the record",
     watched=True,
 )
+PICTURES_DROPPED: Final = Metric(
+    name="tintype_kept_pictures_dropped_total",
+    kind=Kind.COUNTER,
+    help="Pictures that should have been kept and could not be",
+    watched=True,
+)
 FEEDBACK: Final = Metric(
     name="tintype_feedback",
     kind=Kind.GAUGE,
@@ -191,7 +197,7 @@ TABLE: Final[tuple[Metric, ...]] = (
     REQUESTS, REQUEST_SECONDS, RESULTS, RESULT_SECONDS, STAGE_SECONDS, REFUSED, SHED,
     BATCH_PICTURES, QUEUE_PICTURES, MODEL_READY, MODEL_LOAD_SECONDS, MODEL_CHANGES, SHADOW,
     PICTURE_BYTES, PICTURES_WAITING, BODY_BYTES, LOG_DROPPED, REDIS_FAILURES,
-    RECORD_QUEUE, RECORD_DROPPED, FEEDBACK, ACCURACY,
+    RECORD_QUEUE, RECORD_DROPPED, PICTURES_DROPPED, FEEDBACK, ACCURACY,
 )  # fmt: skip
 
 PROCESS: Final = (

@@ -28,6 +28,7 @@ from tintype.record.policy import RecordPolicy
 from tintype.record.recorder import Recorder
 from tintype.record.values import ModelFacts
 from tintype.web.app import create_app
+from tintype.web.compat.policy import CompatPolicy
 from tintype.web.fake import FakePredictor
 from tintype.web.services import Services
 from tintype.web.uploads import UploadLimits
@@ -142,7 +143,12 @@ def serving(predictor: FakePredictor, record: Recorder, sample: Path) -> Iterato
 
 def running(services: Services, *samples: Path) -> Iterator[Site]:
     """The application around these services, on a real port."""
-    app = create_app(services, limits=UploadLimits(max_body_bytes=1 << 20), samples=samples)
+    app = create_app(
+        services,
+        limits=UploadLimits(max_body_bytes=1 << 20),
+        compat=CompatPolicy(enabled=True),
+        samples=samples,
+    )
     config = uvicorn.Config(app, lifespan="off", log_level="critical", access_log=False)
     server = Server(config)
     with socket.create_server(("127.0.0.1", 0)) as listener:

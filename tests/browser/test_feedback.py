@@ -60,3 +60,15 @@ def test_without_scripts_it_is_a_page_of_its_own(open_page, make_picture):
     assert re.search(r"/predictions/[0-9a-f]{32}$", page.url)
     assert "Noted: it was right." in page.inner_text("main")
     assert 2 == page.locator(".verdict").count()
+
+
+def test_a_prediction_of_its_own_fits_a_phone(open_page, make_picture):
+    """Its long address breaks."""
+    page = open_page(viewport={"width": 320, "height": 640}, java_script_enabled=False)
+    page.set_input_files(
+        "#image", {"name": "a.png", "mimeType": "image/png", "buffer": make_picture()}
+    )
+    page.click("button.ask")
+    page.get_by_role("button", name="Right", exact=True).first.click()
+    page.wait_for_url("**/predictions/*")
+    assert 320 >= page.evaluate("() => document.documentElement.scrollWidth")

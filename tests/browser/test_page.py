@@ -403,3 +403,14 @@ def test_going_back_shows_the_answer_again(page, png, tmp_path):
     page.go_back()
     page.wait_for_selector(".card:first-child .label")
     assert "dog" == page.locator(".card:first-child .label").first.inner_text()
+
+
+def test_the_scores_of_the_older_systems_fit_a_phone(open_page, make_picture):
+    """The picture shrinks with the screen."""
+    page = open_page("/classify", viewport={"width": 320, "height": 640})
+    page.set_input_files(
+        "input[type=file]", {"name": "a.png", "mimeType": "image/png", "buffer": make_picture()}
+    )
+    page.click("main button")
+    page.wait_for_url("**/score/*")
+    assert 320 >= page.evaluate("() => document.documentElement.scrollWidth")

@@ -17,6 +17,7 @@ def test_a_person_signs_in_asks_and_signs_out(browser, guarded_site, make_pictur
     assert f"{site.url}/sign-in" == page.url
     sign_in(page, "tt_wrong")
     assert "unknown, revoked" in page.inner_text(".problem")
+    assert "Authorization" not in page.inner_text(".problem")  # a person cannot send a header
     sign_in(page, key)
     page.wait_for_url(f"{site.url}/")
     assert "" == page.evaluate("() => document.cookie")

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from tintype.cli.server import _DRAIN_SECONDS
+from tintype.record import pictures, recorder
 from tintype.settings import Settings, all_settings, read_settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -97,10 +98,10 @@ def test_the_bounds_on_memory_leave_room():
 
 
 def test_whoever_stops_it_waits_longer_than_it_drains():
-    """A kill in the middle would break what was accepted."""
+    """A kill in the middle would break what was accepted, or lose what waits for the record."""
     grace = int(COMPOSE["services"]["tintype"]["stop_grace_period"].removesuffix("s"))
     unit = int(re.search(r"^TimeoutStopSec=(\d+)$", UNIT, re.MULTILINE)[1])
-    assert min(grace, unit) > _DRAIN_SECONDS
+    assert min(grace, unit) > _DRAIN_SECONDS + recorder.LEAVE_SECONDS + pictures.LEAVE_SECONDS
 
 
 def test_the_container_asks_for_keys_and_knows_its_proxy():

@@ -20,8 +20,8 @@ def test_content_decides_and_not_the_name(write, small_tflite, small_onnx):
 
 
 def test_every_format_has_a_reader():
-    """The table names a function that exists for each format."""
-    assert set(Format) == set(door._READERS)
+    """The table names a function that exists for each format that is a file."""
+    assert set(Format) - {Format.TF_SERVING} == set(door._READERS)
     for module, function in door._READERS.values():
         assert callable(getattr(importlib.import_module(module), function))
 

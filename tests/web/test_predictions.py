@@ -33,9 +33,11 @@ async def test_a_prediction_comes_back_as_it_was_answered(client, png):
     assert (len(png), False) == (found["image"]["bytes"], found["image"]["kept"])
     (result,) = found["results"]
     assert told["results"][0] == {"fallback": False} | {
-        key: value for key, value in result.items() if key not in {"model_sha256", "feedback"}
+        key: value
+        for key, value in result.items()
+        if key not in {"model_sha256", "feedback", "canary"}
     }
-    assert None is result["feedback"]
+    assert (None, None) == (result["feedback"], result["canary"])
     assert told["seconds"] == found["seconds"]
 
 

@@ -228,7 +228,12 @@ async def test_what_a_canary_in_the_shadow_says_otherwise_is_recorded(
         (tmp_path / "pets" / number / "labels.txt").write_text(names)
     (tmp_path / "pets/model.toml").write_text(card)
     find = partial(find_cards, (tmp_path,))
-    settings = read_settings(environment={"TINTYPE_STATE_FOLDER": str(tmp_path / "state")})
+    settings = read_settings(
+        environment={
+            "TINTYPE_STATE_FOLDER": str(tmp_path / "state"),
+            "TINTYPE_PICTURES_KEEP": "true",
+        }
+    )
     plans = await make_plans(find(), left_out=pytest.fail)
     async with running(plans, settings=settings, left_out=pytest.fail, find=find) as services:
         await services.keeper.reload("pets")
@@ -238,6 +243,8 @@ async def test_what_a_canary_in_the_shadow_says_otherwise_is_recorded(
                 result := (await services.record.find(told.id)).results[0]
             ).canary is None:
                 await asyncio.sleep(0.01)
+        page = services.metrics.page(accept="")[0].decode()
+    assert "tintype_kept_pictures_dropped_total 0.0" in page
     assert ("1", "2") == (result.version, result.canary.version)
     assert result.canary.labels[0].label == result.labels[0].label.replace("stable", "canary")
 

@@ -5,7 +5,7 @@ answer comes while there is something to do; the product is how long a newcomer 
 
 A burst may wait ``max_wait_seconds``. A line that has stood for that long is no burst: more comes
 than can be answered, and a long line then makes everybody wait and answers nobody more. From
-then on it is kept at a tenth, until it has been shorter than half of that for a second (the idea of
+then on it is kept at a fifth, until it has been shorter than half of that for a second (the idea of
 controlled delay, CoDel, RFC 8289: it is the standing queue that is bad, not the long one).
 """
 
@@ -22,7 +22,7 @@ from tintype.errors import Overloaded
 _ALWAYS: Final = 16
 """Questions let in whatever the estimate says: two batches, so that an engine never idles."""
 _REMEMBERED: Final = 64
-_STANDING_SHARE: Final = 0.1
+_STANDING_SHARE: Final = 0.2
 _SHORT_SECONDS: Final = 1.0
 """How long a line must be short again before a burst may make it long: crowds come in gusts."""
 
@@ -31,7 +31,7 @@ _SHORT_SECONDS: Final = 1.0
 class AdmissionPolicy:
     """How long a burst may wait for a model, and how many questions may wait and be at work."""
 
-    max_wait_seconds: float = 2.0
+    max_wait_seconds: float = 5.0
     max_in_flight: int = 512
 
 

@@ -216,7 +216,7 @@ class ModelHost:
             deadline_seconds=plan.card.deadline_seconds,
             fallback=plan.card.fallback,
             first_class=_first_class(description.output),
-            warnings=(*plan.warnings, *description.notes),
+            warnings=plan.warnings,
             parameters=sum(layer.parameters for layer in description.layers) or None,
         )
 

@@ -43,5 +43,5 @@ class PredictPolicy:
 
     deadline_seconds: float = 30.0
     parallel: bool = True
-    max_wait_seconds: float = 2.0
+    max_wait_seconds: float = 5.0
     max_in_flight: int = 512

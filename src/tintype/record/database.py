@@ -22,7 +22,15 @@ BUSY_SECONDS = 2.0
 """How long a statement waits for another writer's lock before it fails."""
 
 _DRIVERS = {"postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
-_POSTGRESQL = {"connect_timeout": int(BUSY_SECONDS), "options": "-c lock_timeout=2s"}
+_POSTGRESQL = {
+    "connect_timeout": int(BUSY_SECONDS),
+    "options": "-c lock_timeout=2s",
+    # A machine that vanishes says nothing more. The system's own patience is two hours.
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
 _SQLITE_PRAGMAS = (
     "PRAGMA journal_mode=WAL",
     "PRAGMA synchronous=FULL",  # what is acknowledged survives a power cut, too

@@ -33,7 +33,7 @@ _FIRST_SWEEP_SECONDS: Final = 5.0
 _SWEEP_SECONDS: Final = 60.0
 _SWEPT_AT_ONCE: Final = 200
 _PATIENCE_SECONDS: Final = 30.0
-_LEAVE_SECONDS: Final = 10.0
+LEAVE_SECONDS: Final = 10.0
 _DAY_MS: Final = 86_400_000
 _MEBIBYTE: Final = 1 << 20
 
@@ -110,7 +110,7 @@ class PictureKeeper:
     ) -> None:
         """Keep what waits, for at most so long."""
         self._items.put(_Stop())
-        self._thread.join(_LEAVE_SECONDS)
+        self._thread.join(LEAVE_SECONDS)
 
     def answered(self, request: Asked, prediction: Prediction) -> None:
         """Take the picture, or drop and count it when too many bytes wait."""

@@ -48,7 +48,7 @@ MOST_LABELS: Final = 50
 MOST_BOXES: Final = 100
 _MOST_ASKS: Final = 1000
 _PATIENCE_SECONDS: Final = 15.0
-_LEAVE_SECONDS: Final = 20.0
+LEAVE_SECONDS: Final = 20.0
 
 
 class CallerFacts(Protocol):
@@ -113,7 +113,7 @@ class Recorder:
         """Write what waits. A database that does not answer is not waited for long."""
         self._leaving.set()
         self._items.put(Stop())
-        self._thread.join(_LEAVE_SECONDS)
+        self._thread.join(LEAVE_SECONDS)
         self._readers.close()
         self._ledger.__exit__(kind, error, trace)
 

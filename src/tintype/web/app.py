@@ -17,13 +17,9 @@ from tintype.access.door import Door
 from tintype.errors import TintypeError
 from tintype.metrics import BODY_BYTES
 from tintype.web.access import Handler, Need, guarded
-from tintype.web.accuracy import Accuracy
 from tintype.web.api import Api
 from tintype.web.changes import Changes
 from tintype.web.compat.policy import CompatPolicy
-from tintype.web.compat.routes import Compat
-from tintype.web.dashboard import DashboardPage
-from tintype.web.documents import Documents
 from tintype.web.errors import (
     ClientGone,
     LastHandler,
@@ -36,6 +32,7 @@ from tintype.web.files import Files, read_files
 from tintype.web.health import Health
 from tintype.web.inflight import BodiesInFlight, BytesInFlight
 from tintype.web.inputs import Pictures
+from tintype.web.late import Late
 from tintype.web.pages import Pages
 from tintype.web.predictions import Predictions
 from tintype.web.scrape import Scrape
@@ -80,8 +77,14 @@ def create_app(
         keeps=keeps,
     )
     feedback = FeedbackPages(predictor, services.record, limits=limits, title=title)
-    dashboard = DashboardPage(services, title=title)
-    documents = Documents(title=title)
+    dashboard = Late(
+        "tintype.web.dashboard", lambda late: late.DashboardPage(services, title=title).show
+    )
+    accuracy = Late("tintype.web.accuracy", lambda late: late.Accuracy(services.record).show)
+    documents = "tintype.web.documents"
+    docs = Late(documents, lambda late: late.Documents(title=title).docs)
+    openapi = Late(documents, lambda late: late.Documents(title=title).openapi)
+    problem = Late(documents, lambda late: late.Documents(title=title).problem)
     static = Files(read_files(sorted(_STATIC.iterdir())))
     metrics = services.metrics
     sign_in = SignIn(services.door, title=title)
@@ -89,7 +92,7 @@ def create_app(
         "/": {"GET": (pages.index, Need.PAGE), "POST": (pages.submit, Need.PAGE)},
         "/predictions/{id}": {"GET": (feedback.show, Need.PAGE)},
         "/feedback": {"POST": (feedback.submit, Need.FEEDBACK)},
-        "/dashboard": {"GET": (dashboard.show, Need.ADMIN)},
+        "/dashboard": {"GET": (dashboard, Need.ADMIN)},
         "/sign-in": {"GET": (sign_in.form, Need.OPEN), "POST": (sign_in.submit, Need.OPEN)},
         "/sign-out": {"POST": (sign_in.sign_out, Need.OPEN)},
         "/api/predict": {"POST": (api.predict, Need.PREDICT)},
@@ -102,12 +105,12 @@ def create_app(
             "DELETE": (predictions.delete, Need.ADMIN),
         },
         "/api/predictions/{id}/feedback": {"PUT": (predictions.say, Need.FEEDBACK)},
-        "/api/accuracy": {"GET": (Accuracy(services.record).show, Need.FEEDBACK)},
+        "/api/accuracy": {"GET": (accuracy, Need.FEEDBACK)},
         "/live": {"GET": (health.live, Need.OPEN)},
         "/ready": {"GET": (health.ready, Need.OPEN)},
-        "/docs": {"GET": (documents.docs, Need.OPEN)},
-        "/openapi.json": {"GET": (documents.openapi, Need.OPEN)},
-        "/problems/{slug}": {"GET": (documents.problem, Need.OPEN)},
+        "/docs": {"GET": (docs, Need.OPEN)},
+        "/openapi.json": {"GET": (openapi, Need.OPEN)},
+        "/problems/{slug}": {"GET": (problem, Need.OPEN)},
         "/static/{name}": {"GET": (static.serve, Need.OPEN)},
         "/samples/{name}": {"GET": (Files(samples_read).serve, Need.OPEN)},
     }
@@ -115,6 +118,8 @@ def create_app(
         metrics.watch(BODY_BYTES, lambda: [((), held.held)])
         table["/metrics"] = {"GET": (Scrape(metrics).metrics, Need.OPERATIONS)}
     if compat is not None and compat.enabled:
+        from tintype.web.compat.routes import Compat  # noqa: PLC0415 - few servers have them
+
         older = Compat(
             predictor,
             pictures=pictures,

@@ -197,8 +197,9 @@ def _drift_words(drift: Drift | None) -> str:
     if drift is None:
         return "No answer of this version is in the record yet."
     if not drift.enough:
+        answers = "1 answer" if drift.recent_count == 1 else f"{drift.recent_count} answers"
         return (
-            f"Too little to say: {drift.recent_count} answers to compare with "
+            f"Too little to say: {answers} to compare with "
             f"{drift.reference}; {FEWEST} on both sides are needed."
         )
     if not drift.told:

@@ -7,7 +7,7 @@ import json
 from tintype.errors import TintypeError
 from tintype.imaging.recipe import expand
 from tintype.imaging.strip import strip
-from tintype.metrics import RECORD_DROPPED, RECORD_QUEUE, Metrics
+from tintype.metrics import PICTURES_DROPPED, RECORD_DROPPED, RECORD_QUEUE, Metrics
 from tintype.models.host import ModelHost
 from tintype.record.picture_place import picture_place
 from tintype.record.pictures import PictureKeeper
@@ -73,8 +73,10 @@ class ShadowRecord:
             self._record.differs(comparison.prediction_id, comparison.position, comparison.canary)
 
 
-def watch_record(metrics: Metrics, record: Recorder | None) -> None:
-    """Have the record's queue and its losses asked for at each scrape."""
+def watch_record(metrics: Metrics, record: Recorder | None, pictures: PictureKeeper | None) -> None:
+    """Have the record's queue, and what it and the keeper of pictures lose, told at each scrape."""
     if record is not None:
         metrics.watch(RECORD_QUEUE, lambda: [((), record.counts().waiting)])
         metrics.watch(RECORD_DROPPED, lambda: [((), record.counts().dropped)])
+    if pictures is not None and pictures.keeps:
+        metrics.watch(PICTURES_DROPPED, lambda: [((), pictures.dropped)])

@@ -119,7 +119,7 @@ async def running(
             )
             await stack.enter_async_context(keeper)
             _watch(metrics, registry, gate)
-            watch_record(metrics, record)
+            watch_record(metrics, record, pictures)
         predictor = make(observers=observers)
         yield Services(
             predictor=predictor,

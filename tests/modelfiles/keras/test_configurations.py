@@ -466,11 +466,11 @@ def test_a_pipeline(ending, keras3, tmp_path, assert_same, randomised):
     model = keras3.Sequential(
         [
             keras3.Input((8, 8, 3)),
-            layers.Pipeline(steps, name="first"),
+            layers.Pipeline(steps, name="steps"),
             layers.Conv2D(2, 3),
             layers.Flatten(),
         ]
     )
 
     description = assert_same(randomised(model), tmp_path / f"model{ending}")
-    assert "first" == description.layers[0].name
+    assert "steps" == description.layers[0].name
