@@ -9,17 +9,23 @@ from tintype.engines.litert import load_litert
 from tintype.engines.onnxruntime import load_onnxruntime
 from tintype.engines.openvino import load_openvino
 from tintype.engines.pooled import is_quantised
-from tintype.engines.tfserving.engine import load_tfserving
 from tintype.errors import SettingsError, UnsupportedModel
 from tintype.types import Format, Graph
 
 _DEFAULTS = EngineOptions()
 
+
+def _load_tfserving(graph: Graph, options: EngineOptions) -> Engine:
+    from tintype.engines.tfserving.engine import load_tfserving  # noqa: PLC0415 - few are remote
+
+    return load_tfserving(graph, options)
+
+
 _LOADERS: dict[str, Callable[[Graph, EngineOptions], Engine]] = {
     "openvino": load_openvino,
     "litert": load_litert,
     "onnxruntime": load_onnxruntime,
-    "tfserving": load_tfserving,
+    "tfserving": _load_tfserving,
 }
 
 _FORMATS = {

@@ -22,7 +22,6 @@ from tintype.modelfiles.labels import (
 from tintype.modelfiles.open import describe
 from tintype.models.card import Card
 from tintype.models.recipes.choose import RecipeChoice, choose_recipe
-from tintype.models.remote import describe_remote
 from tintype.types import ClassOutput, DetectionOutput, ImageInput, Task
 
 _USUAL_SIDE = 224
@@ -102,6 +101,8 @@ def plan_model(card: Card) -> ModelPlan:
 
 def _describe(card: Card) -> ModelDescription:
     if card.remote is not None:
+        from tintype.models.remote import describe_remote  # noqa: PLC0415 - few models are
+
         return describe_remote(card.remote, card=card.file, options=card.read)
     allowed = card.allow_code or card.read.allow_code
     return describe(card.file, options=replace(card.read, allow_code=allowed))

@@ -41,7 +41,7 @@ class DashboardPage:
         self._predictor = services.predictor
         self._record = services.record
         self._live = services.live
-        self._references = services.references
+        self._references = services.references() if services.references else None
         self._pictures = services.pictures
         self._title = title
         self._known: dict[tuple[str, str], tuple[float, asyncio.Task[RecordView]]] = {}

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from tintype.access.door import Door
 from tintype.live import LiveWindow
 from tintype.metrics import Metrics
 from tintype.models.keeper import Keeper
-from tintype.models.reference import References
 from tintype.predict import Predictor
 from tintype.record.pictures import PictureKeeper
 from tintype.record.recorder import Recorder
 from tintype.tracing import Tracing
 from tintype.web.inputs import Inputs
+
+if TYPE_CHECKING:  # for the dashboard alone: kept off the start
+    from tintype.models.reference import References
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +37,6 @@ class Services:
     record: Recorder | None = None
     pictures: PictureKeeper | None = None
     live: LiveWindow | None = None
-    references: References | None = None
+    references: Callable[[], References] | None = None
     keeper: Keeper | None = None
     tracing: Tracing | None = None

@@ -8,8 +8,10 @@ from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
+from typing import TYPE_CHECKING
 
 from tintype.batching.gate import ByteGate
+from tintype.imaging.limits import DecodeLimits
 from tintype.live import LiveWindow
 from tintype.metrics import PICTURE_BYTES, PICTURES_WAITING, Metrics
 from tintype.models.comeback import Comebacks
@@ -17,7 +19,6 @@ from tintype.models.keeper import Keeper, ModelEvents
 from tintype.models.library import Find
 from tintype.models.loading import Loader
 from tintype.models.plan import ModelPlan
-from tintype.models.reference import References
 from tintype.models.registry import Registry
 from tintype.observers import (
     ModelLog,
@@ -46,6 +47,9 @@ from tintype.wiring.recording import (
     make_recorder,
     watch_record,
 )
+
+if TYPE_CHECKING:
+    from tintype.models.reference import References
 
 _FILE_THREADS = 4
 
@@ -129,10 +133,16 @@ async def running(
             record=record,
             pictures=pictures,
             live=live,
-            references=References(registry, limits=settings.images),
+            references=partial(_references, registry, limits=settings.images),
             keeper=keeper,
             tracing=tracing,
         )
+
+
+def _references(registry: Registry, *, limits: DecodeLimits) -> References:
+    from tintype.models.reference import References  # noqa: PLC0415 - for the dashboard alone
+
+    return References(registry, limits=limits)
 
 
 def _events(metrics: Metrics | None, record: Recorder | None) -> tuple[ModelEvents, ...]:
