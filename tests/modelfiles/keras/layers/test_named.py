@@ -128,6 +128,18 @@ def test_group_normalisation_of_addons(groups, old_file, describe, run_openvino)
     np.testing.assert_allclose(run_openvino(description, X), expected, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("package", ["keras", "tf_keras"])
+def test_the_scaled_sum_of_inception_resnet(package, assert_same, randomised, tmp_path) -> None:
+    """InceptionResNetV2 of both frameworks has a layer of its own for shortcut + scale * x."""
+    keras = pytest.importorskip(package)
+    module = pytest.importorskip(f"{package}.src.applications.inception_resnet_v2")
+    picture = keras.Input((7, 6, 4))
+    both = [picture, keras.layers.Conv2D(4, 1)(picture)]
+    scaled = keras.layers.Flatten()(module.CustomScaleLayer(scale=0.17)(both))
+    for ending in (".h5", ".keras"):
+        assert_same(randomised(keras.Model(picture, scaled)), tmp_path / f"model{ending}")
+
+
 def test_every_third_party_layer_has_a_source() -> None:
     """A formula is only as good as where it comes from."""
     assert set(THIRD_PARTY_LAYERS) == set(SOURCES)

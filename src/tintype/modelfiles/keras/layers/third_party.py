@@ -44,6 +44,16 @@ def _stochastic_depth(call: LayerCall) -> Value:
     return pairwise(call, "Add", shortcut, call.like(scaled, residual))
 
 
+def _custom_scale(call: LayerCall) -> Value:
+    """Keras ``applications/inception_resnet_v2.py``: shortcut + scale * residual."""
+    if len(call.inputs) != 2:
+        raise call.unsupported(f"{len(call.inputs)} tensors in place of shortcut and residual")
+    scale = call.settings.number("scale", 1.0)
+    shortcut, residual = aligned(call, call.inputs)
+    scaled = call.emit("Mul", (residual.name, call.graph.scalar(scale)), "scaled")
+    return pairwise(call, "Add", shortcut, call.like(scaled, residual))
+
+
 _INSTANCE = LayerKind(
     group_normalisation(default_groups=-1).emit, GROUPED_LAYERS["GroupNormalization"].slots
 )
@@ -51,6 +61,9 @@ _INSTANCE = LayerKind(
 THIRD_PARTY_LAYERS: dict[str, LayerKind] = {
     # qubvel, efficientnet 0.0.4 to 1.1.1: a Dropout with a fixed noise shape
     "FixedDropout": LayerKind(_identity),
+    # InceptionResNetV2 of keras.applications: a layer of its own, in no public list
+    "CustomScaleLayer": LayerKind(_custom_scale),
+    "Custom>CustomScaleLayer": LayerKind(_custom_scale),  # as Keras 2 registered it
     # Huang and others, Deep networks with stochastic depth, 2016, as keras_cv and many
     # ports of Vision Transformers name it: nothing is dropped at inference
     "DropPath": LayerKind(_identity),
@@ -69,6 +82,8 @@ THIRD_PARTY_LAYERS: dict[str, LayerKind] = {
 }
 
 SOURCES: dict[str, str] = {
+    "CustomScaleLayer": "keras.applications, InceptionResNetV2",
+    "Custom>CustomScaleLayer": "keras.applications, InceptionResNetV2",
     "FixedDropout": "qubvel/efficientnet, a Dropout with a fixed noise shape",
     "DropPath": "Huang and others, Deep networks with stochastic depth, 2016",
     "DropConnect": "Huang and others, Deep networks with stochastic depth, 2016",
