@@ -30,6 +30,7 @@ FAMILIES = {
     "Xception": 75,
     "VGG16": 32,
     "ConvNeXtTiny": 32,
+    "InceptionResNetV2": 80,
 }
 
 
