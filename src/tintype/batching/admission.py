@@ -31,8 +31,8 @@ _SHORT_SECONDS: Final = 1.0
 class AdmissionPolicy:
     """How long a burst may wait for a model, and how many questions may wait and be at work."""
 
-    max_wait_seconds: float = 5.0
-    max_in_flight: int = 512
+    max_wait_seconds: float
+    max_in_flight: int
 
 
 class Line:

@@ -1,7 +1,6 @@
 """Handlers whose modules are imported with the first request that needs them.
 
-A server is to be ready within a second, and most of that time goes to imports. What few servers
-are asked for waits until then.
+Most of the time until a server is ready goes to imports. What few servers are asked for waits.
 """
 
 from __future__ import annotations
