@@ -243,7 +243,8 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=5.0)
     args = parser.parse_args()
     where = urlsplit(args.url)
-    whole = request(where.path, args.body.read_bytes(), content_type=args.content_type)
+    path = f"{where.path}?{where.query}" if where.query else where.path
+    whole = request(path, args.body.read_bytes(), content_type=args.content_type)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         load = Load(where.port or 80, whole)
         print(json.dumps(runner.run(offer(load, rate=args.rate, seconds=args.seconds))))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import subprocess
 import sys
@@ -14,7 +15,6 @@ from typing import Any, Final
 
 from contenders import TINTYPE
 from cores import PINNED, SHARED, Layout, on
-from environments import programs
 from load import closed_loop, open_loop
 from materials import MODELS, Body, body
 from plan import OPEN_SHARES, Case
@@ -54,10 +54,12 @@ class Bench:
         told: Figures = {"layouts": {}}
         if case.starts:
             told["cold_start"] = self._start(case) if _forget_files() else None
-            told["warm_start"] = self._start(case)
+            told["warm_start"] = None if case.shared else self._start(case)
         for layout, connections in ((SHARED, case.shared), (PINNED, case.pinned)):
             if connections:
                 told["layouts"][layout.name] = self._closed(case, layout, connections)
+        if case.starts and case.shared:
+            told["warm_start"] = told["layouts"][SHARED.name]["first_answer"]
         if case.picture == "large":
             told["decode"] = self._bare(case, PINNED, "--decode")["decode"]
         return told
@@ -81,12 +83,14 @@ class Bench:
                     limits.append(self._limit(case, layout))
             memory = server.resident_mib()
         limits.append(self._limit(case, layout))
-        pairs = list(zip(limits, limits[1:], strict=False))
-        for number, each in enumerate(loads.values()):
-            near = pairs[number] if len(pairs) == len(loads) else (limits[0], limits[-1])
-            each |= _beside(each, near)
+        pairs = list(itertools.pairwise(limits))
+        if len(pairs) < len(loads):
+            pairs = [(limits[0], limits[-1])] * len(loads)
+        for load, near in zip(loads.values(), pairs, strict=True):
+            load.update(_beside(load, near))
         return {
             "limit": self._best[case.model, case.picture, layout.name],
+            "first_answer": server.first_answer,
             "resident_mib": memory,
             "closed": loads,
         }
@@ -134,7 +138,6 @@ class Bench:
     def _running(self, case: Case, layout: Layout) -> Any:
         return running(
             case.contender,
-            bins=programs(case.contender.environment, case.contender.packages),
             model=self._folder / MODELS[case.model],
             materials=self._folder,
             body=self._body(case),

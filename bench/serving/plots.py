@@ -24,7 +24,7 @@ def serving(results: dict[str, Any], file: Path) -> None:
     same = [row for row in rows if (row["model"], row["picture"]) == ("mobilenetv2", "small")]
     _bars(
         [(row["name"], _share(row), row["name"] == "Tintype") for row in same],
-        title="MobileNetV2, 25 KB pictures, 8 connections, one core: answers as a share of the limit",
+        title="MobileNetV2, 25 KB pictures, 8 connections, one core: share of the limit",
         file=file.with_name(f"{file.stem}-peers.svg"),
     )
     _bars(
@@ -33,7 +33,7 @@ def serving(results: dict[str, Any], file: Path) -> None:
             for row in rows
             if row["name"] == "Tintype"
         ],
-        title="Tintype, 8 connections, one core: answers as a share of the limit",
+        title="Tintype, 8 connections, one core: share of the limit",
         file=file.with_name(f"{file.stem}-models.svg"),
     )
     known = [row for row in results["open"] if "open" in row]

@@ -17,10 +17,10 @@ Table = list[list[str]]
 MATPLOTLIB: Final = ("matplotlib==3.11.2",)
 _METHOD: Final = (
     "Made by `make bench` (`bench/serving/run.py`); how is told in "
-    "[bench/README.md](../../README.md#serving). The limit is the same engine and decoder in a bare "
-    "loop in one process, without HTTP, measured around each load; only ratios count. `pinned`: "
-    "server and bare loop on one core, the load generator on another. `shared`: all on all cores. "
-    "`for CPU`: the share of the limit for the same processor time."
+    "[bench/README.md](../../README.md#serving). The limit is the same engine and decoder in a "
+    "bare loop in one process, without HTTP, measured around each load; only ratios count. "
+    "`pinned`: server and bare loop on one core, the load generator on another. `shared`: all on "
+    "all cores. `for CPU`: the share of the limit for the same processor time."
 )
 
 

@@ -20,6 +20,7 @@ from typing import Final
 import psutil
 from contenders import Contender
 from cores import Layout, on
+from environments import programs
 from materials import Body
 
 _PATIENCE: Final = 90.0
@@ -58,10 +59,10 @@ class Running:
 
 @contextmanager
 def running(
-    contender: Contender, *, bins: Path, model: Path, materials: Path, body: Body, layout: Layout
+    contender: Contender, *, model: Path, materials: Path, body: Body, layout: Layout
 ) -> Iterator[Running]:
     """The contender, asked until it answers. Raises RuntimeError with its last words if never."""
-    port = _free_port()
+    port, bins = _free_port(), programs(contender.environment, contender.packages)
     surroundings = os.environ | {
         "BENCH_PORT": str(port),
         "BENCH_KERAS": str(materials / "mobilenetv2.keras"),
