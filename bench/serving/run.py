@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+import signal
 import sys
 import time
 from dataclasses import dataclass, field
@@ -175,6 +176,8 @@ def main() -> None:
     run = Run(folder=folder, name=name, minutes=options.minutes, results=earlier or empty)
     wanted = [case for case in cases(quick=options.quick) if _chosen(case, options)]
     _prepare(run, wanted, options.materials)
+    for each in (signal.SIGINT, signal.SIGTERM):  # a shell's background jobs ignore the first
+        signal.signal(each, signal.default_int_handler)
     try:
         measure(run, Bench(options.materials, seconds=seconds), wanted)
     except KeyboardInterrupt:
