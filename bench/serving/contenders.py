@@ -16,7 +16,6 @@ _ENGINES: Final = (
     "keras==3.15.1",
     "openvino==2026.4.1",
     "pillow==13.0.0",
-    "numpy==2.4.6",
 )
 OPENVINO: Final = "OpenVINO"
 
@@ -26,6 +25,7 @@ class Contender:
     """One server: how it is installed, started and asked.
 
     ``environment`` names its virtual environment; empty for the one that runs the benchmark.
+    ``python`` is the interpreter that it is made with; empty for the one of the benchmark.
     ``command`` may hold ``{bin}`` (its programs), ``{port}``, ``{model}`` and ``{state}`` (an
     empty folder); ``wrapped`` is how a picture travels (``materials.WRAPPINGS``).
     """
@@ -37,6 +37,7 @@ class Contender:
     path: str
     wrapped: str
     engine: str
+    python: str = ""
     surroundings: dict[str, str] = field(default_factory=dict)
 
 
@@ -57,7 +58,9 @@ _ENGINE_NAMES: Final = {
 }
 
 
-def _peer(name: str, *packages: str, path: str, wrapped: str, keras: str) -> tuple[Contender, ...]:
+def _peer(
+    name: str, *packages: str, path: str, wrapped: str, keras: str = "keras", python: str = ""
+) -> tuple[Contender, ...]:
     """One server twice: with Keras (``keras`` or its ``signature``), and with OpenVINO."""
     short = name.lower().replace(" serve", "")
     return tuple(
@@ -69,14 +72,20 @@ def _peer(name: str, *packages: str, path: str, wrapped: str, keras: str) -> tup
             path=path,
             wrapped=wrapped,
             engine=_ENGINE_NAMES[engine],
+            python=python,
             surroundings={"BENCH_ENGINE": engine},
         )
         for engine in (keras, "openvino")
     )
 
 
+_DEBIANS: Final = "/usr/bin/python3" if Path("/usr/bin/python3").exists() else ""
+"""PyTriton's models run in an interpreter compiled into it, on the library of the environment's:
+with 3.11.5 and later of that, they end with ``'_thread.RLock' object has no attribute
+'_recursion_count'``. Debian 12 has 3.11.2."""
+
 PEERS: Final = (
-    *_peer("Flask", "flask==3.1.3", path="/predict", wrapped="form", keras="keras"),
+    *_peer("Flask", "flask==3.1.3", path="/predict", wrapped="form"),
     *_peer(
         "FastAPI",
         "fastapi==0.165.0",
@@ -86,24 +95,24 @@ PEERS: Final = (
         wrapped="form",
         keras="signature",
     ),
-    *_peer("LitServe", "litserve==0.2.19", path="/predict", wrapped="json", keras="keras"),
-    *_peer("mosec", "mosec==0.9.8", path="/inference", wrapped="raw", keras="keras"),
-    *_peer("BentoML", "bentoml==1.4.40", path="/predict", wrapped="form", keras="keras"),
+    *_peer("LitServe", "litserve==0.2.19", path="/predict", wrapped="json"),
+    *_peer("mosec", "mosec==0.9.8", path="/inference", wrapped="raw"),
+    *_peer("BentoML", "bentoml==1.4.40", path="/predict", wrapped="form"),
     *_peer(
         "MLServer",
         "mlserver==1.7.1",
+        "uvloop==0.21.0",  # its workers die on a later one
         path="/v2/models/classify/infer",
         wrapped="v2-json",
-        keras="keras",
     ),
     *_peer(
         "PyTriton",
-        "nvidia-pytriton==0.5.7",
+        "nvidia-pytriton==0.7.0",
         path="/v2/models/classify/infer",
         wrapped="v2-binary",
-        keras="keras",
+        python=_DEBIANS,
     ),
-    *_peer("Ray Serve", "ray[serve]==2.60.0", path="/predict", wrapped="raw", keras="keras"),
+    *_peer("Ray Serve", "ray[serve]==2.60.0", path="/predict", wrapped="raw"),
 )
 FLASK_PREDICT: Final = PEERS[0].name
 FASTAPI_SIGNATURE: Final = PEERS[2].name

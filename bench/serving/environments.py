@@ -18,19 +18,19 @@ FOLDER: Final = Path(
 _PATIENCE: Final = 900.0
 
 
-def programs(name: str, packages: tuple[str, ...]) -> Path:
+def programs(name: str, packages: tuple[str, ...], *, python: str = "") -> Path:
     """The folder of an environment's programs; an unnamed one is this program's own.
 
+    ``python`` is the interpreter it is made with; empty for the one that runs this.
     Raises RuntimeError with the installer's words where ``packages`` cannot be installed.
     """
     if not name:
         return Path(sys.executable).parent
     venv = FOLDER / name
-    made, wanted = venv / "made", "\n".join(sorted(packages))
+    made, wanted = venv / "made", "\n".join((*sorted(packages), python))
     if not made.exists() or made.read_text() != wanted:
-        python = venv / "bin" / "python"
-        _uv("venv", "--clear", "--python", sys.executable, str(venv))
-        _uv("pip", "install", "--python", str(python), *packages)
+        _uv("venv", "--clear", "--python", python or sys.executable, str(venv))
+        _uv("pip", "install", "--python", str(venv / "bin" / "python"), *packages)
         made.write_text(wanted)
     return venv / "bin"
 

@@ -154,6 +154,7 @@ def _told(case: Case) -> Figures:
         "engine": case.contender.engine,
         "model": case.model,
         "picture": case.picture,
+        "packages": list(case.contender.packages),
     }
 
 

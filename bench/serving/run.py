@@ -14,6 +14,7 @@ import argparse
 import json
 import shutil
 import signal
+import subprocess
 import sys
 import time
 from dataclasses import dataclass, field
@@ -134,11 +135,11 @@ def _prepare(run: Run, wanted: list[Case], materials: Path) -> None:
     """Make the materials and environments; a server that cannot be installed fails later."""
     run.say("models and pictures")
     make(materials)
-    for contender in dict.fromkeys((c.contender.environment, c.contender.packages) for c in wanted):
+    for each in {case.contender.environment: case.contender for case in wanted}.values():
         try:
-            programs(*contender)
-        except RuntimeError as error:
-            run.say(str(error))
+            programs(each.environment, each.packages, python=each.python)
+        except (RuntimeError, subprocess.SubprocessError) as error:
+            run.say(f"{each.environment} cannot be installed: {error}")
     run.begun = time.monotonic()
 
 

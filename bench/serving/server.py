@@ -62,7 +62,8 @@ def running(
     contender: Contender, *, model: Path, materials: Path, body: Body, layout: Layout
 ) -> Iterator[Running]:
     """The contender, asked until it answers. Raises RuntimeError with its last words if never."""
-    port, bins = _free_port(), programs(contender.environment, contender.packages)
+    port = _free_port()
+    bins = programs(contender.environment, contender.packages, python=contender.python)
     surroundings = os.environ | {
         "BENCH_PORT": str(port),
         "BENCH_KERAS": str(materials / "mobilenetv2.keras"),
