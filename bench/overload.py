@@ -159,7 +159,7 @@ def main() -> None:
         asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
     ):
         picture = args.picture.read_bytes()
-        load = Load(port, request("/api/predict", picture, content_type="image/jpeg"))
+        load = Load(port, request("/api/predict", picture))
         runner.run(load.one_by_one(3, clients=CLIENTS))
         for _ in range(args.rounds):
             print(json.dumps(runner.run(one_round(load, server, args)), indent=1), flush=True)

@@ -14,6 +14,7 @@ import json
 import re
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -25,15 +26,23 @@ PATIENCE: Final = 10.0
 """Seconds after which a client gives up and leaves; a later answer would not count."""
 MOST_CONNECTIONS: Final = 1500
 TICK: Final = 0.002
+_LAST_CHUNK: Final = b"0\r\n\r\n"
 
 
-def request(path: str, data: bytes, *, content_type: str) -> bytes:
+def request(
+    path: str, data: bytes, *, content_type: str = "image/jpeg", headers: Sequence[str] = ()
+) -> bytes:
     """A whole request in bytes."""
-    head = (
-        f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: {content_type}\r\n"
-        f"Accept: */*\r\nUser-Agent: bench\r\nContent-Length: {len(data)}\r\n\r\n"
+    lines = (
+        f"POST {path} HTTP/1.1",
+        "Host: 127.0.0.1",
+        "Accept: */*",
+        "User-Agent: bench",
+        f"Content-Type: {content_type}",
+        f"Content-Length: {len(data)}",
+        *headers,
     )
-    return head.encode() + data
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + data
 
 
 @dataclass
@@ -63,6 +72,8 @@ class Line(asyncio.Protocol):
         self.due = 0.0
         self.head = b""
         self.left = 0
+        self.tail = b""
+        self.chunked = False
         self.busy = False
         self.dead = False
         self.waiting: asyncio.Future[str] | None = None
@@ -78,17 +89,22 @@ class Line(asyncio.Protocol):
         self.transport.write(self.load.request)
 
     def data_received(self, data: bytes) -> None:
-        """Some of an answer."""
+        """Some of an answer, whose length is told or which comes in chunks."""
         if self.left < 0:
             self.head += data
-            head, end, rest = self.head.partition(b"\r\n\r\n")
+            head, end, data = self.head.partition(b"\r\n\r\n")
             if not end:
                 return
-            found = re.search(rb"content-length: (\d+)", head, re.IGNORECASE)
-            self.left = int(found[1]) - len(rest) if found else 0
+            found = re.search(rb"content-length: *(\d+)", head, re.IGNORECASE)
+            self.chunked = found is None and b"chunked" in head.lower()
+            self.left, self.tail = int(found[1]) if found else 0, b""
+        if self.chunked:
+            self.tail = (self.tail + data)[-len(_LAST_CHUNK) :]
+            over = self.tail == _LAST_CHUNK
         else:
             self.left -= len(data)
-        if self.left <= 0:
+            over = self.left <= 0
+        if over:
             self.done(self.head[9:12].decode())
 
     def connection_lost(self, _error: Exception | None) -> None:
@@ -161,7 +177,7 @@ class Load:
         sent, swept = 0, begun
         while (now := time.perf_counter()) < begun + seconds:
             for number in range(sent, int((now - begun) * rate)):
-                self.send(begun + number / rate)
+                self.send(begun + (number + 1) / rate)
             sent = int((now - begun) * rate)
             if now - swept > 0.5:
                 self.sweep(now)
@@ -239,12 +255,14 @@ def main() -> None:
     parser.add_argument("url")
     parser.add_argument("body", type=Path)
     parser.add_argument("--content-type", default="image/jpeg")
+    parser.add_argument("--header", action="append", default=[])
     parser.add_argument("--rate", type=float, required=True)
     parser.add_argument("--seconds", type=float, default=5.0)
     args = parser.parse_args()
     where = urlsplit(args.url)
     path = f"{where.path}?{where.query}" if where.query else where.path
-    whole = request(path, args.body.read_bytes(), content_type=args.content_type)
+    data = args.body.read_bytes()
+    whole = request(path, data, content_type=args.content_type, headers=args.header)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         load = Load(where.port or 80, whole)
         print(json.dumps(runner.run(offer(load, rate=args.rate, seconds=args.seconds))))

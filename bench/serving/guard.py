@@ -40,7 +40,7 @@ def share_of_limit(model: Path, picture: Path, *, rounds: int) -> dict[str, floa
         running(TINTYPE, model=model, materials=Path(folder), body=sent, layout=PINNED) as server,
         asyncio.Runner() as runner,
     ):
-        whole = request(TINTYPE.path, picture.read_bytes(), content_type="image/jpeg")
+        whole = request(TINTYPE.path, picture.read_bytes())
         for number in range(rounds + 1):
             load, used = Load(urlsplit(server.url).port or 80, whole), server.cpu_seconds()
             tally = runner.run(load.one_by_one(_SECONDS, clients=_CLIENTS))

@@ -62,6 +62,7 @@ def open_loop(
     """``rate`` requests a second; see ``generator.main`` for what comes back."""
     words = [sys.executable, str(Path(__file__).with_name("generator.py")), url, str(body.file)]
     words += ["--content-type", body.content_type, "--rate", str(rate), "--seconds", str(seconds)]
+    words += [f"--header={each}" for each in body.headers]
     told = _run(on(layout.generator, words), seconds=seconds)
     return dict(json.loads(told.splitlines()[-1]))
 

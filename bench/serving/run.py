@@ -83,7 +83,7 @@ def measure(run: Run, bench: Bench, wanted: list[Case]) -> None:
         run.say(f"{number}/{len(wanted)} {case.title}")
         run.keep("rows", bench.row(case))
     for case in _best(run.results["rows"], wanted):
-        if not run.known("open", case) and not run.late:
+        if not run.known("open", case):
             run.say(f"open loop: {case.title}")
             run.keep("open", bench.open_row(case, most=_capacity(run.results["rows"], case)))
 
@@ -147,7 +147,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--seconds", type=float, default=None, help="of each load")
-    parser.add_argument("--minutes", type=float, default=28, help="begin nothing after these")
+    parser.add_argument("--minutes", type=float, default=26, help="begin no case after these")
     parser.add_argument("--only", default="", help="cases whose title holds this")
     parser.add_argument("--skip", default="", help="not those whose title holds one of these: a,b")
     parser.add_argument("--resume", action="store_true", help="keep the rows of the last run")
