@@ -95,7 +95,6 @@ def sampled(server: Running, *, seconds: int) -> dict[str, float]:
         file = Path(folder) / "stacks"
         words = [str(spy), "record", "--pid", str(server.process.pid), "--format", "raw"]
         words += ["--duration", str(seconds), "--rate", str(_RATE), "--output", str(file)]
-        words += ["--nonblocking"]
         subprocess.run(words, check=True, capture_output=True, timeout=seconds + 60)
         return parts(file.read_text().splitlines())
 
