@@ -131,7 +131,7 @@ _PEER_HEAD: Final = (
 def _peers(rows: list[Row]) -> Table:
     same = [row for row in rows if (row["model"], row["picture"]) == ("mobilenetv2", "small")]
     own = next((row for row in same if row["name"] == "Tintype"), None)
-    same.sort(key=lambda row: -(figure(row, "shared", "8", "rate") or 0))
+    same.sort(key=lambda row: -(figure(row, "shared", "8", "of_limit") or 0))
     lines = [_PEER_HEAD.split(",")]
     for row in same:
         times = [_times(own, row, layout) for layout in ("pinned", "shared")]
@@ -151,7 +151,7 @@ def _peers(rows: list[Row]) -> Table:
 
 
 def _times(own: Row | None, row: Row, layout: str) -> float | None:
-    ours, theirs = (figure(each, layout, "8", "rate") for each in (own, row))
+    ours, theirs = (figure(each, layout, "8", "of_limit") for each in (own, row))
     return ours / theirs if ours and theirs else None
 
 

@@ -1,4 +1,8 @@
-"""What Tintype has to reach, held against the results of a run."""
+"""What Tintype has to reach, held against the results of a run.
+
+Servers, and loads of one server, are compared through their shares of the bare loop around each:
+a machine that grows slower in half an hour then harms nobody.
+"""
 
 from __future__ import annotations
 
@@ -61,8 +65,8 @@ def _of_limit(model: str, name: str) -> Callable[[Rows], Value]:
 
 def _times(peer: str, layout: str) -> Callable[[Rows], Value]:
     def value(rows: Rows) -> Value:
-        ours = figure(_own(rows, "mobilenetv2"), layout, "8", "rate")
-        theirs = figure(rows.get((peer, "mobilenetv2", "small")), layout, "8", "rate")
+        ours = figure(_own(rows, "mobilenetv2"), layout, "8", "of_limit")
+        theirs = figure(rows.get((peer, "mobilenetv2", "small")), layout, "8", "of_limit")
         return _ratio(ours, theirs)
 
     return value
@@ -70,15 +74,15 @@ def _times(peer: str, layout: str) -> Callable[[Rows], Value]:
 
 def _times_best_peer(layout: str) -> Callable[[Rows], Value]:
     def value(rows: Rows) -> Value:
-        rates = (
-            figure(row, layout, "8", "rate")
+        shares = (
+            figure(row, layout, "8", "of_limit")
             for (name, model, picture), row in rows.items()
             if (model, picture) == ("mobilenetv2", "small")
             and name != TINTYPE.name
             and row["engine"] == OPENVINO
         )
-        best = max((rate for rate in rates if rate is not None), default=None)
-        return _ratio(figure(_own(rows, "mobilenetv2"), layout, "8", "rate"), best)
+        best = max((share for share in shares if share is not None), default=None)
+        return _ratio(figure(_own(rows, "mobilenetv2"), layout, "8", "of_limit"), best)
 
     return value
 
@@ -94,8 +98,8 @@ def _tail(layout: str) -> Callable[[Rows], Value]:
 def _crowd(layout: str) -> Callable[[Rows], Value]:
     def value(rows: Rows) -> Value:
         row = _own(rows, "mobilenetv2")
-        rates = [figure(row, layout, count, "rate") for count in ("1", "8", "64")]
-        return _ratio(rates[2], max((rate for rate in rates if rate is not None), default=None))
+        shares = [figure(row, layout, count, "of_limit") for count in ("1", "8", "64")]
+        return _ratio(shares[2], max((each for each in shares if each is not None), default=None))
 
     return value
 
