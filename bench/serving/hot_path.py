@@ -2,10 +2,12 @@
 
 .venv/bin/python bench/serving/hot_path.py [MODEL] [--picture small] [--seconds 10]
 
-MODEL is a name of ``materials.MODELS``. CPU time by thread is the kernel's own count. Samples are
-py-spy's (in an environment of its own), each counted to the innermost part of Tintype or of its
-libraries that its stack passes through. Libraries are perf's (Debian's package linux-perf), left
-out where it is not there or not allowed.
+MODEL is a name of ``materials.MODELS``. CPU time by thread is the kernel's own count. ``parts`` are
+py-spy's samples (in an environment of its own) of the thread that holds the interpreter, each
+counted to the innermost part of Tintype or of its libraries that its stack passes through: they
+share out what Python takes. Decoding and the engine let go of the interpreter; they show under
+``libraries``, which are perf's (Debian's package linux-perf), left out where it is not there or not
+allowed.
 """
 
 from __future__ import annotations
@@ -75,28 +77,42 @@ def parts(lines: Iterable[str]) -> dict[str, float]:
     return {name: count / counts.total() for name, count in counts.most_common()}
 
 
-def by_thread(process: Path) -> Counter[str]:
-    """CPU ticks so far by name of thread, numbers at the end left out."""
-    ticks: Counter[str] = Counter()
-    for task in (process / "task").iterdir():
+def ticks_of(pid: int) -> Counter[int]:
+    """CPU ticks so far by thread."""
+    ticks: Counter[int] = Counter()
+    for task in (Path("/proc") / str(pid) / "task").iterdir():
         try:
-            name, fields = (task / "comm").read_text().strip(), (task / "stat").read_text()
+            fields = (task / "stat").read_text().rpartition(")")[2].split()
         except OSError:
             continue
-        after = fields.rpartition(")")[2].split()
-        ticks[re.sub(r"[-_]?\d+$", "", name)] += int(after[11]) + int(after[12])
+        ticks[int(task.name)] += int(fields[11]) + int(fields[12])
     return ticks
 
 
+def by_name(ticks: Counter[int], server: Running) -> Counter[str]:
+    """Ticks by what Python calls the threads, numbers at the end left out."""
+    words = [_spy(), "dump", "--pid", str(server.process.pid), "--json"]
+    told = subprocess.run(words, check=True, capture_output=True, text=True, timeout=60)
+    names = {each["os_thread_id"]: each["thread_name"] for each in json.loads(told.stdout)}
+    found: Counter[str] = Counter()
+    for thread, count in ticks.items():
+        name = names.get(thread) or "not Python's (the engine's own)"
+        found[re.sub(r"[-_]?\d+$", "", name)] += count
+    return found
+
+
 def sampled(server: Running, *, seconds: int) -> dict[str, float]:
-    """Shares of samples by part."""
-    spy = programs("py-spy", PY_SPY) / "py-spy"
+    """Shares of the time that Python code ran, by part: a thread that holds the interpreter."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "stacks"
-        words = [str(spy), "record", "--pid", str(server.process.pid), "--format", "raw"]
+        words = [_spy(), "record", "--gil", "--pid", str(server.process.pid), "--format", "raw"]
         words += ["--duration", str(seconds), "--rate", str(_RATE), "--output", str(file)]
         subprocess.run(words, check=True, capture_output=True, timeout=seconds + 60)
         return parts(file.read_text().splitlines())
+
+
+def _spy() -> str:
+    return str(programs("py-spy", PY_SPY) / "py-spy")
 
 
 def libraries(server: Running, *, seconds: int) -> dict[str, float]:
@@ -136,11 +152,11 @@ def profile(model: str, *, picture: str, folder: Path, seconds: int) -> dict[str
             )
 
         load(2)
-        process = Path("/proc") / str(server.process.pid)
-        before, used = by_thread(process), server.cpu_seconds()
+        before, used = ticks_of(server.process.pid), server.cpu_seconds()
         alone = load(seconds)
-        ticks, spent = by_thread(process), server.cpu_seconds() - used
-        ticks.subtract(before)
+        after, spent = ticks_of(server.process.pid), server.cpu_seconds() - used
+        after.subtract(before)
+        ticks = by_name(after, server)
         views = []
         for view in (sampled, libraries):
             busy = threading.Thread(target=load, args=(seconds + 6,))
@@ -160,7 +176,7 @@ def profile(model: str, *, picture: str, folder: Path, seconds: int) -> dict[str
 
 
 def main() -> None:
-    """Print the views as one JSON object, and as a table on stderr."""
+    """Print the views as one JSON object."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("model", nargs="?", choices=MODELS, default="mobilenetv2")
     parser.add_argument("--picture", choices=PICTURES, default="small")
