@@ -1,6 +1,6 @@
 """Has Tintype lost its speed? Its CPU time a request beside the bare loop's, in half a minute.
 
-.venv/bin/python bench/serving/guard.py [--rounds 3]
+.venv/bin/python bench/serving/guard.py [--rounds 2]
 
 Needs nothing that is not in the repository. Server and bare loop take turns, a second each, and
 the cheapest turn of each counts: other work on the machine can only make a turn dearer. Prints for
@@ -66,7 +66,7 @@ def _bare(model: Path, picture: Path) -> float:
 def main() -> None:
     """Print the figures of every model as one JSON object."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=2)
     options = parser.parse_args()
     picture = DEMO / "pictures" / "cat.jpg"
     found = {
