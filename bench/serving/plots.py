@@ -20,7 +20,8 @@ _LINES: Final = ("#a4501e", "#1f6f8b", "#5b8c3a", "#7a5195", "#444444")
 
 def serving(results: dict[str, Any], file: Path) -> None:
     """Servers beside the limit, Tintype's models beside the limit, answers under open loads."""
-    rows = [row for row in results["rows"] if "failed" not in row]
+    known = [row for row in results["rows"] if "failed" not in row]
+    rows = [row for row in known if "8" in row["layouts"].get("pinned", {}).get("closed", {})]
     same = [row for row in rows if (row["model"], row["picture"]) == ("mobilenetv2", "small")]
     _bars(
         [(row["name"], _share(row), row["name"] == "Tintype") for row in same],
@@ -36,9 +37,9 @@ def serving(results: dict[str, Any], file: Path) -> None:
         title="Tintype, 8 connections, one core: share of the limit",
         file=file.with_name(f"{file.stem}-models.svg"),
     )
-    known = [row for row in results["open"] if "open" in row]
-    if known:
-        _offered(known, file.with_name(f"{file.stem}-open.svg"))
+    offered = [row for row in results["open"] if "open" in row]
+    if offered:
+        _offered(offered, file.with_name(f"{file.stem}-open.svg"))
 
 
 def growth(results: dict[str, Any], file: Path) -> None:
@@ -60,8 +61,7 @@ def growth(results: dict[str, Any], file: Path) -> None:
 
 
 def _share(row: dict[str, Any]) -> float:
-    pinned = row["layouts"].get("pinned") or row["layouts"]["shared"]
-    return float(pinned["closed"]["8"]["of_limit"])
+    return float(row["layouts"]["pinned"]["closed"]["8"]["of_limit"])
 
 
 def _bars(bars: list[tuple[str, float, bool]], *, title: str, file: Path) -> None:
