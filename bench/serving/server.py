@@ -123,7 +123,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     with suppress(ProcessLookupError):
         process.terminate()
     with suppress(subprocess.TimeoutExpired):
-        process.wait(10)
+        process.wait(5)
     for each in psutil.wait_procs(left, timeout=5)[1]:
         with suppress(psutil.Error):
             each.kill()
