@@ -9,6 +9,7 @@ from typing import Any, Final
 from ray import serve
 from ray.serve import Application
 
+from tintype.cluster.config import front_seconds, replica_seconds
 from tintype.cluster.front import Front
 from tintype.cluster.layout import Deployment, lay_out, layout_of
 from tintype.cluster.replica import Models, SharedModels, within_share
@@ -21,7 +22,6 @@ from tintype.settings import Settings, read_settings
 APP: Final = "tintype"
 _FRONT: Final = "front"
 _FRONT_TARGET: Final = 64.0
-_SPARE_SECONDS: Final = 5.0
 _STARTS: Final = 3
 _HEALTH_SECONDS: Final = 2.0
 _UNANSWERED_SECONDS: Final = 20.0
@@ -75,7 +75,7 @@ def _bound(deployment: Deployment, settings: Settings) -> Application:
             **_pace(policy),
         },
         ray_actor_options={"num_cpus": policy.cpus, "num_gpus": policy.gpus},
-        **_lifetime(settings),
+        **_lifetime(replica_seconds(settings)),
     )
     bound: Application = made.bind(deployment.cards, own, *more)
     return bound
@@ -96,7 +96,7 @@ def _front_options(settings: Settings) -> dict[str, Any]:
             **_pace(policy),
         },
         "ray_actor_options": {"num_cpus": policy.front_cpus},
-        **_lifetime(settings),
+        **_lifetime(front_seconds(settings)),
     }
 
 
@@ -109,14 +109,15 @@ def _pace(policy: ClusterPolicy) -> dict[str, Any]:
     }
 
 
-def _lifetime(settings: Settings) -> dict[str, Any]:
-    """A replica that is to go finishes what it accepted: it has the time of a whole request."""
+def _lifetime(seconds: float) -> dict[str, Any]:
+    """``seconds``: how long a replica that is to go may take to finish what it accepted."""
     return {
         "graceful_shutdown_wait_loop_s": 0.2,
-        "graceful_shutdown_timeout_s": settings.requests.deadline_seconds + _SPARE_SECONDS,
+        "graceful_shutdown_timeout_s": seconds,
         "health_check_period_s": _HEALTH_SECONDS,
         "health_check_timeout_s": _UNANSWERED_SECONDS,
         "max_constructor_retry_count": _STARTS,
+        "logging_config": {"enable_access_log": False},  # our own line tells more
     }
 
 

@@ -1,6 +1,6 @@
 """The Serve config of a folder of models, as ``serve deploy`` and a KubeRay RayService take it.
 
-Pure text: Ray is not needed to write it.
+Text, and the seconds in it and in the application: Ray is not needed for them.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
+from tintype.record import pictures, recorder
 from tintype.settings import Setting, Settings, Value, all_settings, shown
 
 _FORMAT = """\
@@ -25,6 +26,7 @@ applications:
       models: {models}
 {settings}"""
 _SPARE_SECONDS = 10.0
+_REPLICA_SPARE_SECONDS = 5.0
 
 
 def serve_config(models: tuple[str, ...], settings: Settings) -> str:
@@ -44,6 +46,16 @@ def last_bound(settings: Settings) -> float:
     """Seconds after which Ray's HTTP server gives up what none of our limits ended."""
     most = settings.uploads.max_body_seconds + settings.requests.deadline_seconds
     return most + _SPARE_SECONDS
+
+
+def replica_seconds(settings: Settings) -> float:
+    """The longest a replica that is to go may take to finish what it has accepted."""
+    return settings.requests.deadline_seconds + _REPLICA_SPARE_SECONDS
+
+
+def front_seconds(settings: Settings) -> float:
+    """The same of a front, which then writes its record and its pictures."""
+    return replica_seconds(settings) + recorder.LEAVE_SECONDS + pictures.LEAVE_SECONDS
 
 
 def _changed(settings: Settings) -> tuple[dict[str, Value], list[Setting]]:

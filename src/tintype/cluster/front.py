@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 import structlog
 from ray import serve
 from ray.serve.handle import DeploymentHandle
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tintype.cluster.layout import Layout
 from tintype.cluster.places import RayPlace
@@ -60,11 +60,26 @@ class Front:
         proxies = trusted_proxies(
             settings.server.trusted_proxies, header=settings.server.forwarded_header
         )
-        return Forwarded(app, proxies=proxies)
+        return _one_id(Forwarded(app, proxies=proxies))
 
     async def __del__(self) -> None:
         """Ray calls it when the replica is to end, and has no request left."""
         await self._stack.aclose()
+
+
+def _one_id(app: ASGIApp) -> ASGIApp:
+    """Leave the header X-Request-ID to Ray's server, which writes the same one on every answer."""
+
+    async def with_one_id(scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_once(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                kept = [each for each in message["headers"] if each[0] != b"x-request-id"]
+                message = {**message, "headers": kept}
+            await send(message)
+
+        await app(scope, receive, send_once)
+
+    return with_one_id
 
 
 def _note(left: LeftOut) -> None:

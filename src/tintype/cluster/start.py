@@ -8,7 +8,7 @@ import signal
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import ray
 from ray import serve
@@ -19,6 +19,9 @@ from tintype.cluster.layout import lay_out, least_cpus
 from tintype.errors import SettingsError
 from tintype.models.card import Card
 from tintype.settings import Settings
+
+_QUIETLY: Final[dict[str, Any]] = {"log_to_driver": False, "logging_level": "ERROR"}
+"""Ray writes the logs of its processes into files; what it says here would stand beside ours."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +50,11 @@ def serve_on_ray(
         there = ray.cluster_resources().get("CPU", 0.0)
         if there < needed:
             tell(f"note: {needed:g} cores are wanted, the cluster has {there:g}: waiting for more")
-        serve.start(proxy_location="EveryNode", http_options=http_options(settings))
+        serve.start(
+            proxy_location="EveryNode",
+            http_options=http_options(settings),
+            logging_config={"log_level": "WARNING", "enable_access_log": False},
+        )
         serve.run(app, name=APP, route_prefix="/")
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: stop.set())
@@ -71,10 +78,10 @@ def _connect(cluster: Cluster, *, cpus: float) -> None:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nobody is told that we run
     if not cluster.address:
         most = max(os.cpu_count() or 1, math.ceil(cpus))
-        ray.init(address="local", num_cpus=most, include_dashboard=False, log_to_driver=False)
+        ray.init(address="local", num_cpus=most, include_dashboard=False, **_QUIETLY)
         return
     try:
-        ray.init(address=cluster.address, log_to_driver=False)
+        ray.init(address=cluster.address, **_QUIETLY)
     except (ConnectionError, ValueError) as error:
         raise SettingsError(
             f"no Ray cluster answers at {cluster.address!r}: {error}",
