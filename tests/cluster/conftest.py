@@ -67,6 +67,7 @@ class TwoNodes:
     def __init__(self, process: subprocess.Popen[str], port: int) -> None:
         self.process = process
         self.port = port
+        self.models = Path()
 
     def order(self, words: str) -> Any:
         """Give an order and wait for its answer."""
@@ -102,7 +103,7 @@ class TwoNodes:
         """Callers at work while it is entered."""
         return Load(self, callers, CAT.read_bytes())
 
-    def until(self, condition: Callable[[], object], *, seconds: float = 30) -> float:
+    def until(self, condition: Callable[[], object], *, seconds: float = 90) -> float:
         """Look until it holds; how long that took."""
         return until(condition, seconds=seconds)
 
@@ -220,6 +221,7 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TwoNodes]:
     models = models_folder(tmp_path_factory.mktemp("cluster") / "models")
     with two_nodes(models, SETTINGS, cpus=3, log=models.parent / "ray.log") as made:
         made.order("deploy")
-        until(lambda: made.get("/ready").status == 200, seconds=30)
+        until(lambda: made.get("/ready").status == 200, seconds=90)
         made.order("add")
+        made.models = models
         yield made

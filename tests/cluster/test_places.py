@@ -38,6 +38,7 @@ class FakeCall:
         return self.outcome
 
     def cancel(self) -> None:
+        """Note it."""
         self.cancelled = True
 
 
@@ -47,14 +48,18 @@ class FakeHandle:
     def __init__(self, *outcomes: object) -> None:
         self.outcomes = [*outcomes]
         self.calls: list[FakeCall] = []
+        self.called = asyncio.Event()
         self.answer = self.about = self
 
     def options(self, **_: object) -> FakeHandle:
+        """Itself."""
         return self
 
     def remote(self, *_: object) -> FakeCall:
+        """The next call."""
         outcome = self.outcomes.pop(0) if len(self.outcomes) > 1 else self.outcomes[0]
         self.calls.append(FakeCall(outcome))
+        self.called.set()
         return self.calls[-1]
 
 
@@ -81,8 +86,7 @@ async def test_a_caller_that_leaves_cancels_the_call():
     """The picture is not decoded for nobody."""
     made, handle = place(None)
     task = asyncio.ensure_future(made.ask(b"", b"", within=60))
-    while not handle.calls:
-        await asyncio.sleep(0)
+    await handle.called.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
@@ -117,7 +121,7 @@ async def test_it_is_unreachable_until_a_replica_answers_again():
         await made.ask(b"", b"", within=1)
     assert not made.reachable
     async with asyncio.timeout(10):
-        while not made.reachable:
+        while not made.reachable:  # noqa: ASYNC110 - health is looked at, it tells nobody
             await asyncio.sleep(0.01)
 
 

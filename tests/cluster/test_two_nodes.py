@@ -6,6 +6,7 @@ The tests stand in the order in which the cluster goes through them; each leaves
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import socket
 import threading
@@ -191,3 +192,21 @@ def test_a_new_version_takes_over_without_a_failed_request(nodes):
         nodes.order('deploy {"batching.max_batch": 4}')
         nodes.until(lambda: not before & {each.pid for each in nodes.replicas("model-colours")})
     assert [] == load.failed()
+
+
+def test_small_models_share_replicas_and_make_room_for_each_other(nodes):
+    """Two at once of three that are asked in turn, and every answer is right."""
+    expected = nodes.ask(None, ONE_MODEL).told["results"][0]["labels"]
+    for name in ("colours-b", "colours-c"):
+        shutil.copytree(nodes.models / "colours", nodes.models / name)
+        card = nodes.models / name / "model.toml"
+        card.write_text(card.read_text().replace('name = "colours"', f'name = "{name}"'))
+    nodes.order('deploy {"cluster.models_per_replica": 2, "cluster.replicas_max": 1}')
+    nodes.until(lambda: len(nodes.get("/api/models").told["models"]) == 4)
+    for name in ("colours", "colours-b", "colours-c") * 2:
+        heard = nodes.ask(None, f"/api/predict?model={name}")
+        assert 200 == heard.status, heard.body
+        (result,) = heard.told["results"]
+        assert (name, expected) == (result["model"], result["labels"])
+    assert 1 == len(nodes.replicas("models"))
+    assert [] == nodes.replicas("model-colours")

@@ -25,8 +25,8 @@ from tintype.errors import (
 )
 from tintype.imaging.limits import DecodeLimits
 from tintype.models.card import Card
-from tintype.models.far import FarModel
 from tintype.models.fake import COLOURS, fake_host, fake_plan
+from tintype.models.far import FarModel
 from tintype.models.info import Health
 from tintype.models.registry import Registry
 from tintype.predict import Lanes, Predictor, PredictPolicy, PredictRequest
@@ -55,16 +55,20 @@ class FakePlace:
         self.failure: TintypeError | None = None
         self.refusal: TintypeError | None = None
         self.hold: asyncio.Event | None = None
+        self.called = asyncio.Event()
         self.cancelled = 0
         self.reachable = True
         self.predictor: Predictor | None = None
 
     async def about(self, model: str) -> str:
+        """A precision that no other has."""
         return f"int8 of {model}"
 
     async def ask(self, image: bytes, question: bytes, *, within: float) -> bytes:
+        """Answer as told, or by the fakes."""
         request = read_question(question, image)
         self.asked.append(request)
+        self.called.set()
         if self.failure is not None:
             raise self.failure
         if self.refusal is not None:
@@ -209,8 +213,7 @@ async def test_who_does_not_wait_any_more_is_told_to_the_place():
     place.hold = asyncio.Event()
     async with front(place) as predictor:
         task = asyncio.ensure_future(predictor.predict(PredictRequest(image=picture())))
-        while not place.asked:
-            await asyncio.sleep(0)
+        await place.called.wait()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
