@@ -1,6 +1,6 @@
 """One process beside a Ray cluster on this machine, and what kills and load do to the cluster.
 
-    python bench/cluster.py [--seconds 4]
+    python bench/cluster.py [--seconds 4] [--only speed | kills]
 
 Prints Markdown. The load is closed (a connection asks again when it is answered), over kept
 connections, by one process on the same cores. The model is the demo's cats-dogs on its own cat,
@@ -178,13 +178,14 @@ def kills(harness: Any, folder: Path) -> None:
         nodes.order("deploy")
         nodes.until(lambda: nodes.get("/ready").status == 200)
         nodes.order("add")
+        time.sleep(3)  # it is there, and still starting its processes
         print("| what | answered | failed (503) | at work when it died, at most | seconds |")
         print("| --- | ---: | ---: | ---: | --- |")
         with nodes.load(6) as load:
             up = nodes.until(lambda: nodes.running("model-colours") >= 2)
         _tell("load begins: 2 replicas", load, "", f"{up:.1f} until the second answers")
         with nodes.load(6) as load:
-            nodes.until(lambda: nodes.running("model-colours") >= 2)
+            _shared(nodes, load)
             nodes.replicas("model-colours")[-1].send_signal(signal.SIGKILL)
             at = time.monotonic()
             nodes.until(lambda: nodes.running("model-colours") < 2, seconds=10)
@@ -192,13 +193,23 @@ def kills(harness: Any, folder: Path) -> None:
             back = time.monotonic() - at
         _tell("a replica killed", load, "4", f"{_last(load, at)}; {back:.1f} until it is replaced")
         with nodes.load(6) as load:
-            nodes.until(lambda: nodes.running("model-colours") >= 2)
+            _shared(nodes, load)
             at = time.monotonic()
             nodes.order("kill")
-            nodes.until(lambda: time.monotonic() > at + 8)
-        _tell("a node killed", load, "8", _last(load, at))
+            nodes.order("add")
+            nodes.until(lambda: nodes.running("model-colours") < 2, seconds=10)
+            nodes.until(lambda: nodes.running("model-colours") >= 2)
+            back = time.monotonic() - at
+        _tell("a node killed", load, "8", f"{_last(load, at)}; {back:.1f} until 2 replicas again")
         down = nodes.until(lambda: nodes.running("model-colours") == 1)
         print(f"\nWithout load, one replica again after {down:.1f} s (downscale_seconds = 2).")
+
+
+def _shared(nodes: Any, load: Any) -> None:
+    """Two replicas, and load on both of them for a while."""
+    nodes.until(lambda: nodes.running("model-colours") >= 2)
+    enough = len(load.heard) + 100
+    nodes.until(lambda: len(load.heard) >= enough)
 
 
 def _last(load: Any, at: float) -> str:
@@ -217,12 +228,15 @@ def main() -> None:
     """Run everything and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=4.0, help="of each closed load")
-    seconds = parser.parse_args().seconds
+    parser.add_argument("--only", choices=("speed", "kills"))
+    asked = parser.parse_args()
     harness = _harness()
     print(f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}\n")
     with tempfile.TemporaryDirectory() as folder:
-        speed(harness, seconds, Path(folder))
-        kills(harness, Path(folder))
+        if asked.only != "kills":
+            speed(harness, asked.seconds, Path(folder))
+        if asked.only != "speed":
+            kills(harness, Path(folder))
 
 
 if __name__ == "__main__":

@@ -68,6 +68,13 @@ def in_background(calls):
     return join
 
 
+def scaled_up(nodes, load):
+    """Wait until two replicas have shared the load for a while; the newer is on the second node."""
+    nodes.until(lambda: nodes.running("model-colours") >= 2)
+    shared = len(load.heard) + 50
+    nodes.until(lambda: len(load.heard) >= shared)
+
+
 def assert_only_dead_ones_failed(load, *, most: int) -> None:
     """No wrong answer; failures are 503 with the words of ours, no more than were at work."""
     right = {json.dumps(said(each.told)) for each in load.heard if each.status == 200}
@@ -166,7 +173,7 @@ def test_replicas_are_added_under_load_and_taken_away_after_it(nodes):
 def test_a_replica_that_is_killed_takes_what_it_held_and_no_more(nodes):
     """A 503 for each, and another replica takes its place."""
     with nodes.load(6) as load:
-        nodes.until(lambda: nodes.running("model-colours") >= 2)
+        scaled_up(nodes, load)
         nodes.replicas("model-colours")[-1].send_signal(signal.SIGKILL)
         nodes.until(lambda: nodes.running("model-colours") >= 2)
     assert_only_dead_ones_failed(load, most=4)
@@ -175,7 +182,7 @@ def test_a_replica_that_is_killed_takes_what_it_held_and_no_more(nodes):
 def test_a_node_that_is_killed_takes_what_it_held_and_no_more(nodes):
     """The replica on the other node answers on."""
     with nodes.load(6) as load:
-        nodes.until(lambda: nodes.running("model-colours") >= 2)
+        scaled_up(nodes, load)
         nodes.order("kill")
         after = len(load.heard)
         nodes.until(lambda: len(load.heard) > after + 50)

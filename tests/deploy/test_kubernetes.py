@@ -25,7 +25,7 @@ GROUPS = [CLUSTER["headGroupSpec"], *CLUSTER["workerGroupSpecs"]]
 DOCKERFILE = (FOLDER / "Dockerfile").read_text()
 
 # Of KubeRay's custom resource no schema is packaged: these are the fields of ray.io/v1, read off
-# its definition (ray-operator/config/crd/bases/ray.io_rayservices.yaml) for what is used here. The
+# its definition (ray-operator/apis/ray/v1 in ray-project/kuberay) for what is used here. The
 # templates of pods, nearly all of that definition, are held to Kubernetes' own schema.
 FIELDS = {
     "": ({"apiVersion", "kind", "metadata", "spec"}, {"spec"}),
@@ -34,10 +34,10 @@ FIELDS = {
         {"rayVersion", "enableInTreeAutoscaling", "headGroupSpec", "workerGroupSpecs"},
         {"headGroupSpec"},
     ),
-    "head": ({"rayStartParams", "template"}, {"template"}),
+    "head": ({"rayStartParams", "template"}, {"rayStartParams", "template"}),
     "worker": (
         {"groupName", "replicas", "minReplicas", "maxReplicas", "rayStartParams", "template"},
-        {"groupName", "template"},
+        {"groupName", "minReplicas", "maxReplicas", "rayStartParams", "template"},
     ),
 }
 
