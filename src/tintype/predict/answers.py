@@ -58,7 +58,7 @@ class Answered:
 class Answers:
     """All that was said of one picture: one group a model, in the order asked, one answer a point.
 
-    ``seconds`` are those of decoding and preparing.
+    ``seconds`` are those of decoding, preparing, and of waiting before that.
     """
 
     facts: ImageFacts

@@ -127,7 +127,7 @@ def _group(model: Asked, asking: Asking, told_by: dict[Place, _Heard]) -> list[A
     """One model's answers, a point each."""
     if isinstance(model, AbsentModel):
         return [absence(model, point) for point in asking.points]
-    assert isinstance(model, FarModel)  # noqa: S101 - a registry holds one kind of host
+    assert isinstance(model, FarModel)  # noqa: S101 - all of a registry are
     heard = told_by[model.place]
     outcome = heard.outcome
     if isinstance(outcome, TintypeError):

@@ -34,25 +34,32 @@ class Here:
     async def answer(self, asking: Asking) -> Answers:
         """Make the picture ready in a thread, then ask."""
         hosts = tuple(model for model in asking.asked if isinstance(model, ModelHost))
-        prepared = await self._preparer.prepare(
-            asking.request, asking.header, hosts, deadline=asking.deadline
-        )
+        header, deadline = asking.header, asking.deadline
+        async with self._preparer.turn(header, hosts, deadline=deadline) as turn:
+            prepared = await self._preparer.prepare(
+                asking.request, header, hosts, deadline=deadline
+            )
 
-        async def ask(model: Asked) -> list[Answered]:
-            if isinstance(model, ModelHost):
-                within = deadline_of(model, deadline=asking.deadline)
+            async def ask(model: Asked) -> list[Answered]:
+                if isinstance(model, AbsentModel):
+                    return [absence(model, point) for point in asking.points]
+                assert isinstance(model, ModelHost)  # noqa: S101 - all of a registry are
+                within = deadline_of(model, deadline=deadline)
                 return await ask_each(
                     lambda each: _in_line(each, asking.request, asking.line, deadline=within),
                     prepared.questions[model],
                 )
-            assert isinstance(model, AbsentModel)  # noqa: S101 - a registry holds one kind of host
-            return [absence(model, point) for point in asking.points]
 
+            groups = await ask_each(ask, asking.asked, parallel=self._parallel)
         return Answers(
             facts=prepared.facts,
             look=prepared.look,
-            groups=await ask_each(ask, asking.asked, parallel=self._parallel),
-            seconds=Seconds(decode=prepared.decode_seconds, prepare=prepared.prepare_seconds),
+            groups=groups,
+            seconds=Seconds(
+                decode=prepared.decode_seconds,
+                prepare=prepared.prepare_seconds,
+                queue=turn.waited,
+            ),
         )
 
 

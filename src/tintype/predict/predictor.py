@@ -72,10 +72,14 @@ class Predictor:
         """Whether every model is loaded and warm, but for remotes that are down beside others."""
         return self._models.ready()
 
-    def refusal(self) -> Overloaded | None:
-        """Why any question would be refused now, before it is read: every model has too many."""
+    def refusal(self, *, arriving: int = 0) -> Overloaded | None:
+        """Why any question would be refused now, before it is read: every model has too many.
+
+        ``arriving`` questions were let in before it and did not get here yet.
+        """
         models = self._models
-        return self._refusal((*(each.stable for each in models.all()), *models.all_absent()))
+        asked: tuple[Asked, ...] = (*(each.stable for each in models.all()), *models.all_absent())
+        return self._refusal(asked, arriving=arriving)
 
     async def predict(self, request: PredictRequest) -> Prediction:
         """Answer one picture.
@@ -125,7 +129,8 @@ class Predictor:
             seconds=Seconds(
                 decode=answers.seconds.decode,
                 prepare=answers.seconds.prepare,
-                queue=together(max(answer.queue_seconds for answer in group) for group in groups),
+                queue=answers.seconds.queue
+                + together(max(answer.queue_seconds for answer in group) for group in groups),
                 run=together(max(answer.run_seconds for answer in group) for group in groups),
                 total=time.monotonic() - begun,
             ),
@@ -162,11 +167,13 @@ class Predictor:
             raise first.error
         return asked
 
-    def _refusal(self, asked: Sequence[Asked]) -> Overloaded | None:
+    def _refusal(self, asked: Sequence[Asked], *, arriving: int = 0) -> Overloaded | None:
         """Why nobody may be asked now. A model with a fallback always has an answer."""
         if any(model.fallback for model in asked):
             return None
-        return self._admission.refusal([model.name for model in asked if isinstance(model, Hosted)])
+        return self._admission.refusal(
+            [model.name for model in asked if isinstance(model, Hosted)], arriving=arriving
+        )
 
     def _stand_in_line(self, asked: tuple[Asked, ...], *, each: int) -> Hold:
         """A place for ``each`` questions to every model. Raises Overloaded where there is none."""

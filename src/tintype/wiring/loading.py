@@ -96,11 +96,22 @@ async def _load_first(loader: Loader, plan: ModelPlan) -> tuple[Hosted | None, l
     return None, failed
 
 
-def make_host(plan: ModelPlan, *, settings: Settings, metrics: Metrics | None) -> ModelHost:
-    """The host of a plan, not yet loaded; its batches are counted."""
+def make_host(
+    plan: ModelPlan, *, settings: Settings, metrics: Metrics | None, company: bool
+) -> ModelHost:
+    """The host of a plan, not yet loaded; its batches are counted.
+
+    ``company``: many may ask at once.
+    """
 
     def count(pictures: int) -> None:
         if metrics is not None:
             metrics.observe(BATCH_PICTURES, pictures, plan.card.name)
 
-    return ModelHost(plan, policy=settings.batching, options=settings.engine, on_batch=count)
+    return ModelHost(
+        plan,
+        policy=settings.batching,
+        options=settings.engine,
+        on_batch=count,
+        expects_company=company,
+    )

@@ -85,7 +85,8 @@ async def running(  # noqa: PLR0913 - what is served, and in which way
     roots, fetch = allowed_roots(settings.inputs.paths), make_fetch(settings.inputs)
     serves = find is not None or places is not None
     metrics = Metrics() if serves else None
-    loader = Loader(_hosts(settings, metrics, places), limits=settings.images)
+    make_hosts = partial(make_host, settings=settings, metrics=metrics, company=serves or pinned)
+    loader = Loader(make_hosts if places is None else _far_hosts(places), limits=settings.images)
     record = make_recorder(settings) if serves else None
     live = LiveWindow() if serves else None
     events = _events(metrics, record)
@@ -100,10 +101,9 @@ async def running(  # noqa: PLR0913 - what is served, and in which way
         inputs = Inputs(settings.inputs, roots=roots, threads=files, fetch=fetch)
         registry = await stack.enter_async_context(Registry())
         telling = Telling(left_out, absent, events)
-        cards = [plan.card for plan in plans]
         waiting = await load_all([*plans], registry, loader, telling)
         if pinned or places is not None:
-            await load_canaries(cards, registry, loader, telling)
+            await load_canaries([plan.card for plan in plans], registry, loader, telling)
         await stack.enter_async_context(
             Comebacks(waiting, registry, load=loader.load_card, events=events)
         )
@@ -136,9 +136,12 @@ async def running(  # noqa: PLR0913 - what is served, and in which way
                 stack.push_async_callback(asyncio.to_thread, tracing.close)
                 observers = (*observers, tracing)
             if find is not None:
-                load = loader.load_card
                 keeper = Keeper(
-                    registry, find=find, load=load, policy=settings.models, events=events
+                    registry,
+                    find=find,
+                    load=loader.load_card,
+                    policy=settings.models,
+                    events=events,
                 )
                 await stack.enter_async_context(keeper)
             _watch(metrics, registry, gate)
@@ -158,10 +161,8 @@ async def running(  # noqa: PLR0913 - what is served, and in which way
         )
 
 
-def _hosts(settings: Settings, metrics: Metrics | None, places: Places | None) -> MakeHost:
-    """What makes a plan into a host: one of this process, or one at its place."""
-    if places is None:
-        return partial(make_host, settings=settings, metrics=metrics)
+def _far_hosts(places: Places) -> MakeHost:
+    """What makes a plan into a host at its place."""
     return lambda plan: FarModel(plan, place=places(plan.card))
 
 
