@@ -186,7 +186,7 @@ def kills(harness: Any, folder: Path) -> None:
         _tell("load begins: 2 replicas", load, "", f"{up:.1f} until the second answers")
         with nodes.load(6) as load:
             _shared(nodes, load)
-            nodes.replicas("model-colours")[-1].send_signal(signal.SIGKILL)
+            nodes.replicas("model-colours")[1].send_signal(signal.SIGKILL)
             at = time.monotonic()
             nodes.until(lambda: nodes.running("model-colours") < 2, seconds=10)
             nodes.until(lambda: nodes.running("model-colours") >= 2)
@@ -195,7 +195,7 @@ def kills(harness: Any, folder: Path) -> None:
         with nodes.load(6) as load:
             _shared(nodes, load)
             at = time.monotonic()
-            nodes.order("kill")
+            nodes.kill_node()
             nodes.order("add")
             nodes.until(lambda: nodes.running("model-colours") < 2, seconds=10)
             nodes.until(lambda: nodes.running("model-colours") >= 2)

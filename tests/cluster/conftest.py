@@ -95,6 +95,14 @@ class TwoNodes:
                 continue
         return [each for *_, each in sorted(found)]
 
+    def kill_node(self) -> None:
+        """End the second node as a power cut would: all of its processes at once."""
+        (first,) = self.replicas("front")
+        (raylet,) = {each.parent() for each in self.replicas("model-")} - {first.parent()}
+        for each in (*raylet.children(recursive=True), raylet):
+            each.kill()
+        self.order("kill")
+
     def running(self, name: str) -> int:
         """Replicas of a deployment that take requests, as the controller has it."""
         return self.order("running")[name]

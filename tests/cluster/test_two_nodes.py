@@ -174,7 +174,7 @@ def test_a_replica_that_is_killed_takes_what_it_held_and_no_more(nodes):
     """A 503 for each, and another replica takes its place."""
     with nodes.load(6) as load:
         scaled_up(nodes, load)
-        nodes.replicas("model-colours")[-1].send_signal(signal.SIGKILL)
+        nodes.replicas("model-colours")[1].send_signal(signal.SIGKILL)
         nodes.until(lambda: nodes.running("model-colours") >= 2)
     assert_only_dead_ones_failed(load, most=4)
 
@@ -183,7 +183,7 @@ def test_a_node_that_is_killed_takes_what_it_held_and_no_more(nodes):
     """The replica on the other node answers on."""
     with nodes.load(6) as load:
         scaled_up(nodes, load)
-        nodes.order("kill")
+        nodes.kill_node()
         after = len(load.heard)
         nodes.until(lambda: len(load.heard) > after + 50)
     assert_only_dead_ones_failed(load, most=8)

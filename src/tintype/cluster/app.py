@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -18,6 +19,7 @@ from tintype.models.card import Card
 from tintype.models.cluster_policy import ClusterPolicy
 from tintype.models.library import find_cards
 from tintype.settings import Settings, read_settings
+from tintype.wiring.plans import LeftOut, make_plans
 
 APP: Final = "tintype"
 _FRONT: Final = "front"
@@ -50,13 +52,27 @@ def build(args: Mapping[str, Any]) -> Application:
 
 
 def application(cards: tuple[Card, ...], settings: Settings) -> Application:
-    """The front bound to the deployments of its models. Raises SettingsError."""
+    """The front bound to the deployments of its models.
+
+    A model that cannot be served and need not be gets no deployment; the front tells of it. Raises
+    SettingsError, and ModelFileError as ``make_plans`` does.
+    """
     _check(settings)
-    deployments = lay_out(cards, settings.cluster)
+    deployments = lay_out(sound(cards), settings.cluster)
     handles = {each.name: _bound(each, settings) for each in deployments}
     front = serve.deployment(Front).options(**_front_options(settings))
     bound: Application = front.bind(cards, settings, layout_of(deployments), handles)
     return bound
+
+
+def sound(cards: tuple[Card, ...]) -> tuple[Card, ...]:
+    """The cards whose files can be read, and those whose server may come back."""
+    left: list[LeftOut] = []
+    plans = asyncio.run(make_plans(cards, left_out=left.append, patient=True))
+    names = {plan.card.name for plan in plans} | {
+        each.card.name for each in left if each.comes_back
+    }
+    return tuple(card for card in cards if card.name in names)
 
 
 def _bound(deployment: Deployment, settings: Settings) -> Application:

@@ -13,10 +13,10 @@ from typing import Any, Final
 import ray
 from ray import serve
 
-from tintype.cluster.app import APP, application
+from tintype.cluster.app import APP, application, sound
 from tintype.cluster.config import last_bound
 from tintype.cluster.layout import lay_out, least_cpus
-from tintype.errors import SettingsError
+from tintype.errors import ModelUnavailable, SettingsError
 from tintype.models.card import Card
 from tintype.settings import Settings
 
@@ -44,7 +44,7 @@ def serve_on_ray(
     """
     app = application(cards, settings)
     stop = threading.Event()
-    needed = least_cpus(lay_out(cards, settings.cluster), settings.cluster)
+    needed = least_cpus(lay_out(sound(cards), settings.cluster), settings.cluster)
     _connect(cluster, cpus=needed)
     try:
         there = ray.cluster_resources().get("CPU", 0.0)
@@ -55,7 +55,7 @@ def serve_on_ray(
             http_options=http_options(settings),
             logging_config={"log_level": "WARNING", "enable_access_log": False},
         )
-        serve.run(app, name=APP, route_prefix="/")
+        _run(app)
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: stop.set())
         tell(f"ready: http://{settings.server.host}:{settings.server.port}  (Ctrl-C stops)")
@@ -65,6 +65,17 @@ def serve_on_ray(
         if not cluster.address:
             serve.shutdown()
         ray.shutdown()
+
+
+def _run(app: serve.Application) -> None:
+    """Start it and wait until it answers. Raises ModelUnavailable where it cannot."""
+    try:
+        serve.run(app, name=APP, route_prefix="/")
+    except RuntimeError as error:
+        first = str(error).partition("\n")[0]
+        raise ModelUnavailable(
+            f"Ray could not start it: {first}", hint="its logs say why: serve status"
+        ) from error
 
 
 def http_options(settings: Settings) -> dict[str, Any]:
