@@ -89,9 +89,9 @@ def ticks_of(pid: int) -> Counter[int]:
     return ticks
 
 
-def by_name(ticks: Counter[int], server: Running) -> Counter[str]:
+def by_name(ticks: Counter[int], pid: int) -> Counter[str]:
     """Ticks by what Python calls the threads, numbers at the end left out."""
-    words = [_spy(), "dump", "--pid", str(server.process.pid), "--json"]
+    words = [_spy(), "dump", "--pid", str(pid), "--json"]
     told = subprocess.run(words, check=True, capture_output=True, text=True, timeout=60)
     names = {each["os_thread_id"]: each["thread_name"] for each in json.loads(told.stdout)}
     found: Counter[str] = Counter()
@@ -156,7 +156,7 @@ def profile(model: str, *, picture: str, folder: Path, seconds: int) -> dict[str
         alone = load(seconds)
         after, spent = ticks_of(server.process.pid), server.cpu_seconds() - used
         after.subtract(before)
-        ticks = by_name(after, server)
+        ticks = by_name(after, server.process.pid)
         views = []
         for view in (sampled, libraries):
             busy = threading.Thread(target=load, args=(seconds + 6,))

@@ -7,16 +7,25 @@ from types import ModuleType
 
 import pytest
 
-SERVING = Path(__file__).parents[2] / "bench" / "serving"
+BENCH = Path(__file__).parents[2] / "bench"
 
 
 @pytest.fixture
 def serving(monkeypatch):
-    """A function that imports a module of the benchmark by its name."""
+    """A function that imports a module of the benchmark of serving by its name."""
+    return _importer(BENCH / "serving", monkeypatch)
 
+
+@pytest.fixture
+def bench(monkeypatch):
+    """A function that imports another benchmark by its name."""
+    return _importer(BENCH, monkeypatch)
+
+
+def _importer(folder: Path, monkeypatch):
     def load(name: str) -> ModuleType:
-        monkeypatch.syspath_prepend(str(SERVING))
-        spec = importlib.util.spec_from_file_location(f"bench_{name}", SERVING / f"{name}.py")
+        monkeypatch.syspath_prepend(str(folder))
+        spec = importlib.util.spec_from_file_location(f"bench_{name}", folder / f"{name}.py")
         module = importlib.util.module_from_spec(spec)
         monkeypatch.setitem(sys.modules, spec.name, module)
         spec.loader.exec_module(module)
