@@ -41,6 +41,14 @@ SETTINGS: dict[str, object] = {
 }
 
 
+RAY = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    # every 10 s if not set, which is long for a test
+    "RAY_SERVE_REPLICA_AUTOSCALING_METRIC_PUSH_INTERVAL_S": "0.5",
+    "RAY_SERVE_HANDLE_AUTOSCALING_METRIC_PUSH_INTERVAL_S": "0.5",
+}
+
+
 @dataclass(frozen=True)
 class Heard:
     """One answer over HTTP. ``at`` and ``until``: when it was asked and answered.
@@ -97,8 +105,9 @@ class TwoNodes:
 
     def kill_node(self) -> None:
         """End the second node as a power cut would: all of its processes at once."""
-        (first,) = self.replicas("front")
-        (raylet,) = {each.parent() for each in self.replicas("model-")} - {first.parent()}
+        children = psutil.Process(self.process.pid).children()
+        raylets = [each for each in children if each.name() == "raylet"]
+        raylet = max(raylets, key=psutil.Process.create_time)
         for each in (*raylet.children(recursive=True), raylet):
             each.kill()
         self.order("kill")
@@ -196,7 +205,7 @@ def two_nodes(
     script = Path(__file__).with_name("two_nodes.py")
     words = [sys.executable, str(script), str(models), json.dumps(settings), str(port), str(cpus)]
     short = tempfile.mkdtemp(dir="/tmp", prefix="tt")  # paths of sockets are at most 107 bytes
-    environment = {**os.environ, "RAY_TMPDIR": short, "RAY_USAGE_STATS_ENABLED": "0"}
+    environment = {**os.environ, **RAY, "RAY_TMPDIR": short}
     with log.open("w") as errors:
         process = subprocess.Popen(
             words,

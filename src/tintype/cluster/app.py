@@ -120,8 +120,7 @@ def _pace(policy: ClusterPolicy) -> dict[str, Any]:
     return {
         "upscale_delay_s": policy.upscale_seconds,
         "downscale_delay_s": policy.downscale_seconds,
-        "metrics_interval_s": min(1.0, max(0.1, policy.upscale_seconds / 4)),
-        "look_back_period_s": max(0.5, policy.upscale_seconds),
+        "look_back_period_s": 2 * max(0.5, policy.upscale_seconds),
     }
 
 
