@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 import time
-import uuid
 from collections.abc import Sequence
 
 from tintype.batching.admission import Admission, AdmissionPolicy, Hold
 from tintype.errors import ModelUnavailable, Overloaded, TintypeError, UnknownModel
+from tintype.ids import new_id
 from tintype.imaging.header import Header, read_header
 from tintype.imaging.limits import DecodeLimits
 from tintype.models.absent import AbsentModel
@@ -123,7 +123,7 @@ class Predictor:
         raise_if_none_answered(groups)
         together = max if self._policy.parallel else sum
         return Prediction(
-            id=uuid.uuid4().hex,
+            id=new_id(),
             image=answers.facts,
             results=tuple(answer.result for group in groups for answer in group),
             seconds=Seconds(
