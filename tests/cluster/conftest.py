@@ -41,14 +41,6 @@ SETTINGS: dict[str, object] = {
 }
 
 
-RAY = {
-    "RAY_USAGE_STATS_ENABLED": "0",
-    # every 10 s if not set, which is long for a test
-    "RAY_SERVE_REPLICA_AUTOSCALING_METRIC_PUSH_INTERVAL_S": "0.5",
-    "RAY_SERVE_HANDLE_AUTOSCALING_METRIC_PUSH_INTERVAL_S": "0.5",
-}
-
-
 @dataclass(frozen=True)
 class Heard:
     """One answer over HTTP. ``at`` and ``until``: when it was asked and answered.
@@ -205,7 +197,7 @@ def two_nodes(
     script = Path(__file__).with_name("two_nodes.py")
     words = [sys.executable, str(script), str(models), json.dumps(settings), str(port), str(cpus)]
     short = tempfile.mkdtemp(dir="/tmp", prefix="tt")  # paths of sockets are at most 107 bytes
-    environment = {**os.environ, **RAY, "RAY_TMPDIR": short}
+    environment = {**os.environ, "RAY_TMPDIR": short, "RAY_USAGE_STATS_ENABLED": "0"}
     with log.open("w") as errors:
         process = subprocess.Popen(
             words,
