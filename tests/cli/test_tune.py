@@ -62,6 +62,15 @@ def test_without_samples_only_threads_and_streams_are_measured(pets: Path):
     assert before == (pets / "model.toml").read_text()
 
 
+def test_a_quantised_file_keeps_its_numbers(data_folder: Path):
+    """LiteRT runs it as it is, and the words say what f32 stands for."""
+    model = data_folder / "models/imagenet-mobilenet-v2-quant/model.tflite"
+    done = run("tune", model, "--seconds", 0.2, "--dry-run")
+    assert 0 == done.returncode, done.stderr
+    assert "what is called f32 here is the file as it is" in done.stderr
+    assert "int8 is not used: the model runs on litert" in done.stdout
+
+
 def test_flags_and_a_card_are_not_mixed(pets: Path):
     """The card is what is served."""
     done = run("tune", pets, "--recipe", "keras-load-img")

@@ -29,7 +29,7 @@ from tintype.cli.options import (
 from tintype.cli.pictures import read_picture
 from tintype.cli.progress import progress
 from tintype.cli.report import print_left_out, summary_lines
-from tintype.cli.tune_words import result_lines, sample_lines
+from tintype.cli.tune_words import result_lines, start_lines
 from tintype.engines.processor import processor
 from tintype.errors import SettingsError
 from tintype.models.card import Card
@@ -124,7 +124,7 @@ async def _tune(work: _Work, settings: Settings) -> _Done:
     samples = Samples()
     if work.samples is not None:
         samples = read_samples(work.samples, labels=plan.labels)
-    typer.echo("\n".join([*summary_lines(plan), *sample_lines(samples, machine)]), err=True)
+    typer.echo("\n".join([*summary_lines(plan), *start_lines(plan, samples, machine)]), err=True)
     with tempfile.TemporaryDirectory(prefix="tintype-tune-") as scratch:
         bench = _bench(plan, settings, samples=samples, scratch=Path(scratch))
         outcome = await tune(base_of(settings.engine), work.wish, bench)

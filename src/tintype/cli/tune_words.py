@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tintype.cli.evaluate_words import share_words
+from tintype.models.plan import ModelPlan
+from tintype.models.tuned import PLAIN
 from tintype.tuning.measuring import CLIENTS
 from tintype.tuning.outcome import Machine, Outcome, refusals
 from tintype.tuning.samples import Samples
 
 
-def sample_lines(samples: Samples, machine: Machine) -> Iterator[str]:
+def start_lines(plan: ModelPlan, samples: Samples, machine: Machine) -> Iterator[str]:
     """What is tuned by, and where."""
     yield f"  machine {machine.processor}; {machine.versions}"
+    if plan.precision != PLAIN and plan.tuned is None:
+        yield "  note    the file is quantised: what is called f32 here is the file as it is"
     if not samples.judged:
         yield "  samples none: only threads and streams are measured, in f32 (--samples DIR)"
         return
