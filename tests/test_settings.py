@@ -50,9 +50,11 @@ def test_a_flag_not_given_changes_nothing(file: Path):
 @pytest.mark.parametrize("setting", [*all_settings(Settings())], ids=lambda s: s.variable)
 def test_every_setting_has_a_variable(setting):
     """Each setting can be moved by its environment variable."""
-    word = {"TINTYPE_LOG_FORMAT": "json", "TINTYPE_LOG_LEVEL": "error"}.get(
-        setting.variable, "here"
-    )
+    word = {
+        "TINTYPE_ENGINE_PRECISION": "bf16",
+        "TINTYPE_LOG_FORMAT": "json",
+        "TINTYPE_LOG_LEVEL": "error",
+    }.get(setting.variable, "here")
     given, expected = {
         str: (word, word),
         bool: ("on", True),

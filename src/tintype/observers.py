@@ -102,10 +102,18 @@ class ModelLog:
             model=host.name,
             version=host.version,
             engine=plan.engine,
+            precision=host.precision,
             format=plan.description.format.value,
             converted=plan.description.ran_code or "",
             seconds=round(seconds, 3),
         )
+        if plan.not_as_tuned:
+            log.warning(
+                "model not run as tuned",
+                model=host.name,
+                version=host.version,
+                reason=plan.not_as_tuned,
+            )
 
     def refused(self, name: str, error: TintypeError) -> None:
         """Write why the old version stays."""

@@ -97,8 +97,9 @@ class TwoNodes:
 
     def kill_node(self) -> None:
         """End the second node as a power cut would: all of its processes at once."""
-        (first,) = self.replicas("front")
-        (raylet,) = {each.parent() for each in self.replicas("model-")} - {first.parent()}
+        children = psutil.Process(self.process.pid).children()
+        raylets = [each for each in children if each.name() == "raylet"]
+        raylet = max(raylets, key=psutil.Process.create_time)
         for each in (*raylet.children(recursive=True), raylet):
             each.kill()
         self.order("kill")

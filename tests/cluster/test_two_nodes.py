@@ -193,10 +193,12 @@ def test_a_node_that_is_killed_takes_what_it_held_and_no_more(nodes):
 
 
 def test_a_new_version_takes_over_without_a_failed_request(nodes):
-    """Replicas drain: what they accepted is answered before they end."""
+    """Replicas drain: what they accepted is answered before they end, and the rest waits."""
+    patient = '"requests.deadline_seconds": 60'
+    nodes.order(f"deploy {{{patient}}}")
     before = {each.pid for each in nodes.replicas("model-colours")}
     with nodes.load(2) as load:
-        nodes.order('deploy {"batching.max_batch": 4}')
+        nodes.order(f'deploy {{{patient}, "batching.max_batch": 4}}')
         nodes.until(lambda: not before & {each.pid for each in nodes.replicas("model-colours")})
     assert [] == load.failed()
 

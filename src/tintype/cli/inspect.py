@@ -22,6 +22,7 @@ from tintype.cli.options import (
 )
 from tintype.cli.report import full_lines, layer_lines, print_left_out
 from tintype.imaging.recipe import expand
+from tintype.models.card import Tuned
 from tintype.models.plan import ModelPlan
 from tintype.types import name_text
 from tintype.wiring.plans import make_plans
@@ -80,9 +81,22 @@ def _as_json(plan: ModelPlan, *, ops: bool) -> dict[str, object]:
         "recipe_override": plan.recipe_override,
         "engine": plan.engine,
         "engine_reason": plan.engine_reason,
+        "precision": plan.precision,
+        "tuned": None if plan.tuned is None else _tuned(plan.tuned),
         "findings": description.findings,
         "notes": description.notes,
         "warnings": plan.warnings,
         "layers": description.layers,
     }
     return {**facts, "operations": description.operations} if ops else facts
+
+
+def _tuned(tuned: Tuned) -> dict[str, object]:
+    """What was tuned, its graph by name."""
+    return {
+        "threads": tuned.threads,
+        "streams": tuned.streams,
+        "batch": tuned.batch,
+        "graph": None if tuned.graph is None else name_text(tuned.graph.name),
+        "evidence": tuned.evidence,
+    }

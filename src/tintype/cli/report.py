@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator
 import typer
 
 from tintype.imaging.recipe import expand
-from tintype.models.card import CARD_NAME
+from tintype.models.card import CARD_NAME, Tuned
 from tintype.models.plan import ModelPlan, class_output
+from tintype.tuning.candidates import Candidate
 from tintype.types import ImageInput, Task
 from tintype.wiring.plans import LeftOut
 
@@ -24,6 +25,8 @@ def summary_lines(plan: ModelPlan) -> Iterator[str]:
     yield f"  input   {_input(plan.target)}"
     yield f"  labels  {_labels(plan)}"
     yield from _recipe(plan)
+    if plan.tuned is not None:
+        yield f"  tuned   {_tuned(plan.tuned)}"
     for warning in plan.warnings:
         yield f"  note    {warning}"
 
@@ -120,6 +123,14 @@ def _recipe(plan: ModelPlan) -> Iterator[str]:
         yield f"  {'recipe' if number == 0 else '      '}  {reason}"
     if plan.recipe_is_guess:
         yield f"          to change it: {override_line(plan)}"
+
+
+def _tuned(tuned: Tuned) -> str:
+    way = Candidate(
+        precision=tuned.precision, threads=tuned.threads, streams=tuned.streams, batch=tuned.batch
+    )
+    date = tuned.evidence.get("date")
+    return way.words if date is None else f"{way.words}, found {date}"
 
 
 def override_line(plan: ModelPlan) -> str:

@@ -25,6 +25,8 @@ APP: Final = "tintype"
 _FRONT: Final = "front"
 _FRONT_TARGET: Final = 64.0
 _STARTS: Final = 3
+_TOLD_SECONDS: Final = 10.0
+"""How often queues are told to Ray's controller if not set; more often only where it must be."""
 _HEALTH_SECONDS: Final = 2.0
 _UNANSWERED_SECONDS: Final = 20.0
 
@@ -120,8 +122,8 @@ def _pace(policy: ClusterPolicy) -> dict[str, Any]:
     return {
         "upscale_delay_s": policy.upscale_seconds,
         "downscale_delay_s": policy.downscale_seconds,
-        "metrics_interval_s": min(1.0, max(0.1, policy.upscale_seconds / 4)),
-        "look_back_period_s": max(0.5, policy.upscale_seconds),
+        "look_back_period_s": 2 * max(0.5, policy.upscale_seconds),
+        "metrics_interval_s": min(_TOLD_SECONDS, max(0.25, policy.upscale_seconds)),
     }
 
 

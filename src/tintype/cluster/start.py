@@ -44,7 +44,11 @@ def serve_on_ray(
     """
     app = application(cards, settings)
     stop = threading.Event()
-    needed = least_cpus(lay_out(sound(cards), settings.cluster), settings.cluster)
+    served = sound(cards)
+    for card in cards:
+        if card not in served:
+            tell(f"left out: {card.name}. tintype inspect {card.file} says why")
+    needed = least_cpus(lay_out(served, settings.cluster), settings.cluster)
     _connect(cluster, cpus=needed)
     try:
         there = ray.cluster_resources().get("CPU", 0.0)

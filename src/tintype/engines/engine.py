@@ -12,18 +12,29 @@ MOST_THREADS: Final = 1024
 """Each is a real thread of the system, made at the start."""
 MOST_NICE: Final = 19
 
+PRECISIONS: Final = ("f32", "bf16")
+"""What an engine may be asked to compute in; ``int8`` is a matter of the graph."""
+
+MOST_BATCH: Final = 256
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineOptions:
     """How an engine uses the machine. ``threads``: 0 lets the engine take every core.
 
     ``streams``: how many batches run side by side; they share the threads. 0 lets the engine
-    choose. ``nice``: how far its threads stand back behind others (setpriority(2)). Raises
+    choose. ``batch``: compile for so many pictures at once too, where the graph allows it.
+    ``precision``: ``f32``, or ``bf16`` where the processor has it; an engine without it computes in
+    f32, and its ``precision`` says so. ``tuned``: whether a card's table ``[tuned]`` goes before
+    these. ``nice``: how far its threads stand back behind others (setpriority(2)). Raises
     SettingsError for values out of range.
     """
 
     threads: int = 0
     streams: int = 0
+    batch: int = 1
+    precision: str = "f32"
+    tuned: bool = True
     nice: int = 10
     max_activation_bytes: int = 8 << 30
     """Refuse a graph whose tensors for one picture declare more than this."""
@@ -32,12 +43,17 @@ class EngineOptions:
         for name, least, most in (
             ("threads", 0, MOST_THREADS),
             ("streams", 0, MOST_THREADS),
+            ("batch", 1, MOST_BATCH),
             ("nice", 0, MOST_NICE),
             ("max_activation_bytes", 1, 1 << 62),
         ):
             value = getattr(self, name)
             if not least <= value <= most:
                 raise SettingsError(f"engine.{name} is {value}, expected {least} to {most}")
+        if self.precision not in PRECISIONS:
+            raise SettingsError(
+                f"engine.precision is {self.precision!r}, expected one of {', '.join(PRECISIONS)}"
+            )
 
 
 class Engine(Protocol):
@@ -50,7 +66,7 @@ class Engine(Protocol):
 
     @property
     def precision(self) -> str:
-        """What it computes in: ``f32``, ``int8``."""
+        """What it computes in: ``f32``, ``bf16``, ``int8``."""
         ...
 
     @property

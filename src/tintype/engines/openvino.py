@@ -15,7 +15,15 @@ from typing import Any, Final
 from tintype.engines.engine import EngineOptions
 from tintype.engines.memory import check_activations
 from tintype.engines.openvino_tensorflow import read_tensorflow
-from tintype.engines.pooled import Company, PooledEngine, Runner, facts_of, rows_stand_alone
+from tintype.engines.pooled import (
+    Company,
+    Facts,
+    PooledEngine,
+    Runner,
+    facts_of,
+    rows_stand_alone,
+)
+from tintype.engines.several import Several
 from tintype.engines.tensors import Raw
 from tintype.errors import EngineFailed, ModelFileDamaged, UnsupportedModel
 from tintype.types import Format, Graph, Shape, Tensor, TensorSpec
@@ -39,11 +47,12 @@ _MOST_STREAMS: Final = 16
 
 
 def load_openvino(graph: Graph, options: EngineOptions) -> PooledEngine:
-    """Compile ``graph`` for the CPU in float32, for one picture at a time where that is sound.
+    """Compile ``graph`` for the CPU, for one picture at a time where that is sound.
 
     On a CPU, pictures together cost what they cost one after another, and a graph with a free
     batch axis costs more (docs/decisions/0006-engines.md). So a free or fixed batch size becomes
-    one; a fixed size is kept only where pictures alone get other answers.
+    one; a fixed size is kept only where pictures alone get other answers. ``options.batch`` asks
+    for batches of a size besides.
 
     Raises UnsupportedModel for what OpenVINO cannot read or compile, ModelFileDamaged for names
     that are not in the file, ModelFileTooLarge for tensors above ``max_activation_bytes``.
@@ -59,13 +68,18 @@ def load_openvino(graph: Graph, options: EngineOptions) -> PooledEngine:
     check_activations(_shapes(single or model), limit=options.max_activation_bytes)
     declared = _length(model.input(0), default=1)
     if single is not None and declared in {None, 1}:
+        if options.batch > 1:
+            together = _several(graph, core, model, options)
+            if together is not None:
+                return together
         return _one_by_one(graph, core, single, options)
     own = _compiled(core, model, options)
+    facts = _facts(graph, model, own)
     if single is not None and declared is not None:
         alone = _compiled(core, single, options)
         if rows_stand_alone(graph, _Request(own), _Request(alone), rows=declared):
-            return _engine(graph, alone, options, batch_size=1)
-    return _engine(graph, own, options, batch_size=declared)
+            return _engine(facts, alone, options, batch_size=1)
+    return _engine(facts, own, options, batch_size=declared)
 
 
 class _Request:
@@ -94,7 +108,7 @@ def _one_by_one(graph: Graph, core: Any, model: Any, options: EngineOptions) -> 
     compiled = _compiled(core, model, options)
     streams = min(options.threads or os.cpu_count() or 1, _MOST_STREAMS)
     if options.streams or streams == 1 or _constant_bytes(model) > _SMALL:
-        return _engine(graph, compiled, options, batch_size=1)
+        return _engine(_facts(graph, model, compiled), compiled, options, batch_size=1)
 
     def side_by_side() -> list[Runner]:
         try:
@@ -104,7 +118,7 @@ def _one_by_one(graph: Graph, core: Any, model: Any, options: EngineOptions) -> 
         return [_Request(beside) for _ in range(streams)]
 
     return PooledEngine(
-        facts_of(graph, name="openvino", batch_size=1),
+        replace(_facts(graph, model, compiled), batch_size=1),
         [_Request(compiled)],
         company=Company(streams=streams, make=side_by_side),
     )
@@ -116,11 +130,49 @@ def _constant_bytes(model: Any) -> int:
 
 
 def _engine(
-    graph: Graph, compiled: Any, options: EngineOptions, *, batch_size: int | None
+    facts: Facts, compiled: Any, options: EngineOptions, *, batch_size: int | None
 ) -> PooledEngine:
-    facts = facts_of(graph, name="openvino", batch_size=batch_size)
     runners: list[Runner] = [_Request(compiled) for _ in range(options.streams or 1)]
-    return PooledEngine(facts, runners)
+    return PooledEngine(replace(facts, batch_size=batch_size), runners)
+
+
+def _facts(graph: Graph, model: Any, compiled: Any) -> Facts:
+    """The facts, with the precision as compiled: a processor without bf16 gets f32 of OpenVINO."""
+    facts = facts_of(graph, name="openvino", batch_size=None)
+    if any(node.get_type_name() == "FakeQuantize" for node in model.get_ops()):
+        return replace(facts, precision="int8")
+    hint = compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()
+    return facts if hint == "f32" else replace(facts, precision=hint)
+
+
+def _several(graph: Graph, core: Any, model: Any, options: EngineOptions) -> PooledEngine | None:
+    """An engine that takes ``options.batch`` pictures at once too; None where rows would mix."""
+    size = options.batch
+    single, wide = _reshaped(model, batch=1), _reshaped(model, batch=size)
+    if single is None or wide is None:
+        return None
+    alone, many = _compiled(core, single, options), _compiled(core, wide, options)
+    if not rows_stand_alone(graph, _Request(many), _Request(alone), rows=size):
+        return None
+    runners: list[Runner] = [
+        Several(_Request(alone), _Request(many), size=size) for _ in range(options.streams or 1)
+    ]
+    return PooledEngine(_facts(graph, single, alone), runners)
+
+
+def open_graph(graph: Graph, *, batch_size: int | None) -> Any:
+    """``graph`` as OpenVINO holds it (``openvino.Model``), for who wants to rewrite it.
+
+    Cut to its input and outputs, in their order; ``batch_size`` as the loaded engine has it. Raises
+    UnsupportedModel, ModelFileDamaged.
+    """
+    import openvino  # noqa: PLC0415 - see above
+
+    core = openvino.Core()
+    core.set_property({"ENABLE_MMAP": False})
+    with _reading(graph):
+        model = _cut(core, openvino, graph)
+        return model if batch_size is None else _reshaped(model, batch=batch_size) or model
 
 
 def _cut(core: Any, openvino: Any, graph: Graph) -> Any:
@@ -190,9 +242,9 @@ def _reshaped(model: Any, *, batch: int) -> Any | None:
 
 def _compiled(core: Any, model: Any, options: EngineOptions) -> Any:
     properties = {
-        # bfloat16, the default where the processor has it, changes answers
-        "INFERENCE_PRECISION_HINT": "f32",
-        "EXECUTION_MODE_HINT": "ACCURACY",
+        # bfloat16, OpenVINO's default where the processor has it, changes answers
+        "INFERENCE_PRECISION_HINT": options.precision,
+        "EXECUTION_MODE_HINT": "ACCURACY" if options.precision == "f32" else "PERFORMANCE",
         "PERFORMANCE_HINT": "LATENCY" if options.streams <= 1 else "THROUGHPUT",
         "NUM_STREAMS": options.streams or 1,
         # pinned threads of several models in one process end up on the same cores

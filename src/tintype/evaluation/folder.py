@@ -72,11 +72,11 @@ def read_labelled_folder(
     pictures = tuple(
         LabelledPicture(file=file, label=match.label)
         for match in matches.values()
-        for file in _files(path / match.folder)
+        for file in files_below(path / match.folder)
     )
     if not pictures:
         raise SettingsError(f"the folders of {path} hold no file")
-    skipped = [(name, len([*_files(path / name)])) for name in unknown] + [("", loose)]
+    skipped = [(name, len([*files_below(path / name)])) for name in unknown] + [("", loose)]
     return LabelledFolder(
         path=path,
         pictures=pictures,
@@ -167,7 +167,8 @@ def _children(path: Path) -> tuple[list[str], int]:
     return folders, len(children) - len(folders)
 
 
-def _files(folder: Path) -> Iterator[Path]:
+def files_below(folder: Path) -> Iterator[Path]:
+    """Every file below ``folder``, however deep, sorted. Hidden ones are no pictures."""
     for here, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not _is_litter(name))
         for name in sorted(names):

@@ -55,6 +55,29 @@ class Golden:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Tuned:
+    """How ``tintype tune`` found that a model runs best on a machine; see ``EngineOptions``.
+
+    ``precision`` is ``f32``, ``bf16``, or ``int8`` with a ``graph`` (OpenVINO IR, its weights
+    beside it) whose content has ``graph_sha256``. What else than f32 was judged for ``sources``,
+    the files of the model, as long as their content has ``sources_sha256``; for ``ends``, the names
+    of the graph's input and outputs; and for ``recipe``, as JSON. ``evidence`` is for people.
+    """
+
+    precision: str = "f32"
+    threads: int = 0
+    streams: int = 1
+    batch: int = 1
+    graph: Path | None = None
+    graph_sha256: str = ""
+    sources: tuple[Path, ...] = ()
+    sources_sha256: str = ""
+    ends: tuple[str, ...] = ()
+    recipe: str = ""
+    evidence: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Card:
     """One model as its owner wants it served. Only ``name`` and ``file`` are always there.
 
@@ -96,6 +119,7 @@ class Card:
     golden: Golden | None = None
     cluster: Mapping[str, Any] = field(default_factory=dict)
     remote: RemoteModel | None = None
+    tuned: Tuned | None = None
     found: bool = False
     folder: Path | None = None
     earlier: tuple[Card, ...] = ()

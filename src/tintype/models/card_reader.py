@@ -9,10 +9,11 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
+from tintype.engines.engine import MOST_BATCH, MOST_THREADS, PRECISIONS
 from tintype.errors import CardError
 from tintype.modelfiles.description import ReadOptions
 from tintype.models.address import read_address
-from tintype.models.card import CARD_NAME, NOT_KEYS, Card, Golden, InputSize, VersionRules
+from tintype.models.card import CARD_NAME, NOT_KEYS, Card, Golden, InputSize, Tuned, VersionRules
 from tintype.models.card_checks import Checks
 from tintype.models.cluster_policy import CARD_KEYS, WHOLE_KEYS
 from tintype.types import RemoteModel, Task, name_text
@@ -129,6 +130,7 @@ class _Reader:
             versions=self.rules(table),
             golden=self._golden(self._checks.table(table, "golden")),
             cluster=self._cluster(self._checks.table(table, "cluster")),
+            tuned=self._tuned(self._checks.table(table, "tuned")),
             folder=folder,
         )
 
@@ -189,6 +191,36 @@ class _Reader:
             whole = key in WHOLE_KEYS
             given[key] = self._checks.number(table, key, low=0, high=100_000, whole=whole)
         return {key: value for key, value in given.items() if value is not None}
+
+    def _tuned(self, table: dict[str, Any]) -> Tuned | None:
+        """What ``tintype tune`` wrote. Whether it still holds is seen when the model is planned."""
+        if not table:
+            return None
+        checks = self._checks
+        checks.only(table, {f.name for f in fields(Tuned)}, where="tuned.")
+        precision = checks.text(table, "precision") or "f32"
+        if precision not in {*PRECISIONS, "int8"}:
+            known = ", ".join((*PRECISIONS, "int8"))
+            raise checks.fail(f"'tuned.precision' must be one of {known}, not {precision!r}")
+        graph = checks.text(table, "graph")
+        if (precision == "int8") != (graph is not None):
+            raise checks.fail("'tuned.graph' names the graph in int8; the one needs the other")
+        numbers = {
+            "threads": checks.number(table, "threads", low=0, high=MOST_THREADS, whole=True),
+            "streams": checks.number(table, "streams", low=0, high=MOST_THREADS, whole=True),
+            "batch": checks.number(table, "batch", low=1, high=MOST_BATCH, whole=True),
+        }
+        return Tuned(
+            precision=precision,
+            graph=None if graph is None else self._beside(graph),
+            graph_sha256=checks.text(table, "graph_sha256") or "",
+            sources=tuple(self._beside(name) for name in checks.texts(table, "sources")),
+            sources_sha256=checks.text(table, "sources_sha256") or "",
+            ends=checks.texts(table, "ends"),
+            recipe=checks.text(table, "recipe") or "",
+            evidence=checks.table(table, "evidence"),
+            **{name: value for name, value in numbers.items() if value is not None},
+        )
 
     def _beside(self, name: str) -> Path:
         places = [folder / name for folder in self._folders]

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from tintype.errors import ModelFileError
@@ -19,6 +18,7 @@ from tintype.modelfiles.onnx_properties import (
     with_properties,
 )
 from tintype.models.plan import ModelPlan
+from tintype.models.whole_file import write_whole
 
 _MADE_UP = "none"
 """The source of labels that no file gave."""
@@ -54,7 +54,8 @@ def convert(plan: ModelPlan, out: Path, *, force: bool = False) -> Converted:
     content = with_properties(
         onnx_bytes(plan.description, max_bytes=plan.card.read.max_bytes), properties_of(plan)
     )
-    _write(out, content, force=force)
+    # checked again at the end: somebody may have been faster
+    write_whole(out, content, check=partial(check_free, out, force=force))
     return Converted(path=out, size=len(content), remarks=tuple(_remarks(plan)))
 
 
@@ -82,29 +83,3 @@ def _remarks(plan: ModelPlan) -> list[str]:
     if plan.card.size is not None and plan.description.image.height is None:
         remarks.append("the size of the card is not written: the file still takes any size")
     return remarks
-
-
-def _write(out: Path, content: bytes, *, force: bool) -> None:
-    """Write beside ``out`` first, so that no reader ever meets half a file."""
-    try:
-        handle, name = tempfile.mkstemp(prefix=f".{out.name}.", dir=out.parent)
-        part = Path(name)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            part.chmod(0o666 & ~_umask())
-            check_free(out, force=force)  # somebody may have been faster
-            part.replace(out)
-        finally:
-            part.unlink(missing_ok=True)
-    except OSError as error:
-        raise ModelFileError(f"{out} cannot be written: {error.strerror or error}") from error
-
-
-def _umask() -> int:
-    """The process's own mask; it can only be read by setting it."""
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask

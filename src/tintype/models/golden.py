@@ -8,12 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tintype.errors import CardError, GoldenSetFailed, ImageError
-from tintype.imaging.decode import decode
-from tintype.imaging.header import read_header
 from tintype.imaging.limits import DecodeLimits
-from tintype.imaging.prepare import prepare
-from tintype.imaging.window import seen_window
 from tintype.models.host import ModelHost
+from tintype.models.rows import row_of_picture
 from tintype.types import Box, LabelScore, Tensor, Window
 
 _MOST_PICTURES = 10_000
@@ -109,15 +106,6 @@ def _prepare(host: ModelHost, picture: Path, limits: DecodeLimits) -> tuple[Tens
     try:
         with picture.open("rb") as file:
             data = file.read(_MOST_BYTES)
-        pixels = decode(data, header=read_header(data, limits=limits), how=host.recipe.decode)
+        return row_of_picture(host.plan, data, limits=limits)
     except (OSError, ImageError) as error:
         raise CardError(f"the golden picture {picture} cannot be read: {error}") from error
-    row = prepare(pixels.array, recipe=host.recipe, target=host.target, point=None)
-    window = seen_window(
-        width=pixels.facts.width,
-        height=pixels.facts.height,
-        recipe=host.recipe,
-        target=host.target,
-        point=None,
-    )
-    return row, window

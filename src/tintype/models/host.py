@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from types import TracebackType
 from typing import Self
@@ -20,12 +20,14 @@ from tintype.engines.catalog import load
 from tintype.engines.engine import Engine, EngineOptions
 from tintype.engines.give_back import give_back_memory
 from tintype.engines.stand_back import stand_back
-from tintype.errors import ModelUnavailable
+from tintype.errors import ModelFileError, ModelUnavailable
 from tintype.imaging.encoded import png, row_of
 from tintype.imaging.prepare import prepare
+from tintype.models.card import Tuned
 from tintype.models.hosted import Hosted
 from tintype.models.info import Health
 from tintype.models.plan import ModelPlan, without_graph
+from tintype.models.tuned import PLAIN, not_as_tuned, plain, tuned_graph, tuned_options
 from tintype.results.classify import label_scores, ranked_scores
 from tintype.results.detect import boxes
 from tintype.results.keep import Keep
@@ -126,10 +128,14 @@ class ModelHost(Hosted):
         await self._in_own_thread(engine.widen)
         await asyncio.to_thread(give_back_memory)
 
+    async def widen(self) -> None:
+        """Be ready for company now, as a server is soon after its start."""
+        if self._engine is not None:
+            await self._in_own_thread(self._engine.widen)
+
     def _load_and_warm(self) -> None:
         if self._engine is None:
-            graph = self.plan.description.graph
-            self._engine = load(graph, engine=self.plan.engine, options=self._options)
+            self._engine = self._load()
             self.plan = without_graph(self.plan)
         grey = np.full((_ANY_SIZE_SIDE, _ANY_SIZE_SIDE, self.target.channels), 128, np.uint8)
         if self.target.tensor.dtype == "string":
@@ -139,6 +145,30 @@ class ModelHost(Hosted):
         self._engine.run(row[np.newaxis])
         give_back_memory()
 
+    def _load(self) -> Engine:
+        """The engine as tuned, or in f32 where that cannot be; then it is said."""
+        plan, options = self.plan, self._options
+        graph, tuned = plan.description.graph, plan.tuned if options.tuned else None
+        if tuned is None or tuned.precision == PLAIN:
+            return load(graph, engine=plan.engine, options=tuned_options(options, tuned))
+        try:
+            engine = load(
+                tuned_graph(graph, tuned), engine=plan.engine, options=tuned_options(options, tuned)
+            )
+        except ModelFileError as error:
+            self._say_not_as_tuned(tuned, error.message)
+            options = tuned_options(options, plain(tuned))
+            return load(graph, engine=plan.engine, options=options)
+        if engine.precision != tuned.precision:
+            self._say_not_as_tuned(tuned, "this processor does not have it")
+        return engine
+
+    def _say_not_as_tuned(self, tuned: Tuned, why: str) -> None:
+        said = not_as_tuned(tuned, why)
+        self.plan = replace(
+            self.plan, tuned=plain(tuned), not_as_tuned=said, warnings=(*self.plan.warnings, said)
+        )
+
     @property
     def health(self) -> Health:
         """Where it is in its life; a remote that is down comes back by itself."""
@@ -147,8 +177,8 @@ class ModelHost(Hosted):
 
     @property
     def precision(self) -> str:
-        """What the loaded engine computes in."""
-        return self._engine.precision if self._engine else "f32"
+        """What the engine computes in: ``f32``, ``bf16``, ``int8``."""
+        return self._engine.precision if self._engine else PLAIN
 
     def waiting(self) -> int:
         """How many pictures wait for the engine."""

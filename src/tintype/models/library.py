@@ -97,7 +97,7 @@ def _cards_in(folder: Path, *, depth: int, seen: set[Path], broken: Broken | Non
         if child.is_dir():
             inside = partial(_cards_in, child, depth=depth + 1, seen=seen, broken=broken)
             found.extend(_guarded(child, inside, broken))
-        elif _is_model(child):
+        elif is_model(child):
             found.append(replace(bare_card(child), found=True))
     return found
 
@@ -117,7 +117,7 @@ def _files_of(version: Path) -> list[Path]:
     if (version / "saved_model.pb").is_file() or is_unpacked_keras(version):
         return [version]
     folders = [child for child in _children(version) if (child / "saved_model.pb").is_file()]
-    files = [child for child in _children(version) if child.is_file() and _is_model(child)]
+    files = [child for child in _children(version) if child.is_file() and is_model(child)]
     return folders + files
 
 
@@ -151,7 +151,7 @@ def _children(folder: Path) -> list[Path]:
         raise unreadable(folder, error) from error
 
 
-def _is_model(path: Path) -> bool:
+def is_model(path: Path) -> bool:
     """Whether the content is a model's, or the name says so: what is damaged must be told."""
     if path.suffix.lower() == ".json":
         return False  # an architecture: the weights beside it are the model

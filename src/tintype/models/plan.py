@@ -9,6 +9,7 @@ import shlex
 from dataclasses import dataclass, replace
 
 from tintype.engines.catalog import check_engine, choose
+from tintype.engines.pooled import is_quantised
 from tintype.errors import CardError
 from tintype.imaging.recipe import Recipe, decode_for, parse_recipe
 from tintype.modelfiles.description import ModelDescription
@@ -20,8 +21,9 @@ from tintype.modelfiles.labels import (
     passed_over,
 )
 from tintype.modelfiles.open import describe
-from tintype.models.card import Card
+from tintype.models.card import Card, Tuned
 from tintype.models.recipes.choose import RecipeChoice, choose_recipe
+from tintype.models.tuned import PLAIN, Fitting, other_processor, still_fitting
 from tintype.types import ClassOutput, DetectionOutput, ImageInput, Task
 
 _USUAL_SIDE = 224
@@ -34,7 +36,8 @@ class ModelPlan:
     """One model, ready to be loaded.
 
     ``recipe_override`` is the flag that changes the recipe, quoted for a shell. ``warnings`` are
-    sentences for the one who starts it.
+    sentences for the one who starts it. ``tuned`` is what of the card's table still holds, and
+    ``not_as_tuned`` why the rest does not, empty where all does.
     """
 
     card: Card
@@ -51,12 +54,21 @@ class ModelPlan:
     top: int
     threshold: float | None
     warnings: tuple[str, ...]
+    tuned: Tuned | None = None
+    not_as_tuned: str = ""
 
     @property
     def task(self) -> Task:
         """Labels or boxes, told by the output."""
         is_detector = isinstance(self.description.output, DetectionOutput)
         return Task.DETECT if is_detector else Task.CLASSIFY
+
+    @property
+    def precision(self) -> str:
+        """What it would compute in, as far as can be told without the engine."""
+        if self.tuned is not None and self.tuned.precision != PLAIN:
+            return self.tuned.precision
+        return "int8" if is_quantised(self.description.graph) else PLAIN
 
 
 def plan_model(card: Card) -> ModelPlan:
@@ -71,13 +83,17 @@ def plan_model(card: Card) -> ModelPlan:
     target, size_warning = _target(card, description, recipe)
     engine, engine_reason = _engine(card, description)
     detects = isinstance(description.output, DetectionOutput)
+    recipe = replace(recipe, decode=decode_for(recipe, target=target))
+    tuned, misfit = _tuned(
+        card, Fitting(file=card.file, graph=description.graph, recipe=recipe, engine=engine)
+    )
     plan = ModelPlan(
         card=card,
         description=description,
         target=target,
         labels=labels.labels,
         labels_source=source,
-        recipe=replace(recipe, decode=decode_for(recipe, target=target)),
+        recipe=recipe,
         recipe_is_guess=choice.is_guess,
         recipe_reasons=choice.reasons,
         recipe_override=_override(choice),
@@ -87,9 +103,18 @@ def plan_model(card: Card) -> ModelPlan:
         threshold=_DETECT_THRESHOLD if card.threshold is None and detects else card.threshold,
         warnings=tuple(
             text
-            for text in (description.ran_code, labels.remark, labels.hint, size_warning)
+            for text in (
+                description.ran_code,
+                labels.remark,
+                labels.hint,
+                size_warning,
+                misfit,
+                None if tuned is None else other_processor(tuned),
+            )
             if text
         ),
+        tuned=tuned,
+        not_as_tuned=misfit or "",
     )
     if card.task is not None and card.task is not plan.task:
         raise CardError(
@@ -153,6 +178,11 @@ def _engine(card: Card, description: ModelDescription) -> tuple[str, str]:
         return choose(description.graph)
     check_engine(card.engine, description.graph)
     return card.engine, "set by the card or a flag"
+
+
+def _tuned(card: Card, now: Fitting) -> tuple[Tuned | None, str | None]:
+    """What of the card's table ``[tuned]`` holds, and why the rest does not."""
+    return (None, None) if card.tuned is None else still_fitting(card.tuned, now)
 
 
 def _target(

@@ -97,7 +97,7 @@ async def _load_first(loader: Loader, plan: ModelPlan) -> tuple[Hosted | None, l
 
 
 def make_host(
-    plan: ModelPlan, *, settings: Settings, metrics: Metrics | None, company: bool
+    plan: ModelPlan, *, settings: Settings, metrics: Metrics | None, company: bool = False
 ) -> ModelHost:
     """The host of a plan, not yet loaded; its batches are counted.
 

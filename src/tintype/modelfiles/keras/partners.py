@@ -48,6 +48,13 @@ def weights_beside(architecture: Path) -> Path:
     return _partner(architecture, _weights, _no_weights)
 
 
+def other_half(path: Path) -> Path | None:
+    """The file that ``path`` needs beside it, None where it is whole. Raises UnsupportedModel."""
+    if is_architecture(_head(path)):
+        return weights_beside(path)
+    return architecture_beside(path) if _is_weights(path) else None
+
+
 def _partner(
     path: Path,
     search: Callable[[Path], list[Path]],
