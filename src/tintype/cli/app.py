@@ -21,6 +21,7 @@ VERBS = {
     "keys": "Make, list and revoke the API keys of a server.",
     "settings": "Print every setting: what holds, and where it was said.",
     "evaluate": "Tell how good a model is on a folder of labelled pictures.",
+    "batch": "Ask models about any number of pictures, and write a table.",
     "export": "Write the pictures whose right label was told, for retraining.",
     "demo": "Serve the bundled models with a page to play with.",
 }
