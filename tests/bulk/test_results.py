@@ -42,9 +42,8 @@ def lines(*entries: Row | Failure):
 
 
 def plain(*rows: Row) -> list[dict]:
-    return [msgspec.to_builtins(row) | {} for row in map(msgspec.json.encode, rows)] and [
-        json.loads(msgspec.json.encode(row)) for row in rows
-    ]
+    """As JSON says them."""
+    return [json.loads(msgspec.json.encode(row)) for row in rows]
 
 
 def test_parquet_has_every_value(tmp_path):

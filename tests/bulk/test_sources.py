@@ -144,4 +144,5 @@ def test_pictures_are_counted_where_that_is_cheap(folder):
     assert 7 == sources(folder / "a", folder / "4.jpg", folder / "b", f"@{folder}/list").count()
     assert 1 == sources(folder / "a", include=("*.png",)).count()
     assert None is sources(folder / "a", folder / "z.tar").count()
+    assert None is sources(folder / "*.tar").count()
     assert None is sources("-").count()

@@ -21,7 +21,9 @@ def answer(at: int, *, failures: int = 0) -> Done:
 
 
 def unfinished(folder: Path, *, restart: bool = False, **manifest) -> Unfinished:
-    return Unfinished(folder / "u", manifest={"model": "a", **manifest}, restart=restart)
+    return Unfinished(
+        folder / "u", manifest={"model": "a", "sources": ("x", "y"), **manifest}, restart=restart
+    )
 
 
 @pytest.fixture

@@ -154,10 +154,17 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def wait_for_journal(folder: Path, process: subprocess.Popen) -> None:
-    """Until some answers are on the disk, and not all."""
+def answered(folder: Path) -> int:
+    """How many pictures have their answers on the disk."""
+    journal = folder / "journal"
+    lines = journal.read_bytes().splitlines(keepends=True) if journal.exists() else []
+    return json.loads(lines[-1])["items"] if lines and lines[-1].endswith(b"\n") else 0
+
+
+def wait_past(items: int, folder: Path, process: subprocess.Popen) -> None:
+    """Until more than so many are answered."""
     until = time.monotonic() + 60
-    while not ((folder / "journal").exists() and (folder / "journal").stat().st_size):
+    while answered(folder) <= items:
         assert process.poll() is None, process.stderr.read()
         assert time.monotonic() < until
         time.sleep(0.01)
@@ -167,24 +174,17 @@ def test_killed_again_and_again_every_row_comes_once(many: Path, tmp_path: Path)
     """Ten thousand pictures, killed without warning, then stopped by hand: as one whole run."""
     out = tmp_path / "r.jsonl"
     words = [TINTYPE, "batch", str(many), "--model", str(COLOURS), "--out", str(out)]
-    answered = []
+    unfinished, places = tmp_path / "r.jsonl.unfinished", [0]
     for way in (signal.SIGKILL, signal.SIGINT):
         with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as process:
-            journal = tmp_path / "r.jsonl.unfinished"
-            before = (journal / "journal").stat().st_size if answered else 0
-            while True:
-                wait_for_journal(journal, process)
-                if (journal / "journal").stat().st_size > before:
-                    break
-                time.sleep(0.01)
+            wait_past(places[-1], unfinished, process)
             os.kill(process.pid, way)
             process.wait(60)
-        lines = (journal / "journal").read_text().splitlines()
-        answered.append(json.loads(lines[-1])["items"])
-    assert 0 < answered[0] < answered[1] < MANY
+        places.append(answered(unfinished))
+    assert 0 < places[1] < places[2] < MANY
     told = run(*words[1:])
     assert 0 == told.returncode, told.stderr
-    assert f"going on after {answered[1]} pictures" in told.stderr
+    assert f"going on after {places[2]} pictures" in told.stderr
     whole = tmp_path / "whole.jsonl"
     assert 0 == run(*words[1:-1], whole).returncode
     assert whole.read_bytes() == out.read_bytes()

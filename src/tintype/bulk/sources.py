@@ -71,16 +71,18 @@ class Sources:
 
     def count(self) -> int | None:
         """How many there are, None where only going through all could tell."""
-        if any(
-            name == "-" or name.startswith(_S3) or is_archive(Path(name)) for name in self.named
-        ):
+        if any(name == "-" or name.startswith(_S3) for name in self.named):
             return None
-        return sum(self._count(name) for name in self.named)
-
-    def _count(self, name: str) -> int:
-        if name.startswith("@"):
-            return sum(1 for _ in _lines(name))
-        return sum(self._wanted(str(path), below) for below, path in _paths(name))
+        total = 0
+        for name in self.named:
+            if name.startswith("@"):
+                total += sum(1 for _ in _lines(name))
+                continue
+            for below, path in _paths(name):
+                if not below and is_archive(path):
+                    return None
+                total += self._wanted(str(path), below)
+        return total
 
     def _of(self, name: str) -> Iterator[Item]:
         if name.startswith(_S3):

@@ -160,7 +160,7 @@ class Unfinished:
 
     def _agree(self) -> None:
         path = self._folder / "manifest.json"
-        wanted = msgspec.to_builtins(self._manifest, str_keys=True)
+        wanted = msgspec.json.decode(msgspec.json.encode(self._manifest))
         if not path.exists():
             beside = path.with_suffix(".new")
             with beside.open("wb") as file:

@@ -41,7 +41,7 @@ from tintype.cli.report import print_left_out, summary_lines
 from tintype.errors import SettingsError
 from tintype.predict import PredictRequest
 from tintype.settings import Settings, read_settings
-from tintype.wiring.bulk import cores, direct, loaded
+from tintype.wiring.bulk import direct, loaded, threads_for
 from tintype.wiring.plans import make_plans
 
 
@@ -135,7 +135,7 @@ def command(  # noqa: PLR0913 - a flag each
         with loaded(plans, settings=settings, left_out=print_left_out) as hosts:
             recipes = {host.name: recipe_text(host.recipe) for host in hosts}
             asker = Asker(direct(hosts, settings=settings), asked, recipes=recipes)
-            written = _run(job, local_road(asker, threads=cores()))
+            written = _run(job, local_road(asker, threads=threads_for(hosts)))
     _tell(written, out)
 
 

@@ -42,7 +42,7 @@ from tintype.models.plan import ModelPlan
 from tintype.predict import PredictRequest
 from tintype.settings import Settings, read_settings
 from tintype.types import Task
-from tintype.wiring.bulk import cores, direct, loaded
+from tintype.wiring.bulk import direct, loaded, threads_for
 from tintype.wiring.plans import make_plans
 
 _TOP = 5
@@ -128,7 +128,7 @@ def _evaluate(
         work = Work(
             read=partial(read_picture, limit=settings.uploads.max_body_bytes),
             asked=PredictRequest(image=b"", top=max(subject.tops)),
-            threads=cores(),
+            threads=threads_for(hosts),
         )
         with progress("evaluated", len(folder.pictures)) as told:
             right = 0

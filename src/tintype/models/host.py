@@ -169,6 +169,11 @@ class ModelHost:
         own = None if self._engine is None else self._engine.batch_size
         return self._policy.max_batch if own is None else own
 
+    @property
+    def streams(self) -> int:
+        """How many threads may gain by running rows side by side."""
+        return 1 if self._engine is None else self._engine.streams
+
     def run_rows(self, rows: Sequence[Tensor]) -> list[RowOutcome]:
         """Run rows in the calling thread, past the queue of those who wait; for bulk work.
 

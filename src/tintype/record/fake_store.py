@@ -76,7 +76,7 @@ class Store(BaseHTTPRequestHandler):
         )
         more = f"<NextContinuationToken>{page[-1]}</NextContinuationToken>" if is_more else ""
         return (
-            "<ListBucketResult><EncodingType>url</EncodingType>"
+            f"<ListBucketResult><Name>{bucket[1:]}</Name><EncodingType>url</EncodingType>"
             f"<IsTruncated>{str(is_more).lower()}</IsTruncated>{more}{found}</ListBucketResult>"
         ).encode()
 

@@ -53,6 +53,11 @@ def throughput(options: EngineOptions) -> EngineOptions:
     return replace(options, threads=threads, streams=streams)
 
 
+def threads_for(hosts: tuple[ModelHost, ...]) -> int:
+    """How many threads are to ask: every processor is busy, and every stream, here or far away."""
+    return max(cores(), *(host.streams for host in hosts))
+
+
 def cores() -> int:
     """How many processors there are to use."""
     return os.cpu_count() or 1
