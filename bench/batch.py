@@ -101,7 +101,7 @@ def main() -> None:
     engine = load(plan.description.graph, engine=plan.engine, options=layout)
     files = [*files_below(options.folder)] * options.repeat
     found: list[dict[str, float]] = []
-    with loaded((plan_model(card),), settings=Settings(), left_out=print) as hosts:
+    with loaded((plan_model(card),), settings=Settings()) as hosts:
         for _ in range(options.rounds):
             loops = [bare(plan, engine, files, threads=_CORES + more) for more in (0, 1)]
             rate = batch(hosts, (str(options.folder),) * options.repeat, options.ending)

@@ -189,6 +189,9 @@ def test_killed_again_and_again_every_row_comes_once(many: Path, tmp_path: Path)
     assert 0 == run(*words[1:-1], whole).returncode
     assert whole.read_bytes() == out.read_bytes()
     sources = [json.loads(line)["source"] for line in out.read_text().splitlines()]
-    broken = [json.loads(line)["source"] for line in (tmp_path / "r.errors.jsonl").open()]
+    broken = [
+        json.loads(line)["source"]
+        for line in (tmp_path / "r.errors.jsonl").read_text().splitlines()
+    ]
     assert 10 == len(broken)
     assert [f"{many}/{number:05}.jpg" for number in range(MANY)] == sorted(sources + broken)

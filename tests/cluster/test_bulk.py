@@ -12,6 +12,7 @@ import tarfile
 import time
 from pathlib import Path
 
+import msgspec
 import psutil
 import pytest
 from PIL import Image
@@ -19,8 +20,11 @@ from PIL import Image
 import tintype
 from tintype.bulk.rows import Done
 from tintype.bulk.sources import Sources
-from tintype.cluster.bulk import in_turn, ray_road
+from tintype.cluster.bulk import Answers, Orders, _parcels, in_turn, ray_road
 from tintype.errors import ModelUnavailable, SettingsError
+from tintype.models.library import find_cards
+from tintype.predict import PredictRequest
+from tintype.settings import Settings
 
 TINTYPE = str(Path(sys.executable).parent / "tintype")
 COLOURS = Path(tintype.__file__).parent / "demo/models/colours"
@@ -81,7 +85,7 @@ def alone(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The results of one machine."""
     out = tmp_path_factory.mktemp("alone") / "r.jsonl"
     words = [TINTYPE, "batch", pictures, "--model", COLOURS, "--out", out]
-    subprocess.run([*map(str, words)], check=True, timeout=120, capture_output=True)
+    subprocess.run([*map(str, words)], check=True, timeout=300, capture_output=True)
     return out
 
 
@@ -112,14 +116,14 @@ def test_a_worker_killed_on_the_way_costs_no_row_and_doubles_none(
     out = tmp_path / "r.jsonl"
     words = [TINTYPE, "batch", pictures, "--model", COLOURS, "--out", out, "--on", "ray"]
     with subprocess.Popen([*map(str, words)], stderr=subprocess.PIPE, text=True) as process:
-        until = time.monotonic() + 120
+        until = time.monotonic() + 300
         while not (0 < answered(tmp_path / "r.jsonl.unfinished") < MANY):
             assert process.poll() is None, process.stderr.read()
             assert time.monotonic() < until
             time.sleep(0.01)
         victim = workers(process)[0]
         victim.kill()
-        told = process.communicate(timeout=120)[1]
+        told = process.communicate(timeout=300)[1]
     assert 0 == process.returncode, told
     assert alone.read_bytes() == out.read_bytes()
     errors = "r.errors.jsonl"
@@ -134,7 +138,7 @@ def test_stopped_on_ray_it_goes_on_alone(pictures: Path, alone: Path, tmp_path: 
     with subprocess.Popen(
         [*map(str, words), "--on", "ray"], stderr=subprocess.PIPE, text=True
     ) as process:
-        until = time.monotonic() + 120
+        until = time.monotonic() + 300
         while not answered(tmp_path / "r.jsonl.unfinished"):
             assert process.poll() is None, process.stderr.read()
             assert time.monotonic() < until
@@ -143,25 +147,42 @@ def test_stopped_on_ray_it_goes_on_alone(pictures: Path, alone: Path, tmp_path: 
         process.communicate(timeout=60)
     assert 130 == process.returncode
     done = subprocess.run(
-        [*map(str, words)], check=True, timeout=120, capture_output=True, text=True
+        [*map(str, words)], check=True, timeout=300, capture_output=True, text=True
     )
     assert "going on after" in done.stderr
     assert alone.read_bytes() == out.read_bytes()
 
 
-def test_paths_travel_where_every_node_has_the_files(tmp_path: Path):
-    """And a file that is not there is told by whoever reads it."""
-    for name in ("a", "b"):
-        Image.new("RGB", (64, 64), (220, 20, 30)).save(tmp_path / f"{name}.png")
-    (tmp_path / "list").write_text(f"{tmp_path}/a.png\n{tmp_path}/gone.png\n{tmp_path}/b.png\n")
-    words = ["batch", f"@{tmp_path}/list", "--model", COLOURS, "--out"]
-    for out, flags in (("ray.jsonl", ["--on", "ray", "--by-path"]), ("alone.jsonl", [])):
-        given = [TINTYPE, *words, tmp_path / out, *flags]
-        subprocess.run([*map(str, given)], check=True, timeout=120, capture_output=True)
-    for name in ("{}.jsonl", "{}.errors.jsonl"):
-        one, other = (tmp_path / name.format(way) for way in ("alone", "ray"))
-        assert one.read_text() == other.read_text()
-    assert 2 == len((tmp_path / "ray.jsonl").read_text().splitlines())
+@pytest.mark.parametrize("by_path", [False, True])
+def test_parcels_hold_pictures_or_their_paths(by_path, tmp_path: Path):
+    """Members of archives travel as bytes all the same; errors travel as errors."""
+    picture = io.BytesIO()
+    Image.new("RGB", (64, 64), (220, 20, 30)).save(picture, "png")
+    (tmp_path / "a.png").write_bytes(picture.getvalue())
+    with tarfile.open(tmp_path / "b.tar", "w") as archive:
+        archive.add(tmp_path / "a.png", "b.png")
+    (tmp_path / "list").write_text(f"{tmp_path}/gone.png\n")
+    named = tuple(f"{tmp_path}/{name}" for name in ("a.png", "b.tar"))
+    sources = Sources(named=(*named, f"@{tmp_path}/list"), max_bytes=1 << 20, store=None)
+    parcels = [*_parcels(sources, 0, by_path=by_path)]
+    size = sum(table.nbytes for table in parcels)
+    assert (size < 2 * len(picture.getvalue())) == by_path
+    orders = Orders(
+        cards=find_cards((COLOURS,)), settings=Settings(), asked=PredictRequest(image=b"")
+    )
+    actor = Answers(orders, 1 << 20)
+    told = [
+        msgspec.msgpack.decode(each.as_py(), type=tuple[int, Done])
+        for table in parcels
+        for each in actor(table)["parcel"]
+    ]
+    (found,) = in_turn(told, 0)
+    assert (3, 1) == (found.items, found.failures)
+    assert b"".join(item.identity for item in sources.items()) == found.identity
+    one, other, gone = found.lines.splitlines()
+    assert one.replace(b"a.png", b"b.tar/b.png") == other
+    assert b"input-unreachable" in gone
+    actor.close()
 
 
 def test_a_cluster_that_is_not_there_is_told(tmp_path: Path):
@@ -172,7 +193,7 @@ def test_a_cluster_that_is_not_there_is_told(tmp_path: Path):
         [*map(str, words), "--on", "ray", "--address", "127.0.0.1:1"],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
     assert 1 == told.returncode

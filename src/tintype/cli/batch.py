@@ -132,7 +132,7 @@ def command(  # noqa: PLR0913 - a flag each
         with cluster.connected(address or ""):
             written = _run(job, cluster.ray_road(orders, named, by_path=by_path))
     else:
-        with loaded(plans, settings=settings, left_out=print_left_out) as hosts:
+        with loaded(plans, settings=settings) as hosts:
             recipes = {host.name: recipe_text(host.recipe) for host in hosts}
             asker = Asker(direct(hosts, settings=settings), asked, recipes=recipes)
             written = _run(job, local_road(asker, threads=threads_for(hosts)))

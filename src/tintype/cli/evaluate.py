@@ -123,7 +123,7 @@ def _evaluate(
     subject = _subject(plans[0], top=top)
     folder = read(labels=subject.labels)
     typer.echo("\n".join([*summary_lines(plans[0]), *start_lines(folder)]), err=True)
-    with loaded(plans, settings=settings, left_out=print_left_out) as hosts:
+    with loaded(plans, settings=settings) as hosts:
         begun = time.monotonic()
         work = Work(
             read=partial(read_picture, limit=settings.uploads.max_body_bytes),

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import logging
 import os
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -24,7 +25,6 @@ import ray
 import ray.data
 from ray.data.block import BlockMetadata
 from ray.exceptions import RayError
-from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from tintype.bulk.items import Item, Piece, in_pieces
 from tintype.bulk.job import Road
@@ -78,6 +78,10 @@ def connected(address: str) -> Iterator[None]:
     Raises SettingsError where there is none.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nobody is told that we run
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+    for handler in logging.getLogger("ray.data").handlers:
+        if handler.name == "console":
+            handler.setLevel(logging.ERROR)
     try:
         if address:
             ray.init(address=address, **_QUIETLY)
@@ -139,13 +143,13 @@ def _answers(orders: Orders, sources: Sources, first: int, *, by_path: bool) -> 
     context.execution_options.preserve_order = True
     context.enable_progress_bars = False
     context.target_max_block_size = 1  # a piece a block: each is sent as soon as it is read
-    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    here = ray.get_runtime_context().get_node_id()
     size = max(1, int(ray.cluster_resources().get("CPU", 1)))
     parcels = ray.data.read_datasource(
         _Listing(sources, first, by_path=by_path),
         override_num_blocks=1,
         num_cpus=0,
-        ray_remote_args={"scheduling_strategy": here},
+        label_selector={"ray.io/node-id": here},
     )
     answered = parcels.map_batches(
         Answers,
@@ -272,7 +276,7 @@ class Answers:
         settings = orders.settings
         alone = replace(settings, engine=replace(settings.engine, threads=1, streams=1))
         plans = asyncio.run(make_plans(orders.cards, left_out=_ignore))
-        self._models = loaded(plans, settings=alone, left_out=_ignore)
+        self._models = loaded(plans, settings=alone)
         hosts = self._models.__enter__()  # until the process ends
         recipes = {host.name: recipe_text(host.recipe) for host in hosts}
         self._asker = Asker(direct(hosts, settings=alone), orders.asked, recipes=recipes)
@@ -286,6 +290,10 @@ class Answers:
             piece, images = _unpacked(parcel, limit=self._limit)
             found.append((piece.first, self._asker(piece, images)))
         return _table(*found)
+
+    def close(self) -> None:
+        """Let the models go; in a cluster the end of the process does."""
+        self._models.__exit__(None, None, None)
 
 
 def _table(*values: Parcel | _Answer) -> pa.Table:

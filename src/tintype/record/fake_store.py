@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Final
-from urllib.parse import parse_qsl, quote, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 KEY: Final = "AKIDEXAMPLE"
 SECRET: Final = "a secret"  # noqa: S105 - of this store alone
@@ -43,7 +43,8 @@ class Store(BaseHTTPRequestHandler):
         """Do what is asked, if it is signed."""
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         path, query = urlsplit(self.path).path, urlsplit(self.path).query
-        if not self.is_signed(path, query, body):
+        signed, path = self.is_signed(path, query, body), unquote(path)
+        if not signed:
             self.answer(403, b"<Error><Code>SignatureDoesNotMatch</Code></Error>")
         elif query.startswith("location"):
             self.answer(200, b"<LocationConstraint></LocationConstraint>")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -22,19 +22,17 @@ from tintype.wiring.plans import LeftOut
 
 
 @contextmanager
-def loaded(
-    plans: tuple[ModelPlan, ...], *, settings: Settings, left_out: Callable[[LeftOut], None]
-) -> Iterator[tuple[ModelHost, ...]]:
+def loaded(plans: tuple[ModelPlan, ...], *, settings: Settings) -> Iterator[tuple[ModelHost, ...]]:
     """Every model loaded and warm, the stable version of each; closed on the way out.
 
-    Their engines are laid out for throughput. A model that may be absent and cannot be loaded is
-    told to ``left_out``, unless it is the last. Raises ModelFileError, SettingsError, ServingError.
+    Their engines are laid out for throughput. None may be absent, and no earlier version stands in:
+    rows would be missing, or be another's. Raises ModelFileError, SettingsError, ServingError.
     """
     wide = replace(settings, engine=throughput(settings.engine))
     loader = Loader(partial(make_host, settings=wide, metrics=None), limits=settings.images)
     # The loop turns for loading and closing alone: whoever asks meanwhile may block the thread.
     with asyncio.Runner() as runner:
-        registry = runner.run(_load(plans, loader, left_out))
+        registry = runner.run(_load(plans, loader))
         try:
             yield tuple(served.stable for served in registry.all())
         finally:
@@ -63,13 +61,15 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-async def _load(
-    plans: tuple[ModelPlan, ...], loader: Loader, left_out: Callable[[LeftOut], None]
-) -> Registry:
+async def _load(plans: tuple[ModelPlan, ...], loader: Loader) -> Registry:
     registry = Registry()
     try:
-        await load_all([*plans], registry, loader, Telling(left_out, (), ()))
+        await load_all([*plans], registry, loader, Telling(_refuse, (), ()))
     except BaseException:
         await registry.__aexit__(None, None, None)
         raise
     return registry
+
+
+def _refuse(left: LeftOut) -> None:
+    raise left.error
