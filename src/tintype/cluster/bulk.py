@@ -202,7 +202,7 @@ class _Listing(ray.data.Datasource):  # type: ignore[misc]  # Ray's own are not 
 
 
 def _parcels(sources: Sources, first: int, *, by_path: bool) -> Iterator[pa.Table]:
-    items = itertools.islice(sources.items(), first, None)
+    items: Iterator[Item] = itertools.islice(sources.items(), first, None)
     if by_path:
         items = (_as_path(item) for item in items)
     pieces = in_pieces(items, first=first, most=_TOGETHER)
