@@ -62,6 +62,8 @@ class Server:
 
     def __init__(self) -> None:
         self.full = True
+        self.places = 1000
+        """How many may come in while it is not."""
         self.reached: list[str] = []
         self.hold = asyncio.Event()
 
@@ -69,6 +71,10 @@ class Server:
         """The application: never answers."""
         self.reached.append(scope["path"])
         await self.hold.wait()
+
+    def refusal(self, *, arriving: int) -> Overloaded | None:
+        """As the predictor's."""
+        return FULL if self.full or arriving >= self.places else None
 
 
 class Clock:
@@ -92,9 +98,9 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def shedding(server, clock) -> Shedding:
-    paths = frozenset({b"/api/predict"})
-    return Shedding(paths, lambda: FULL if server.full else None, clock=clock)
+async def shedding(server, clock) -> Shedding:
+    soon = asyncio.get_running_loop().call_soon
+    return Shedding(frozenset({b"/api/predict"}), server.refusal, soon=soon, clock=clock)
 
 
 @pytest.fixture
@@ -204,6 +210,57 @@ async def test_behind_a_request_at_work_the_order_is_kept(connection, server, cl
     clock.now += 1
     connection.data_received(POST % (0, b""))
     assert [] == answers(connection)
+
+
+async def test_a_flood_is_refused_without_the_parser(connection):
+    """Whatever pieces it comes in, each request has its answer."""
+    flood = (POST % (5, b"") + b"abcde") * 4
+    for start in range(0, len(flood), 7):
+        connection.data_received(flood[start : start + 7])
+    connection.data_received(flood)
+    assert 8 == len(answers(connection))
+
+
+async def test_behind_a_refused_body_the_next_request_is_heard(connection, server):
+    """In the same piece; one of a kind that is not refused."""
+    connection.data_received(POST % (5, b"") + b"abcde")
+    connection.data_received(POST % (5, b"") + b"abcde" + b"GET /live HTTP/1.1\r\nHost: a\r\n\r\n")
+    await asyncio.sleep(0)
+    assert (2, ["/live"]) == (len(answers(connection)), server.reached)
+
+
+async def test_who_floods_and_never_reads_is_cut(connection):
+    """Also where the parser is not asked."""
+    connection.data_received(POST % (0, b""))
+    connection.pause_writing()
+    connection.data_received(POST % (0, b"") * 3)
+    assert connection.transport.aborted
+
+
+async def test_a_flood_keeps_its_connection(connection):
+    """A look at it finds requests."""
+    connection.data_received(POST % (0, b""))
+    connection.look()
+    connection.data_received(POST % (0, b""))
+    connection.look()
+    assert not connection.transport.closed
+
+
+async def test_no_more_are_let_in_than_there_are_places(shedding, server):
+    """Those let in reach the line in the next turn; until then they are counted."""
+    server.full, server.places = False, 2
+    asked = [shedding.answer(b"POST", b"/api/predict") for _ in range(3)]
+    assert [True, True, False] == [answer is None for answer in asked]
+
+
+async def test_those_let_in_stand_in_line_themselves_from_then_on(shedding, server, clock):
+    """They are not counted twice."""
+    server.full, server.places = False, 1
+    assert shedding.answer(b"POST", b"/api/predict") is None
+    for _ in range(3):
+        await asyncio.sleep(0)
+    clock.now += 1
+    assert shedding.answer(b"POST", b"/api/predict") is None
 
 
 @pytest.mark.parametrize(

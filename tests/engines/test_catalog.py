@@ -97,7 +97,7 @@ def test_a_keras_file_goes_as_the_onnx_graph_made_of_it():
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"threads": -1}, {"streams": 0}, {"streams": 100_000}, {"max_activation_bytes": 0}]
+    "wrong", [{"threads": -1}, {"streams": 100_000}, {"nice": 20}, {"max_activation_bytes": 0}]
 )
 def test_options_out_of_range_are_refused_by_name(wrong):
     """The message names the field."""

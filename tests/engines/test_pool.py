@@ -56,3 +56,46 @@ def test_closing_wakes_every_waiting_thread():
     assert all("closed" in answer for answer in answers)
     with pytest.raises(EngineFailed, match="closed"), pool.lend():
         pass
+
+
+def test_one_is_for_who_comes_alone():
+    """Others get one of the rest; when all are back it is lent again."""
+    pool = Pool(["side", "by side"], alone="alone")
+    with pool.lend() as first, pool.lend() as second, pool.lend() as third:
+        assert ("alone", {"side", "by side"}) == (first, {second, third})
+    with pool.lend() as again:
+        assert "alone" == again
+
+
+def test_who_comes_while_another_works_does_not_get_the_one_for_those_alone():
+    """It would take the processors of the other."""
+    pool = Pool(["side"], alone="alone")
+    with pool.lend() as first:
+        with pool.lend() as second:
+            pass
+        with pool.lend() as third:
+            pass
+    assert ("alone", "side", "side") == (first, second, third)
+
+
+def test_before_there_is_more_than_one_others_wait():
+    """And get what is added."""
+    pool = Pool([], alone="alone")
+    with ThreadPoolExecutor(1) as threads, pool.lend():
+        waiting = threads.submit(lambda: _lent(pool))
+        pool.add(["added"])
+        assert "added" == waiting.result(10)
+
+
+def test_what_is_added_to_a_closed_pool_is_let_go():
+    """A pool may be closed while more is being made."""
+    pool = Pool([], alone="alone")
+    pool.close()
+    pool.add(["late"])
+    with pytest.raises(EngineFailed, match="closed"), pool.lend():
+        pass
+
+
+def _lent(pool: Pool[str]) -> str:
+    with pool.lend() as item:
+        return item

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import sys
 from pathlib import Path
 
+import pytest
+
 from tintype.batching.policy import BatchPolicy
 from tintype.engines.engine import EngineOptions
+from tintype.engines.fake import FakeEngine
+from tintype.models.card import Card
 from tintype.models.card_reader import read_card
+from tintype.models.fake import fake_plan
 from tintype.models.host import ModelHost
 from tintype.models.info import Health
 from tintype.models.plan import plan_model
@@ -27,3 +33,34 @@ async def test_a_loaded_model_keeps_no_second_copy_of_its_graph():
         assert b"" == host.plan.description.graph.source
         ours_and_the_call_s = 2
         assert ours_and_the_call_s == sys.getrefcount(source)
+
+
+@pytest.mark.parametrize("company", [False, True])
+async def test_a_server_s_engine_is_made_ready_for_company_once_it_answers(company):
+    """A program that asks once and leaves does not wait for that."""
+    engine = FakeEngine()
+    host = ModelHost(
+        fake_plan(Card(name="a", file=PETS)),
+        policy=BatchPolicy(),
+        options=EngineOptions(),
+        engine=engine,
+        expects_company=company,
+    )
+    async with host:
+        assert Health.READY is host.health
+        assert company == await asyncio.to_thread(engine.widened.wait, 10 if company else 1.5)
+
+
+async def test_who_leaves_at_once_is_not_kept_by_it():
+    """Nothing is made ready that nobody will ask."""
+    engine = FakeEngine()
+    host = ModelHost(
+        fake_plan(Card(name="a", file=PETS)),
+        policy=BatchPolicy(),
+        options=EngineOptions(),
+        engine=engine,
+        expects_company=True,
+    )
+    async with host:
+        pass
+    assert not engine.widened.is_set()

@@ -54,22 +54,23 @@ class Line:
         """Questions at work or waiting."""
         return self._in_flight
 
-    def wait_seconds(self, now: float) -> float:
-        """How long a newcomer would wait; 0 as long as nothing was answered.
+    def wait_seconds(self, now: float, *, arriving: int = 0) -> float:
+        """How long a newcomer behind ``arriving`` others would wait; 0 before the first answer.
 
         Answers come in batches. A pause longer than those make is a sign that the model, or the
         machine, has become slower, before the answers themselves can tell.
         """
         paused = (now - self._last) / _ALWAYS if self._in_flight and self._seen else 0.0
-        return self._in_flight * max(self._each, paused)
+        return (self._in_flight + arriving) * max(self._each, paused)
 
-    def is_full(self, now: float) -> bool:
-        """Whether a newcomer is refused."""
-        if self._in_flight >= self._policy.max_in_flight:
+    def is_full(self, now: float, *, arriving: int = 0) -> bool:
+        """Whether a newcomer behind ``arriving`` others that were let in is refused."""
+        ahead = self._in_flight + arriving
+        if ahead >= self._policy.max_in_flight:
             return True
-        if self._in_flight < _ALWAYS:
+        if ahead < _ALWAYS:
             return False
-        return self.wait_seconds(now) > self._longest(now)
+        return self.wait_seconds(now, arriving=arriving) > self._longest(now)
 
     def enter(self, now: float, count: int) -> None:
         """Some more."""
@@ -127,13 +128,16 @@ class Admission:
             found = self._lines[name] = Line(self._policy)
         return found
 
-    def refusal(self, names: Iterable[str]) -> Overloaded | None:
-        """Why a question to these models is refused: each of their lines is full."""
+    def refusal(self, names: Iterable[str], *, arriving: int = 0) -> Overloaded | None:
+        """Why a question to these models is refused: each of their lines is full.
+
+        ``arriving`` questions were let in and do not stand in line yet.
+        """
         now = self._clock()
         shortest: float | None = None
         for name in names:
             line = self.line(name)
-            if not line.is_full(now):
+            if not line.is_full(now, arriving=arriving):
                 return None
             wait = line.wait_seconds(now)
             shortest = wait if shortest is None else min(shortest, wait)

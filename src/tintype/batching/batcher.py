@@ -33,7 +33,10 @@ class _Threads:
     loop: asyncio.AbstractEventLoop
     jobs: queue.SimpleQueue[list[Entry] | None] = field(default_factory=queue.SimpleQueue)
     workers: list[threading.Thread] = field(default_factory=list)
-    idle: int = 0
+    places: int = 0
+    """Batches that may be with the threads: at work, or next."""
+    free: int = 0
+    """Those that are not."""
     ended: int = 0
     drained: asyncio.Event = field(default_factory=asyncio.Event)
     all_ended: asyncio.Event = field(default_factory=asyncio.Event)
@@ -44,13 +47,20 @@ class Batcher:
 
     Inside, ``submit`` may be called from any task of the loop. Leaving finishes what was
     accepted, then ends the threads; the engine stays open and belongs to whoever made it.
-    Constructing does no IO and starts nothing.
+    ``begin`` is called in each thread of the engine before anything runs there. Constructing does
+    no IO and starts nothing.
     """
 
     def __init__(
-        self, engine: Runnable, *, policy: BatchPolicy, on_batch: OnBatch = lambda _: None
+        self,
+        engine: Runnable,
+        *,
+        policy: BatchPolicy,
+        on_batch: OnBatch = lambda _: None,
+        begin: Callable[[], None] = lambda: None,
     ) -> None:
         self._engine = engine
+        self._begin = begin
         self._on_batch = on_batch
         self._policy = policy
         self._queue: dict[Entry, None] = {}  # in order of arrival; any entry leaves in O(1)
@@ -70,7 +80,10 @@ class Batcher:
             )
             threads.workers.append(worker)
             worker.start()
-        threads.idle = len(threads.workers)
+        # Where pictures run one by one, nothing is lost by closing the next batch early, and a
+        # thread need not wait for the loop's turn between two runs.
+        threads.places = len(threads.workers) * (2 if self._engine.batch_size == 1 else 1)
+        threads.free = threads.places
         self._threads = threads
         self._accepting = True
         return self
@@ -151,7 +164,7 @@ class Batcher:
         if deadline is not None:
             entry.timer = threads.loop.call_later(deadline - now, self._expire, entry)
         self._queue[entry] = None
-        if threads.idle and self._soon is None:
+        if threads.free and self._soon is None:
             # at the end of this turn of the loop, so that what arrives in it goes together
             self._soon = threads.loop.call_soon(self._close_batches)
         return entry
@@ -163,7 +176,7 @@ class Batcher:
                 handle.cancel()
         self._soon = self._later = None
         threads = self._threads
-        while threads is not None and threads.idle and self._queue:
+        while threads is not None and threads.free and self._queue:
             now = time.monotonic()
             oldest = next(iter(self._queue))
             alike = [entry for entry in self._queue if entry.kind == oldest.kind]
@@ -171,7 +184,7 @@ class Batcher:
                 self._policy,
                 alike=len(alike),
                 oldest_waits=now - oldest.arrived if self._accepting else math.inf,
-                idle=threads.idle,
+                idle=threads.free,
                 engine_batch=self._engine.batch_size,
             )
             if decision.wait_seconds is not None:
@@ -187,12 +200,13 @@ class Batcher:
                 _tell(entry, _too_late())  # the loop was busy: its timer has not fired yet
         batch = [entry for entry in batch if entry.wanted]
         if batch:
-            threads.idle -= 1
+            threads.free -= 1
             threads.jobs.put(batch)
             self._on_batch(len(batch))
 
     def _work(self, threads: _Threads) -> None:
         """The life of one engine thread."""
+        self._begin()
         hand_back = threads.loop.call_soon_threadsafe
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
             while (batch := threads.jobs.get()) is not None:
@@ -202,7 +216,7 @@ class Batcher:
             hand_back(self._thread_ended, threads)
 
     def _done(self, threads: _Threads, outcomes: list[Outcome]) -> None:
-        threads.idle += 1
+        threads.free += 1
         for entry, outcome in outcomes:
             _tell(entry, outcome)
         self._close_batches()
@@ -232,7 +246,7 @@ class Batcher:
         threads = self._threads
         if threads is None or self._accepting or self._queue:
             return
-        if threads.idle == len(threads.workers):
+        if threads.free == threads.places:
             threads.drained.set()
 
 

@@ -9,6 +9,7 @@ import httptools
 import msgspec
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from tintype.cli.plain_head import plain_post
 from tintype.cli.shedding import Shedding
 from tintype.web.errors import PROBLEM_JSON, http_problem, status_of
 from tintype.web.trace import SECURITY_HEADERS
@@ -33,6 +34,11 @@ class Connection(HttpToolsProtocol):
     shedding: Shedding | None = None
     """Refuses requests here while the server has too many; ``connection_with`` sets it."""
 
+    _between = True
+    """No request has begun that has not arrived whole."""
+    _dropping = 0
+    """Bytes to come of the body of a request that was refused without the parser."""
+    _let_in = False
     _unread = False
     _unread_bytes = 0
     _closes = False
@@ -58,6 +64,9 @@ class Connection(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         self._unset_keepalive_if_required()
+        data = self._shed_plain(data)
+        if not data:
+            return
         self._may_be_large = self._head_bytes + len(data) > MAX_HEAD_BYTES
         try:
             self._parse(data)
@@ -72,6 +81,7 @@ class Connection(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """A request begins."""
         self._in_head, self._head_bytes, self._unread = True, 0, False
+        self._between = False
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
@@ -101,6 +111,7 @@ class Connection(HttpToolsProtocol):
         """The request is there whole."""
         if self.parser.should_upgrade():
             return
+        self._between = True
         if not self._unread:
             super().on_message_complete()
         elif self._closes:
@@ -123,8 +134,7 @@ class Connection(HttpToolsProtocol):
 
     def look(self) -> None:
         """Close the connection when nothing happens on it."""
-        at_work = self.cycle is not None and not self.cycle.response_complete
-        if at_work or self._requests:
+        if self._at_work() or self._requests:
             self._requests = 0
             self._look_later()
         else:
@@ -174,24 +184,60 @@ class Connection(HttpToolsProtocol):
         A short body is received and dropped, so that the connection can be used again. Of a long
         one nothing is received; the client has a moment to read why before the connection ends.
         """
-        at_work = self.cycle is not None and not self.cycle.response_complete
-        if self.shedding is None or at_work:  # answers keep the order of their requests
+        if self.shedding is None or self._at_work():  # answers keep the order of their requests
+            return False
+        if self._let_in:  # asked a moment ago, without the parser
+            self._let_in = False
             return False
         answer = self.shedding.answer(self.parser.get_method(), self.url)
         if answer is None:
             return False
-        if self.flow.write_paused:  # it asks and does not read: nothing is piled up for it
-            self.transport.abort()
-            return True
         self._unread, self._unread_bytes = True, 0
         long = self._declared_bytes() > MAX_UNREAD_BYTES or self.expect_100_continue
         self._closes = long or not self.parser.should_keep_alive()
         self._unset_keepalive_if_required()
-        words = b"connection: close\r\n" if self._closes else b""
-        self.transport.write(STATUS_LINE[503] + words + answer)
+        self._write_refusal(b"connection: close\r\n" + answer if self._closes else answer)
         if long:
             self._close_soon()
         return True
+
+    def _shed_plain(self, data: bytes) -> bytes:
+        """Refuse what can be refused without the parser, and give what is left to read.
+
+        In a flood most of what a refusal costs is the parser's calls for each header.
+        """
+        at, end = 0, len(data)
+        while at < end and not self.transport.is_closing():
+            if self._dropping:
+                taken = min(self._dropping, end - at)
+                self._dropping -= taken
+                at += taken
+                continue
+            if self.shedding is None or not self.shedding.is_shedding:
+                break
+            if not self._between or self._at_work():
+                break
+            request = plain_post(data, at)
+            if request is None or request.body_bytes > MAX_UNREAD_BYTES:
+                break
+            answer = self.shedding.answer(b"POST", request.url)
+            if answer is None:
+                self._let_in = True
+                break
+            self._requests += 1
+            self._dropping = request.body_bytes
+            at = request.body_at
+            self._write_refusal(answer)
+        return data[at:] if at else data
+
+    def _write_refusal(self, answer: bytes) -> None:
+        if self.flow.write_paused:  # it asks and does not read: nothing is piled up for it
+            self.transport.abort()
+        else:
+            self.transport.write(STATUS_LINE[503] + answer)
+
+    def _at_work(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
 
     def _declared_bytes(self) -> int:
         """The body's length as told; the parser has seen that it is a number."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import resource
 import signal
@@ -46,6 +47,7 @@ def serve(find: Find, *, settings: Settings, samples: tuple[Path, ...] = ()) -> 
     """
     lines = set_up_logs(settings.log)
     map_large_blocks()
+    gc.freeze()  # what was imported stays: no collection has to walk it again
     _allow_connections()
     listener = _bind(settings.server)
     with listener, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -118,7 +120,11 @@ async def _serve(
             settings.server.trusted_proxies, header=settings.server.forwarded_header
         )
         _warn_if_open(settings, services.door)
-        shedding = Shedding(asking_paths(app), services.predictor.refusal)
+        shedding = Shedding(
+            asking_paths(app),
+            services.predictor.refusal,
+            soon=asyncio.get_running_loop().call_soon,
+        )
         if services.metrics is not None:
             services.metrics.watch(SHED, lambda: [((), shedding.refused)])
         server = _Server(

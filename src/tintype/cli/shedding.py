@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 import structlog
@@ -22,43 +22,78 @@ from tintype.web.trace import SECURITY_HEADERS
 
 _TOLD_EACH_SECONDS: Final = 1.0
 _HOLDS_SECONDS: Final = 0.002
-"""How long an answer to whether there is room holds: a thousand ask within one."""
+"""How long a refusal holds: many ask within that time, and room does not come sooner."""
 
 log = structlog.get_logger(__name__)
+
+
+class Refusal(Protocol):
+    """Why a request would be refused now that comes behind ``arriving`` others."""
+
+    def __call__(self, *, arriving: int) -> Overloaded | None:
+        """None where there is room."""
+        ...
 
 
 class Shedding:
     """Knows which requests ask a model, and answers them while all models have too many.
 
     ``refused`` counts them. They have no line each in the log, but one a second together.
+
+    Many requests are read in one turn of the loop, and those let in reach the model's line in the
+    next: until then they are counted here, or all of them would be let into the one free place
+    and the application would refuse them, at its price. ``soon`` is the loop's ``call_soon``.
     """
 
     def __init__(
         self,
         paths: frozenset[bytes],
-        refusal: Callable[[], Overloaded | None],
+        refusal: Refusal,
         *,
+        soon: Callable[[Callable[[], None]], object],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._paths = paths
         self._refusal = refusal
+        self._soon = soon
         self._clock = clock
+        self._arriving = 0
         self._asked = -1.0
         self._written: bytes | None = None
         self._told = (clock() - _TOLD_EACH_SECONDS, 0)
         self.refused = 0
+
+    @property
+    def is_shedding(self) -> bool:
+        """Whether the request before was refused."""
+        return self._written is not None
 
     def answer(self, method: bytes, url: bytes) -> bytes | None:
         """The answer to write instead of reading on, None to go on as always."""
         if method != b"POST" or url.partition(b"?")[0] not in self._paths:
             return None
         now = self._clock()
-        if now >= self._asked + _HOLDS_SECONDS:
-            error = self._refusal()
-            self._asked, self._written = now, None if error is None else _response(error)
-        if self._written is not None:
-            self._count(now)
+        if self._written is None or now >= self._asked + _HOLDS_SECONDS:
+            error = self._refusal(arriving=self._arriving)
+            if error is None:
+                self._written = None
+                self._let_in()
+                return None
+            self._asked, self._written = now, _response(error)
+        self._count(now)
         return self._written
+
+    def _let_in(self) -> None:
+        if not self._arriving:
+            # this is called in the next turn, before the request itself goes on: once more, then
+            self._soon(self._in_next_turn)
+        self._arriving += 1
+
+    def _in_next_turn(self) -> None:
+        self._soon(self._all_arrived)
+
+    def _all_arrived(self) -> None:
+        self._arriving = 0
 
     def _count(self, now: float) -> None:
         self.refused += 1

@@ -10,25 +10,29 @@ from tintype.types import Tensor, TensorSpec
 
 MOST_THREADS: Final = 1024
 """Each is a real thread of the system, made at the start."""
+MOST_NICE: Final = 19
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineOptions:
     """How an engine uses the machine. ``threads``: 0 lets the engine take every core.
 
-    ``streams``: how many batches run side by side; they share the threads. Raises SettingsError
-    for values out of range.
+    ``streams``: how many batches run side by side; they share the threads. 0 lets the engine
+    choose. ``nice``: how far its threads stand back behind others (setpriority(2)). Raises
+    SettingsError for values out of range.
     """
 
     threads: int = 0
-    streams: int = 1
+    streams: int = 0
+    nice: int = 10
     max_activation_bytes: int = 8 << 30
     """Refuse a graph whose tensors for one picture declare more than this."""
 
     def __post_init__(self) -> None:
         for name, least, most in (
             ("threads", 0, MOST_THREADS),
-            ("streams", 1, MOST_THREADS),
+            ("streams", 0, MOST_THREADS),
+            ("nice", 0, MOST_NICE),
             ("max_activation_bytes", 1, 1 << 62),
         ):
             value = getattr(self, name)
@@ -89,6 +93,14 @@ class Engine(Protocol):
         float32, dequantised, or bytes (numpy ``S``) for an output of names. Row i belongs to
         picture i and depends on it alone. May be called from several threads. Raises EngineFailed
         when the engine cannot, also after ``close``; a remote raises other ServingErrors as well.
+        """
+        ...
+
+    def widen(self) -> None:
+        """Make ready for company, where that takes an effort: more runs go side by side then.
+
+        May take seconds, while runs go on; so a server does it once it answers. Where nothing
+        can be gained, and when it is called again, it does nothing.
         """
         ...
 

@@ -107,6 +107,7 @@ class FakeEngine:
         self._before_run = before_run
         self._streams = streams
         self._closed = False
+        self.widened = threading.Event()
         self.batches: list[int] = []
         self.deadlines: list[float | None] = []
 
@@ -158,6 +159,10 @@ class FakeEngine:
             return (self._answer(batch),)
         done = [self._answer(part) for part in parts(batch, self.batch_size)]
         return (np.concatenate(done)[: batch.shape[0]],)
+
+    def widen(self) -> None:
+        """Note it."""
+        self.widened.set()
 
     def close(self) -> None:
         """Refuse further runs. Calling it again does nothing."""

@@ -33,7 +33,7 @@ def load_litert(graph: Graph, options: EngineOptions) -> PooledEngine:
         raise UnsupportedModel("LiteRT reads TFLite files, not graphs in memory")
     with _reading():
         content = Path(graph.source).read_bytes()  # shared by all interpreters
-    runners = [_Interpreter(content, graph, options) for _ in range(options.streams)]
+    runners = [_Interpreter(content, graph, options) for _ in range(options.streams or 1)]
     batch_size = runners[0].declared_batch
     if batch_size != 1:
         own = _Interpreter(content, graph, options)
@@ -77,7 +77,7 @@ class _Interpreter:
 
 def _threads(options: EngineOptions) -> int:
     """Threads of each interpreter: they share what there is."""
-    return max(1, (options.threads or os.cpu_count() or 1) // options.streams)
+    return max(1, (options.threads or os.cpu_count() or 1) // (options.streams or 1))
 
 
 def _find(spec: TensorSpec, details: Sequence[dict[str, Any]]) -> dict[str, Any]:

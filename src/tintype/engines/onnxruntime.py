@@ -73,7 +73,7 @@ class _Loading:
     def engine(self, session: _Session, *, batch_size: int | None) -> PooledEngine:
         facts = facts_of(self.graph, name="onnxruntime", batch_size=batch_size)
         # a session may be run by several threads side by side
-        return PooledEngine(facts, [session] * self.options.streams)
+        return PooledEngine(facts, [session] * (self.options.streams or 1))
 
 
 class _Session:

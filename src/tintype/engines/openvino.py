@@ -6,14 +6,16 @@ Names of properties and what they do: OpenVINO's documentation, "CPU device".
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from tintype.engines.engine import EngineOptions
 from tintype.engines.memory import check_activations
 from tintype.engines.openvino_tensorflow import read_tensorflow
-from tintype.engines.pooled import PooledEngine, Runner, facts_of, rows_stand_alone
+from tintype.engines.pooled import Company, PooledEngine, Runner, facts_of, rows_stand_alone
 from tintype.engines.tensors import Raw
 from tintype.errors import EngineFailed, ModelFileDamaged, UnsupportedModel
 from tintype.types import Format, Graph, Shape, Tensor, TensorSpec
@@ -28,6 +30,12 @@ _DTYPES = {
     "int64": "i64",
     "bool": "boolean",
 }
+
+
+_SMALL: Final = 64 << 20
+"""Bytes of constants up to which a graph is compiled twice. A larger one keeps every core busy by
+itself, and its weights would take twice the memory."""
+_MOST_STREAMS: Final = 16
 
 
 def load_openvino(graph: Graph, options: EngineOptions) -> PooledEngine:
@@ -51,7 +59,7 @@ def load_openvino(graph: Graph, options: EngineOptions) -> PooledEngine:
     check_activations(_shapes(single or model), limit=options.max_activation_bytes)
     declared = _length(model.input(0), default=1)
     if single is not None and declared in {None, 1}:
-        return _engine(graph, _compiled(core, single, options), options, batch_size=1)
+        return _one_by_one(graph, core, single, options)
     own = _compiled(core, model, options)
     if single is not None and declared is not None:
         alone = _compiled(core, single, options)
@@ -76,11 +84,42 @@ class _Request:
             raise EngineFailed(f"OpenVINO could not run the batch: {_gist(error)}") from error
 
 
+def _one_by_one(graph: Graph, core: Any, model: Any, options: EngineOptions) -> PooledEngine:
+    """The engine of a graph that runs one picture at a time.
+
+    A picture that comes alone is quickest with every core at work on it. Pictures that come
+    together are answered fastest with a core each: no core waits for another then. Where nobody
+    chose, a small graph is compiled for both.
+    """
+    compiled = _compiled(core, model, options)
+    streams = min(options.threads or os.cpu_count() or 1, _MOST_STREAMS)
+    if options.streams or streams == 1 or _constant_bytes(model) > _SMALL:
+        return _engine(graph, compiled, options, batch_size=1)
+
+    def side_by_side() -> list[Runner]:
+        try:
+            beside = _compiled(core, model, replace(options, streams=streams))
+        except UnsupportedModel:  # it goes on as it is
+            return []
+        return [_Request(beside) for _ in range(streams)]
+
+    return PooledEngine(
+        facts_of(graph, name="openvino", batch_size=1),
+        [_Request(compiled)],
+        company=Company(streams=streams, make=side_by_side),
+    )
+
+
+def _constant_bytes(model: Any) -> int:
+    nodes = (node for node in model.get_ops() if node.get_type_name() == "Constant")
+    return sum(int(node.get_byte_size()) for node in nodes)
+
+
 def _engine(
     graph: Graph, compiled: Any, options: EngineOptions, *, batch_size: int | None
 ) -> PooledEngine:
     facts = facts_of(graph, name="openvino", batch_size=batch_size)
-    runners: list[Runner] = [_Request(compiled) for _ in range(options.streams)]
+    runners: list[Runner] = [_Request(compiled) for _ in range(options.streams or 1)]
     return PooledEngine(facts, runners)
 
 
@@ -154,8 +193,8 @@ def _compiled(core: Any, model: Any, options: EngineOptions) -> Any:
         # bfloat16, the default where the processor has it, changes answers
         "INFERENCE_PRECISION_HINT": "f32",
         "EXECUTION_MODE_HINT": "ACCURACY",
-        "PERFORMANCE_HINT": "LATENCY" if options.streams == 1 else "THROUGHPUT",
-        "NUM_STREAMS": options.streams,
+        "PERFORMANCE_HINT": "LATENCY" if options.streams <= 1 else "THROUGHPUT",
+        "NUM_STREAMS": options.streams or 1,
         # pinned threads of several models in one process end up on the same cores
         "ENABLE_CPU_PINNING": False,
     }

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import queue
+import threading
+from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Generic, TypeVar
 
@@ -15,41 +16,57 @@ T = TypeVar("T")
 class Pool(Generic[T]):
     """Lends each of ``items`` to one thread at a time; callers wait for a free one.
 
-    After ``close`` nothing more is lent, waiting threads get EngineFailed, and an item still in
-    use is let go when its thread brings it back.
+    ``alone`` is lent only to who comes while nothing is lent. After ``close`` nothing more is
+    lent, waiting threads get EngineFailed, and an item still in use is let go when its thread
+    brings it back.
     """
 
-    def __init__(self, items: Sequence[T]) -> None:
-        self._free: queue.SimpleQueue[T | None] = queue.SimpleQueue()
+    def __init__(self, items: Sequence[T], *, alone: T | None = None) -> None:
+        self._free = deque(items)
+        self._alone = alone
+        self._lent = 0
         self._closed = False
-        for item in items:
-            self._free.put(item)
+        self._changed = threading.Condition()
 
     @contextlib.contextmanager
     def lend(self) -> Iterator[T]:
         """Wait for a free item and hold it. Raises EngineFailed when the pool is closed."""
-        if self._closed:
-            raise _closed()
-        item = self._free.get()
-        if self._closed or item is None:
-            self._free.put(None)  # the next waiting thread must wake as well
-            raise _closed()
+        item = self._take()
         try:
             yield item
         finally:
+            self._bring_back(item)
+
+    def add(self, items: Sequence[T]) -> None:
+        """Lend these as well; they are let go if the pool is closed."""
+        with self._changed:
             if not self._closed:
-                self._free.put(item)
+                self._free.extend(items)
+                self._changed.notify_all()
 
     def close(self) -> None:
         """Let every free item go and wake those who wait. Calling it again does nothing."""
-        if self._closed:
-            return
-        self._closed = True
-        with contextlib.suppress(queue.Empty):
-            while True:
-                self._free.get_nowait()
-        self._free.put(None)
+        with self._changed:
+            self._closed = True
+            self._free.clear()
+            self._alone = None
+            self._changed.notify_all()
 
+    def _take(self) -> T:
+        with self._changed:
+            while not self._closed:
+                if self._alone is not None and not self._lent:
+                    self._lent = 1
+                    return self._alone
+                if self._free:
+                    self._lent += 1
+                    return self._free.popleft()
+                self._changed.wait()
+        raise EngineFailed("the engine is closed: it can run nothing more")
 
-def _closed() -> EngineFailed:
-    return EngineFailed("the engine is closed: it can run nothing more")
+    def _bring_back(self, item: T) -> None:
+        with self._changed:
+            self._lent -= 1
+            if item is not self._alone and not self._closed:
+                self._free.append(item)
+            self._changed.notify()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -54,13 +54,27 @@ def facts_of(graph: Graph, *, name: str, batch_size: int | None) -> Facts:
     )
 
 
-class PooledEngine:
-    """An ``Engine`` made of runners, one for each thread that may run side by side."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Company:
+    """Runners for those who come together: how many, and how they are made."""
 
-    def __init__(self, facts: Facts, runners: Sequence[Runner]) -> None:
+    streams: int
+    make: Callable[[], Sequence[Runner]]
+
+
+class PooledEngine:
+    """An ``Engine`` made of runners, one for each thread that may run side by side.
+
+    With ``company``, the one runner serves who comes alone, and ``widen`` makes those for others.
+    """
+
+    def __init__(
+        self, facts: Facts, runners: Sequence[Runner], *, company: Company | None = None
+    ) -> None:
         self._facts = facts
-        self._streams = len(runners)
-        self._runners = Pool(runners)
+        self._company = company
+        self._streams = len(runners) if company is None else company.streams
+        self._runners = Pool(runners) if company is None else Pool((), alone=runners[0])
         self._input = _in_batches(facts.input, facts.batch_size)
         self._outputs = tuple(
             replace(_in_batches(output, facts.batch_size), dtype="float32", quantisation=None)
@@ -113,6 +127,12 @@ class PooledEngine:
             done = [self._run(runner, part) for part in parts(batch, size)]
         rows = batch.shape[0]
         return tuple(np.concatenate(pieces)[:rows] for pieces in zip(*done, strict=True))
+
+    def widen(self) -> None:
+        """Make the runners for company, if there are to be any."""
+        company, self._company = self._company, None
+        if company is not None:
+            self._runners.add(company.make())
 
     def close(self) -> None:
         """Give everything back. Calling it again does nothing."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
 from typing import Self
 
@@ -13,9 +15,11 @@ import numpy as np
 from tintype.batching.batcher import Batcher, OnBatch
 from tintype.batching.policy import BatchPolicy
 from tintype.batching.running import Answer, RowOutcome, run_rows
+from tintype.batching.turns import Turn, Turns
 from tintype.engines.catalog import load
 from tintype.engines.engine import Engine, EngineOptions
 from tintype.engines.give_back import give_back_memory
+from tintype.engines.stand_back import stand_back
 from tintype.errors import ModelUnavailable
 from tintype.imaging.encoded import png, row_of
 from tintype.imaging.prepare import prepare
@@ -41,6 +45,9 @@ from tintype.types import (
 )
 
 _ANY_SIZE_SIDE = 320
+_WIDEN_AFTER_SECONDS = 1.0
+_AHEAD = 16
+"""Pictures made ready ahead of an engine, at least: enough that it never waits for the next."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,9 +59,12 @@ class Found:
 
 
 class ModelHost:
-    """Serves one planned model. Enter it to load, leave it to drain; ``engine`` is for tests."""
+    """Serves one planned model. Enter it to load, leave it to drain; ``engine`` is for tests.
 
-    def __init__(
+    ``expects_company``: many may ask at once, so the engine is widened once it answers.
+    """
+
+    def __init__(  # noqa: PLR0913 - what a model is served with
         self,
         plan: ModelPlan,
         *,
@@ -62,6 +72,7 @@ class ModelHost:
         options: EngineOptions,
         engine: Engine | None = None,
         on_batch: OnBatch = lambda _: None,
+        expects_company: bool = False,
     ) -> None:
         self.plan = plan
         self._state = Health.LOADING
@@ -70,20 +81,30 @@ class ModelHost:
         self._engine = engine
         self._on_batch = on_batch
         self._batcher: Batcher | None = None
+        self._turns = Turns(_AHEAD)
+        self._expects_company = expects_company
+        self._begin = partial(stand_back, options.nice)
+        self._widening: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
         """Load the engine, warm it with one grey picture. Raises ModelFileError, ServingError."""
         try:
-            await asyncio.to_thread(self._load_and_warm)
+            await self._in_own_thread(self._load_and_warm)
         except BaseException:
             self._state = Health.FAILED
             if self._engine is not None:
                 await asyncio.to_thread(self._engine.close)
             raise
         assert self._engine is not None  # noqa: S101 - set by the line above
-        batcher = Batcher(self._engine, policy=self._policy, on_batch=self._on_batch)
+        batcher = Batcher(
+            self._engine, policy=self._policy, on_batch=self._on_batch, begin=self._begin
+        )
         self._batcher = await batcher.__aenter__()
+        batch = self._engine.batch_size or self._policy.max_batch
+        self._turns = Turns(max(_AHEAD, 2 * batch * self._engine.streams))
         self._state = Health.READY
+        if self._expects_company:
+            self._widening = asyncio.create_task(self._widen_soon(self._engine))
         return self
 
     async def __aexit__(
@@ -94,10 +115,29 @@ class ModelHost:
     ) -> None:
         """Finish what was accepted, then give the engine back."""
         self._state = Health.DRAINING
+        if self._widening is not None:
+            self._widening.cancel()
         if self._batcher is not None:
             await self._batcher.__aexit__(kind, error, trace)
         if self._engine is not None:
             await asyncio.to_thread(self._engine.close)
+
+    async def _in_own_thread(self, work: Callable[[], None]) -> None:
+        """Run it in a thread that stands back, with all threads that it starts.
+
+        Work whose waiter is cancelled ends by itself.
+        """
+        thread = ThreadPoolExecutor(1, "engine-load", initializer=self._begin)
+        try:
+            await asyncio.get_running_loop().run_in_executor(thread, work)
+        finally:
+            thread.shutdown(wait=False)
+
+    async def _widen_soon(self, engine: Engine) -> None:
+        """The first who ask, and other models that load, have the processors first."""
+        await asyncio.sleep(_WIDEN_AFTER_SECONDS)
+        await self._in_own_thread(engine.widen)
+        await asyncio.to_thread(give_back_memory)
 
     def _load_and_warm(self) -> None:
         if self._engine is None:
@@ -154,8 +194,13 @@ class ModelHost:
         return self.plan.target
 
     def waiting(self) -> int:
-        """How many rows wait for the engine."""
-        return 0 if self._batcher is None else self._batcher.waiting()
+        """How many pictures wait for the engine."""
+        rows = 0 if self._batcher is None else self._batcher.waiting()
+        return rows + self._turns.waiting()
+
+    def turn(self, *, deadline: float) -> Turn:
+        """The right to have one picture made ready for it now, see ``Turns.take``."""
+        return self._turns.take(deadline=deadline)
 
     async def submit(self, row: Tensor, *, deadline: float | None) -> Answer:
         """Run one row in some batch. Raises ServingError."""

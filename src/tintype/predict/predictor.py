@@ -74,10 +74,14 @@ class Predictor:
         """Whether every model is loaded and warm, but for remotes that are down beside others."""
         return self._models.ready()
 
-    def refusal(self) -> Overloaded | None:
-        """Why any question would be refused now, before it is read: every model has too many."""
+    def refusal(self, *, arriving: int = 0) -> Overloaded | None:
+        """Why any question would be refused now, before it is read: every model has too many.
+
+        ``arriving`` questions were let in before it and did not get here yet.
+        """
         models = self._models
-        return self._refusal((*(each.stable for each in models.all()), *models.all_absent()))
+        asked: tuple[Asked, ...] = (*(each.stable for each in models.all()), *models.all_absent())
+        return self._refusal(asked, arriving=arriving)
 
     async def predict(self, request: PredictRequest) -> Prediction:
         """Answer one picture.
@@ -115,11 +119,12 @@ class Predictor:
         header = self.header(request.image)
         hosts = tuple(model for model in asked if isinstance(model, ModelHost))
         with self._stand_in_line(asked, each=len(request.points) or 1) as line:
-            prepared = await self._preparer.prepare(request, header, hosts, deadline=deadline)
-            asking = Asking(
-                request=request, line=line, deadline=deadline, parallel=self._policy.parallel
-            )
-            groups = await asking.every(asked, prepared)
+            async with self._preparer.turn(header, hosts, deadline=deadline) as turn:
+                prepared = await self._preparer.prepare(request, header, hosts, deadline=deadline)
+                asking = Asking(
+                    request=request, line=line, deadline=deadline, parallel=self._policy.parallel
+                )
+                groups = await asking.every(asked, prepared)
         answers = [answer for group in groups for answer in group]
         _raise_if_none_answered(answers)
         together = max if self._policy.parallel else sum
@@ -130,7 +135,8 @@ class Predictor:
             seconds=Seconds(
                 decode=prepared.decode_seconds,
                 prepare=prepared.prepare_seconds,
-                queue=together(max(answer.queue_seconds for answer in group) for group in groups),
+                queue=turn.waited
+                + together(max(answer.queue_seconds for answer in group) for group in groups),
                 run=together(max(answer.run_seconds for answer in group) for group in groups),
                 total=time.monotonic() - begun,
             ),
@@ -167,12 +173,12 @@ class Predictor:
             raise first.error
         return asked
 
-    def _refusal(self, asked: Sequence[Asked]) -> Overloaded | None:
+    def _refusal(self, asked: Sequence[Asked], *, arriving: int = 0) -> Overloaded | None:
         """Why nobody may be asked now. A model with a fallback always has an answer."""
         if any(model.fallback for model in asked):
             return None
         return self._admission.refusal(
-            [model.name for model in asked if isinstance(model, ModelHost)]
+            [model.name for model in asked if isinstance(model, ModelHost)], arriving=arriving
         )
 
     def _stand_in_line(self, asked: tuple[Asked, ...], *, each: int) -> Hold:

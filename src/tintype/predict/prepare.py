@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from tintype.batching.gate import ByteGate
+from tintype.batching.turns import Turn, Turns
 from tintype.errors import DeadlineExceeded
 from tintype.imaging.decode import Pixels, decode, decoded_bytes
 from tintype.imaging.encoded import encoded_row
@@ -72,6 +73,16 @@ class Preparer:
     def __init__(self, *, lanes: Lanes, gate: ByteGate) -> None:
         self._lanes = lanes
         self._gate = gate
+
+    def turn(self, header: Header, hosts: tuple[ModelHost, ...], *, deadline: float) -> Turn:
+        """The turn to take before ``prepare``, and to hold until the answer is there.
+
+        None is waited for where that would keep others from another model, or small pictures
+        behind large ones.
+        """
+        if len(hosts) == 1 and self._lanes.of(header) is self._lanes.quick:
+            return hosts[0].turn(deadline=deadline)
+        return Turns(1).take(deadline=deadline)
 
     async def prepare(
         self,

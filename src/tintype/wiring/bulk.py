@@ -47,8 +47,7 @@ def direct(hosts: tuple[ModelHost, ...], *, settings: Settings) -> Direct:
 def throughput(options: EngineOptions) -> EngineOptions:
     """A stream for each thread of the engine, unless streams were set."""
     threads = options.threads or cores()
-    streams = options.streams if options.streams > 1 else threads
-    return replace(options, threads=threads, streams=streams)
+    return replace(options, threads=threads, streams=options.streams or threads, nice=0)
 
 
 def threads_for(hosts: tuple[ModelHost, ...]) -> int:

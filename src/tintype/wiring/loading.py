@@ -79,4 +79,10 @@ def make_host(plan: ModelPlan, *, settings: Settings, metrics: Metrics | None) -
         if metrics is not None:
             metrics.observe(BATCH_PICTURES, pictures, plan.card.name)
 
-    return ModelHost(plan, policy=settings.batching, options=settings.engine, on_batch=count)
+    return ModelHost(
+        plan,
+        policy=settings.batching,
+        options=settings.engine,
+        on_batch=count,
+        expects_company=metrics is not None,
+    )

@@ -116,6 +116,9 @@ class TfServingEngine:
         done = [self._call(part, deadline) for part in parts(batch, size)]
         return tuple(np.concatenate(pieces)[:rows] for pieces in zip(*done, strict=True))
 
+    def widen(self) -> None:
+        """Nothing: calls go side by side from the start."""
+
     def close(self) -> None:
         """Let the connections go. Calling it again does nothing."""
         self._closed.set()
