@@ -51,8 +51,11 @@ def throughput(options: EngineOptions) -> EngineOptions:
 
 
 def threads_for(hosts: tuple[ModelHost, ...]) -> int:
-    """How many threads are to ask: every processor is busy, and every stream, here or far away."""
-    return max(cores(), *(host.streams for host in hosts))
+    """How many threads are to ask: enough for every processor and every stream, here or far away.
+
+    Two more stand ready for those that wait: for a stream, for memory, for Python's own lock.
+    """
+    return max(cores(), *(host.streams for host in hosts)) + 2
 
 
 def cores() -> int:
