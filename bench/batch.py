@@ -4,9 +4,9 @@ python bench/batch.py MODEL FOLDER [--rounds 5] [--repeat 1] [--ending parquet]
 
 The bare loop is what nobody can do better with this engine and decoder in one process: threads
 that each read a file, decode, prepare and run it, and throw the numbers away. Its best layout
-counts, of as many threads as processors, one more, and two more. The batch lists the folder, answers, keeps
-what is answered on the disk, and writes the table. Prints one JSON object: pictures a second of
-both in each round, and the median of the ratios.
+counts, of as many threads as processors, one more, and two more. The batch lists the folder,
+answers, keeps what is answered on the disk, and writes the table. Prints one JSON object: pictures
+a second of both in each round, and the median of the ratios.
 """
 
 from __future__ import annotations

@@ -157,12 +157,12 @@ def test_stopped_on_ray_it_goes_on_alone(pictures: Path, alone: Path, tmp_path: 
 def test_parcels_hold_pictures_or_their_paths(by_path, tmp_path: Path):
     """Members of archives travel as bytes all the same; errors travel as errors."""
     picture = io.BytesIO()
-    Image.new("RGB", (64, 64), (220, 20, 30)).save(picture, "png")
-    (tmp_path / "a.png").write_bytes(picture.getvalue())
+    Image.new("RGB", (64, 64), (220, 20, 30)).save(picture, "bmp")
+    (tmp_path / "a.bmp").write_bytes(picture.getvalue())
     with tarfile.open(tmp_path / "b.tar", "w") as archive:
-        archive.add(tmp_path / "a.png", "b.png")
+        archive.add(tmp_path / "a.bmp", "b.bmp")
     (tmp_path / "list").write_text(f"{tmp_path}/gone.png\n")
-    named = tuple(f"{tmp_path}/{name}" for name in ("a.png", "b.tar"))
+    named = tuple(f"{tmp_path}/{name}" for name in ("a.bmp", "b.tar"))
     sources = Sources(named=(*named, f"@{tmp_path}/list"), max_bytes=1 << 20, store=None)
     parcels = [*_parcels(sources, 0, by_path=by_path)]
     size = sum(table.nbytes for table in parcels)
@@ -180,15 +180,15 @@ def test_parcels_hold_pictures_or_their_paths(by_path, tmp_path: Path):
     assert (3, 1) == (found.items, found.failures)
     assert b"".join(item.identity for item in sources.items()) == found.identity
     one, other, gone = found.lines.splitlines()
-    assert one.replace(b"a.png", b"b.tar/b.png") == other
+    assert one.replace(b"a.bmp", b"b.tar/b.bmp") == other
     assert b"input-unreachable" in gone
     actor.close()
 
 
 def test_a_cluster_that_is_not_there_is_told(tmp_path: Path):
     """In one line."""
-    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
-    words = [TINTYPE, "batch", tmp_path / "a.png", "--model", COLOURS, "--out", tmp_path / "r.csv"]
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.bmp")
+    words = [TINTYPE, "batch", tmp_path / "a.bmp", "--model", COLOURS, "--out", tmp_path / "r.csv"]
     told = subprocess.run(
         [*map(str, words), "--on", "ray", "--address", "127.0.0.1:1"],
         capture_output=True,
