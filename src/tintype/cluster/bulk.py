@@ -12,6 +12,7 @@ import asyncio
 import itertools
 import logging
 import os
+import socket
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -41,6 +42,7 @@ from tintype.wiring.plans import LeftOut, make_plans
 
 _TOGETHER: Final = 64
 """Pictures in a piece: Ray's own work for a block takes as long as some small pictures do."""
+_KNOCK_SECONDS: Final = 5.0
 _COLUMN: Final = "parcel"
 _QUIETLY: Final[dict[str, Any]] = {"log_to_driver": False, "logging_level": "ERROR"}
 
@@ -84,10 +86,11 @@ def connected(address: str) -> Iterator[None]:
             handler.setLevel(logging.ERROR)
     try:
         if address:
+            _knock(address)
             ray.init(address=address, **_QUIETLY)
         else:
             ray.init(address="local", num_cpus=cores(), include_dashboard=False, **_QUIETLY)
-    except (ConnectionError, ValueError) as error:
+    except (OSError, ValueError) as error:
         raise SettingsError(
             f"no Ray cluster answers at {address!r}: {error}",
             hint="--address auto, HOST:6379, or ray://HOST:10001",
@@ -96,6 +99,13 @@ def connected(address: str) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def _knock(address: str) -> None:
+    """Raise OSError where nobody listens: Ray itself would try for minutes."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if colon and port.isdigit():
+        socket.create_connection((host, int(port)), timeout=_KNOCK_SECONDS).close()
 
 
 def ray_road(orders: Orders, sources: Sources, *, by_path: bool) -> Road:
