@@ -22,7 +22,7 @@ def test_answers_come_in_the_order_of_the_listing():
     def work(piece, images):
         if piece.first == 0:
             later.wait(10)
-        if piece.first == 16:
+        if piece.first == 32:
             later.set()
         return [data.decode() for data in images]
 
@@ -57,7 +57,7 @@ def test_the_listing_runs_ahead_by_a_bounded_number_of_pieces():
     road = in_order(in_pieces(listing()), work, threads=2)
     threading.Timer(0, gate.set).start()
     next(road)
-    assert listed <= 8 * (READERS + 2 * 2 + 1)
+    assert listed <= 16 * (READERS + 2 * 2 + 1)
     road.close()
 
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from tintype.errors import TintypeError
 
-_MOST_ITEMS: Final = 8
+_MOST_ITEMS: Final = 16
 _MOST_BYTES: Final = 4 << 20
 
 
