@@ -24,8 +24,8 @@ Work: TypeAlias = Callable[[Piece, Sequence[Given]], T]
 
 READERS: Final = 16
 _SWITCH_SECONDS: Final = 0.0002
-"""Whoever lists or reads asks the system about each file, and waits for Python's lock afterwards. At
-Python's own 5 ms a turn the listing would be slower than the engine."""
+"""Whoever lists or reads asks the system about each file, and waits for Python's lock afterwards.
+At Python's own 5 ms a turn the listing would be slower than the engine."""
 
 
 def in_order(pieces: Iterable[Piece], work: Work[T], *, threads: int) -> Generator[tuple[Piece, T]]:
