@@ -8,7 +8,7 @@ COMPILE = $(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index
 # What the container image has besides: whatever a setting alone can switch on, engines left out.
 IMAGE_EXTRAS = otel postgresql redis s3 tfserving
 
-.PHONY: help demo test check format docs screenshots formats gateway bench bench-quick keras-proof keras-fuzz lock clean
+.PHONY: help demo test check format docs screenshots formats gateway bench bench-quick bench-growth keras-proof keras-fuzz lock clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -42,10 +42,13 @@ gateway: .venv/installed-dev ## The table of faults in docs/reference/gateway.md
 	TINTYPE_WRITE_GATEWAY=1 $(BIN)/pytest -q tests/remote/test_faults.py
 
 bench: .venv/installed-dev .venv/bin/uv ## Speed beside the bare loop and beside peers (half an hour)
-	$(BIN)/python bench/serving/run.py
+	$(BIN)/python bench/serving/run.py $(BENCH)
 
-bench-quick: .venv/installed-dev .venv/bin/uv ## The shape of it (minutes, installations aside)
-	$(BIN)/python bench/serving/run.py --quick
+bench-quick: .venv/installed-dev .venv/bin/uv ## A small version of it (three minutes)
+	$(BIN)/python bench/serving/run.py --quick $(BENCH)
+
+bench-growth: .venv/installed-dev .venv/bin/uv ## How cost grows with pictures, clients, models (minutes)
+	$(BIN)/python bench/serving/growth.py $(BENCH)
 
 keras-proof: .venv/installed-dev ## Every architecture of keras.applications against Keras (an hour)
 	$(BIN)/python bench/keras_architectures.py

@@ -22,195 +22,18 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
 import psutil
 import uvloop
 
+from serving.generator import Load, quantiles, request
+
 DEMO = Path(__file__).resolve().parents[1] / "src/tintype/demo"
-PATIENCE = 10.0
-"""Seconds after which a client gives up and leaves; a later answer would not count."""
-MOST_CONNECTIONS = 1500
 CLIENTS = 16
-TICK = 0.002
-
-
-@dataclass
-class Tally:
-    """What came of the requests of one phase. Seconds are from when a request was due."""
-
-    statuses: Counter[str] = field(default_factory=Counter)
-    answered: list[float] = field(default_factory=list)
-    refused: list[float] = field(default_factory=list)
-
-    def add(self, status: str, seconds: float) -> None:
-        """Count one."""
-        self.statuses[status] += 1
-        if status == "200":
-            self.answered.append(seconds)
-        elif status in {"429", "503"}:
-            self.refused.append(seconds)
-
-
-class Line(asyncio.Protocol):
-    """One connection that asks one thing at a time."""
-
-    def __init__(self, load: Load) -> None:
-        self.load = load
-        self.due = 0.0
-        self.head = b""
-        self.left = 0
-        self.busy = False
-        self.dead = False
-        self.waiting: asyncio.Future[str] | None = None
-
-    def connection_made(self, transport: asyncio.Transport) -> None:
-        """It is open."""
-        self.transport = transport
-
-    def ask(self, due: float) -> None:
-        """Send the request."""
-        self.busy, self.due, self.head, self.left = True, due, b"", -1
-        self.transport.write(self.load.request)
-
-    def data_received(self, data: bytes) -> None:
-        """Some of an answer."""
-        if self.left < 0:
-            self.head += data
-            head, end, rest = self.head.partition(b"\r\n\r\n")
-            if not end:
-                return
-            found = re.search(rb"content-length: (\d+)", head, re.IGNORECASE)
-            self.left = int(found[1]) - len(rest) if found else 0
-        else:
-            self.left -= len(data)
-        if self.left <= 0:
-            self.done(self.head[9:12].decode())
-
-    def connection_lost(self, _error: Exception | None) -> None:
-        """It is closed."""
-        self.dead = True
-        self.load.lost(self)
-        if self.busy:
-            self.done("closed")
-
-    def done(self, status: str) -> None:
-        """The answer is there, or will not come."""
-        self.busy = False
-        self.load.tally.add(status, time.perf_counter() - self.due)
-        if not self.dead:
-            self.load.idle.append(self)
-        if self.waiting is not None and not self.waiting.done():
-            self.waiting.set_result(status)
-
-
-class Load:
-    """Connections to one server, and what came of the requests on them."""
-
-    def __init__(self, port: int, picture: bytes) -> None:
-        self.port = port
-        self.picture = picture
-        self.request = (
-            b"POST /api/predict HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: image/jpeg\r\n"
-            b"Accept: */*\r\nUser-Agent: bench\r\nContent-Length: %d\r\n\r\n%s"
-            % (len(picture), picture)
-        )
-        self.idle: list[Line] = []
-        self.lines: set[Line] = set()
-        self.opening = 0
-        self.tasks: set[asyncio.Task[None]] = set()
-        self.tally = Tally()
-        self.most = MOST_CONNECTIONS
-
-    def lost(self, line: Line) -> None:
-        """A connection is gone."""
-        self.lines.discard(line)
-        if line in self.idle:
-            self.idle.remove(line)
-
-    async def open(self) -> Line:
-        """One more connection."""
-        loop = asyncio.get_running_loop()
-        _, line = await loop.create_connection(lambda: Line(self), "127.0.0.1", self.port)
-        self.lines.add(line)
-        return line
-
-    async def one_by_one(self, seconds: float, *, clients: int) -> Tally:
-        """So many clients that each ask when they have their answer."""
-        self.tally = Tally()
-        until = time.perf_counter() + seconds
-
-        async def client() -> None:
-            line = await self.open()
-            while time.perf_counter() < until:
-                if line.dead:
-                    line = await self.open()
-                line.waiting = asyncio.get_running_loop().create_future()
-                line.ask(time.perf_counter())
-                if await line.waiting != "200":
-                    await asyncio.sleep(0.05)
-            line.transport.close()
-
-        await asyncio.gather(*(client() for _ in range(clients)))
-        self.idle.clear()
-        return self.tally
-
-    async def when_due(self, seconds: float, *, rate: float) -> Tally:
-        """So many requests a second, whatever becomes of them."""
-        self.tally = Tally()
-        begun = time.perf_counter()
-        sent, swept = 0, begun
-        while (now := time.perf_counter()) < begun + seconds:
-            for number in range(sent, int((now - begun) * rate)):
-                self.send(begun + number / rate)
-            sent = int((now - begun) * rate)
-            if now - swept > 0.5:
-                self.sweep(now)
-                swept = now
-            await asyncio.sleep(TICK)
-        return self.tally
-
-    async def rest(self) -> None:
-        """Wait until those on the way have their answers, then hang up."""
-        until = time.perf_counter() + PATIENCE
-        while any(line.busy for line in self.lines) and time.perf_counter() < until:  # noqa: ASYNC110 - the end of a benchmark
-            await asyncio.sleep(TICK)
-        for line in list(self.lines):
-            line.transport.abort()
-        await asyncio.sleep(TICK)
-        self.idle.clear()
-
-    def send(self, due: float) -> None:
-        """One request on a connection that is free, or on a new one."""
-        if self.idle:
-            self.idle.pop().ask(due)
-        elif len(self.lines) + self.opening < self.most:
-            self.opening += 1
-            task = asyncio.ensure_future(self.open_and_ask(due))
-            self.tasks.add(task)
-            task.add_done_callback(self.tasks.discard)
-        else:
-            self.tally.add("not sent", 0.0)
-
-    async def open_and_ask(self, due: float) -> None:
-        """The same on a new connection."""
-        try:
-            (await self.open()).ask(due)
-        except OSError:
-            self.tally.add("not connected", 0.0)
-        finally:
-            self.opening -= 1
-
-    def sweep(self, now: float) -> None:
-        """Clients that waited too long leave."""
-        for line in list(self.lines):
-            if line.busy and now - line.due > PATIENCE:
-                line.transport.abort()
 
 
 @contextmanager
@@ -277,7 +100,7 @@ async def one_round(load: Load, server: psutil.Process, args: argparse.Namespace
     rate = args.times * peak
     async with Watch(server, load.port) as in_overload:
         flood = await load.when_due(args.seconds, rate=rate)
-    probe = Load(load.port, load.picture)
+    probe = Load(load.port, load.request)
     seconds = [await probe.one_by_one(1, clients=1) for _ in range(3)]
     await load.rest()
     async with Watch(server, load.port) as at_peak_again:
@@ -321,12 +144,6 @@ async def one_round(load: Load, server: psutil.Process, args: argparse.Namespace
     }
 
 
-def quantiles(seconds: list[float]) -> list[float]:
-    """The median and the 99th percentile."""
-    ordered = sorted(seconds) or [0.0]
-    return [round(ordered[int(len(ordered) * q)], 4) for q in (0.5, 0.99)]
-
-
 def main() -> None:
     """Print a JSON object a round."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
@@ -341,7 +158,8 @@ def main() -> None:
         serving(args.model) as (port, server),
         asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
     ):
-        load = Load(port, args.picture.read_bytes())
+        picture = args.picture.read_bytes()
+        load = Load(port, request("/api/predict", picture))
         runner.run(load.one_by_one(3, clients=CLIENTS))
         for _ in range(args.rounds):
             print(json.dumps(runner.run(one_round(load, server, args)), indent=1), flush=True)

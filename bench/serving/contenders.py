@@ -1,117 +1,118 @@
 """Who is measured: Tintype and what people would use instead, each in an environment of its own.
 
-A peer is written as its own documentation shows for a Keras model (``keras``), and again with the
-same OpenVINO engine written into it by hand (``openvino``): read the ONNX file that Tintype made,
-one request of two streams, Pillow to decode and resize. All answer the five best classes as JSON.
+A peer is measured as its own documentation shows for a Keras model, and again with the same
+OpenVINO engine written into it by hand (``peers/classifier.py``). All answer the five best classes.
 """
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 HERE: Final = Path(__file__).parent
-_TF: Final = ("tensorflow==2.21.0", "keras==3.15.1", "pillow==13.0.0")
-_OPENVINO: Final = ("openvino==2026.4.1", "pillow==13.0.0", "numpy==2.4.6")
+_ENGINES: Final = (
+    "tensorflow==2.21.0",
+    "keras==3.15.1",
+    "openvino==2026.4.1",
+    "pillow==13.0.0",
+)
+OPENVINO: Final = "OpenVINO"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contender:
     """One server: how it is installed, started and asked.
 
-    ``command`` may hold ``{bin}`` (its environment's programs), ``{port}`` and ``{model}``;
-    ``wrapped`` names the kind of body (see ``materials.CONTENT_TYPES``).
+    ``environment`` names its virtual environment; empty for the one that runs the benchmark.
+    ``python`` is the interpreter that it is made with; empty for the one of the benchmark.
+    ``command`` may hold ``{bin}`` (its programs), ``{port}``, ``{model}`` and ``{state}`` (an
+    empty folder); ``wrapped`` is how a picture travels (``materials.WRAPPINGS``).
     """
 
     name: str
+    environment: str
     packages: tuple[str, ...]
     command: tuple[str, ...]
     path: str
     wrapped: str
     engine: str
-    environment: dict[str, str] = field(default_factory=dict)
-
-    def words(self, *, bin_folder: Path, port: int, model: Path) -> list[str]:
-        """The command with its gaps filled."""
-        gaps = {"bin": str(bin_folder), "port": str(port), "model": str(model)}
-        return [word.format(**gaps) for word in self.command]
+    python: str = ""
+    surroundings: dict[str, str] = field(default_factory=dict)
 
 
 TINTYPE: Final = Contender(
     name="Tintype",
+    environment="",
     packages=(),
-    command=("{bin}/tintype", "serve", "{model}", "--port", "{port}"),
+    command=("{bin}/tintype", "serve", "{model}", "--port", "{port}", "--state", "{state}"),
     path="/api/predict",
     wrapped="raw",
-    engine="OpenVINO",
+    engine=OPENVINO,
 )
 
-_CORES: Final = str(os.cpu_count() or 1)
+_ENGINE_NAMES: Final = {
+    "keras": "Keras, model.predict",
+    "signature": "SavedModel signature",
+    "openvino": OPENVINO,
+}
 
 
-def _peer(name: str, *packages: str, start: tuple[str, ...], path: str, wrapped: str) -> Contender:
-    keras = "keras" in start[-1] or "signature" in start[-1] or "flask_predict" in start[-1]
-    return Contender(
-        name=name,
-        packages=(*packages, *(_TF if keras else _OPENVINO)),
-        command=start,
-        path=path,
-        wrapped=wrapped,
-        engine="TensorFlow" if keras else "OpenVINO",
+def _peer(
+    name: str, *packages: str, path: str, wrapped: str, keras: str = "keras", python: str = ""
+) -> tuple[Contender, ...]:
+    """One server twice: with Keras (``keras`` or its ``signature``), and with OpenVINO."""
+    short = name.lower().replace(" serve", "")
+    return tuple(
+        Contender(
+            name=f"{name} + {_ENGINE_NAMES[engine]}",
+            environment=short,
+            packages=(*packages, *_ENGINES),
+            command=("{bin}/python", str(HERE / "peers" / f"{short}_server.py")),
+            path=path,
+            wrapped=wrapped,
+            engine=_ENGINE_NAMES[engine],
+            python=python,
+            surroundings={"BENCH_ENGINE": engine},
+        )
+        for engine in (keras, "openvino")
     )
 
 
-def _script(file: str) -> tuple[str, ...]:
-    return ("{bin}/python", str(HERE / "peers" / file))
-
+_DEBIANS: Final = "/usr/bin/python3" if Path("/usr/bin/python3").exists() else ""
+"""PyTriton's models run in an interpreter compiled into it, on the library of the environment's:
+with 3.11.5 and later of that, they end with ``'_thread.RLock' object has no attribute
+'_recursion_count'``. Debian 12 has 3.11.2."""
 
 PEERS: Final = (
-    _peer(
-        "Flask + model.predict",
-        "flask==3.1.3",
-        start=_script("flask_predict.py"),
+    *_peer("Flask", "flask==3.1.3", path="/predict", wrapped="form"),
+    *_peer(
+        "FastAPI",
+        "fastapi==0.165.0",
+        "uvicorn[standard]==0.54.0",
+        "python-multipart==0.0.34",
         path="/predict",
         wrapped="form",
+        keras="signature",
     ),
-    _peer(
-        "FastAPI + SavedModel signature",
-        "fastapi",
-        "uvicorn[standard]",
-        "python-multipart",
-        start=_script("fastapi_signature.py"),
-        path="/predict",
-        wrapped="form",
+    *_peer("LitServe", "litserve==0.2.19", path="/predict", wrapped="json"),
+    *_peer("mosec", "mosec==0.9.8", path="/inference", wrapped="raw"),
+    *_peer("BentoML", "bentoml==1.4.40", path="/predict", wrapped="form"),
+    *_peer(
+        "MLServer",
+        "mlserver==1.7.1",
+        "uvloop==0.21.0",  # its workers die on a later one
+        path="/v2/models/classify/infer",
+        wrapped="v2-json",
     ),
-    _peer(
-        "FastAPI + OpenVINO",
-        "fastapi",
-        "uvicorn[standard]",
-        "python-multipart",
-        start=_script("fastapi_openvino.py"),
-        path="/predict",
-        wrapped="form",
+    *_peer(
+        "PyTriton",
+        "nvidia-pytriton==0.7.0",
+        path="/v2/models/classify/infer",
+        wrapped="v2-binary",
+        python=_DEBIANS,
     ),
-    _peer(
-        "mosec + OpenVINO",
-        "mosec==0.9.8",
-        start=_script("mosec_openvino.py"),
-        path="/inference",
-        wrapped="raw",
-    ),
-    _peer(
-        "BentoML + OpenVINO",
-        "bentoml==1.4.40",
-        start=_script("bentoml_openvino.py"),
-        path="/predict",
-        wrapped="form",
-    ),
-    _peer(
-        "Ray Serve + OpenVINO",
-        "ray[serve]==2.60.0",
-        start=_script("ray_openvino.py"),
-        path="/predict",
-        wrapped="raw",
-    ),
+    *_peer("Ray Serve", "ray[serve]==2.60.0", path="/predict", wrapped="raw"),
 )
+FLASK_PREDICT: Final = PEERS[0].name
+FASTAPI_SIGNATURE: Final = PEERS[2].name

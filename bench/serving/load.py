@@ -1,43 +1,41 @@
-"""Load on a server by h2load, a compiled generator out of Debian (package nghttp2-client).
+"""Load on a server, from programs of their own.
 
-Closed loop: each connection asks again when it has its answer. Open loop: requests leave at a
-rate that does not wait for answers, as long as one of the connections is free.
+Closed loop: each connection asks again when it has its answer; by h2load, a compiled generator out
+of Debian (package nghttp2-client). Open loop: requests are sent when they are due, whatever became
+of those before; by ``generator.py``, as h2load holds requests back while its connections are busy.
 """
 
 from __future__ import annotations
 
+import json
 import math
 import subprocess
+import sys
 import tempfile
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-_OPEN_CONNECTIONS: Final = 200
+from cores import Layout, on
+from materials import Body
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Body:
-    """What is posted: a file that holds the whole body, and its content type."""
-
-    file: Path
-    content_type: str
+_PATIENCE: Final = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
     """What came of a load. Rates are per second, times in milliseconds.
 
-    ``p50`` and ``p99`` are of answers with status 200 alone. ``statuses``: how many of each, ``0``
-    for a connection that ended without an answer.
+    ``p50`` and ``p99`` are of answers with status 200 alone, None where there was none.
+    ``statuses``: how many of each, ``0`` for a connection that ended without an answer.
     """
 
     seconds: float
     answered: int
     rate: float
-    p50: float
-    p99: float
+    p50: float | None
+    p99: float | None
     statuses: dict[str, int]
 
     @property
@@ -46,25 +44,34 @@ class Load:
         return sum(self.statuses.values()) - self.answered
 
 
-def closed_loop(url: str, body: Body, *, connections: int, seconds: float) -> Load:
+def closed_loop(url: str, body: Body, *, connections: int, seconds: float, layout: Layout) -> Load:
     """As many answers as ``connections`` can get, each waiting for its own."""
-    return _run(url, body, ["-c", str(connections)], seconds=seconds)
-
-
-def open_loop(url: str, body: Body, *, rate: float, seconds: float) -> Load:
-    """``rate`` requests a second, over as many connections as a server may keep busy."""
-    connections = max(1, min(_OPEN_CONNECTIONS, math.ceil(rate)))
-    flags = ["-c", str(connections), f"--rps={rate / connections:.6f}"]
-    return _run(url, body, flags, seconds=seconds)
-
-
-def _run(url: str, body: Body, flags: list[str], *, seconds: float) -> Load:
+    whole = max(1, round(seconds))
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "requests.tsv"
-        words = ["h2load", "--h1", "-t1", f"-D{max(1, round(seconds))}", f"--log-file={log}"]
-        words += ["-d", str(body.file), "-H", f"content-type: {body.content_type}", *flags, url]
-        subprocess.run(words, check=True, capture_output=True, timeout=seconds + 60)
-        return read_log(log.read_text(), seconds=max(1, round(seconds)))
+        words = ["h2load", "--h1", "-t1", f"-c{connections}", f"-D{whole}", f"--log-file={log}"]
+        words += ["-d", str(body.file), "-H", f"content-type: {body.content_type}"]
+        words += [word for each in body.headers for word in ("-H", each)]
+        _run(on(layout.generator, [*words, url]), seconds=whole)
+        return read_log(log.read_text(), seconds=whole)
+
+
+def open_loop(
+    url: str, body: Body, *, rate: float, seconds: float, layout: Layout
+) -> dict[str, float]:
+    """``rate`` requests a second; see ``generator.main`` for what comes back."""
+    words = [sys.executable, str(Path(__file__).with_name("generator.py")), url, str(body.file)]
+    words += ["--content-type", body.content_type, "--rate", str(rate), "--seconds", str(seconds)]
+    words += [f"--header={each}" for each in body.headers]
+    told = _run(on(layout.generator, words), seconds=seconds)
+    return dict(json.loads(told.splitlines()[-1]))
+
+
+def _run(words: list[str], *, seconds: float) -> str:
+    ran = subprocess.run(
+        words, check=True, capture_output=True, text=True, timeout=seconds + _PATIENCE
+    )
+    return ran.stdout
 
 
 def read_log(text: str, *, seconds: float) -> Load:
@@ -82,7 +89,5 @@ def read_log(text: str, *, seconds: float) -> Load:
     )
 
 
-def _quantile(ordered: list[float], share: float) -> float:
-    if not ordered:
-        return math.nan
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+def _quantile(ordered: list[float], share: float) -> float | None:
+    return ordered[math.floor(share * (len(ordered) - 1))] if ordered else None

@@ -10,17 +10,21 @@ ones cost. Photographs come from TINTYPE_TEST_DATA, saved anew at three sizes.
 from __future__ import annotations
 
 import argparse
+import base64
+import json
 import os
 import shutil
+import struct
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 DATA: Final = Path(os.environ.get("TINTYPE_TEST_DATA", ROOT.parent / "shared" / "data"))
 
-PICTURES: Final = {"small": (500, 75), "middle": (1024, 80), "large": (4032, 86)}
+PICTURES: Final = {"small": (500, 75), "middle": (1024, 72), "large": (4032, 86)}
 """Longest side in pixels and JPEG quality: about 25 KB, 100 KB and 2 MB of a phone's photograph."""
 
 MODELS: Final = {
@@ -35,17 +39,34 @@ MODELS: Final = {
 """Each model's file or folder below the folder of materials."""
 
 _BOUNDARY: Final = "tintype-bench"
-CONTENT_TYPES: Final = {
+_V2_HEAD: Final = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Body:
+    """What is posted: a file that holds the whole body, its content type, other headers."""
+
+    file: Path
+    content_type: str
+    headers: tuple[str, ...] = ()
+
+
+WRAPPINGS: Final = {
     "raw": "image/jpeg",
     "form": f"multipart/form-data; boundary={_BOUNDARY}",
+    "json": "application/json",
+    "v2-json": "application/json",
+    "v2-binary": "application/octet-stream",
 }
-"""How a picture is wrapped, and the content type of that: what each peer's documentation shows."""
+"""How a picture travels, as each server's documentation shows, with the content type of that."""
 
 
 def make(folder: Path) -> None:
     """Make what is not there yet."""
     folder.mkdir(parents=True, exist_ok=True)
-    _pictures(folder)
+    wanted = [body(folder, picture=p, wrapped=w).file for p in PICTURES for w in WRAPPINGS]
+    if not all(each.exists() for each in wanted):
+        _pictures(folder)
     _copies(folder)
     if not (folder / "savedmodel").exists():
         _keras_models(folder)
@@ -56,9 +77,14 @@ def make(folder: Path) -> None:
         subprocess.run([tintype, "convert", model, onnx], check=True, capture_output=True)
 
 
-def body(folder: Path, *, picture: str, wrapped: str) -> Path:
-    """The file that holds the whole body of a request."""
-    return folder / f"{picture}.{wrapped}"
+def body(folder: Path, *, picture: str, wrapped: str) -> Body:
+    """A request with that picture, wrapped as a server wants it."""
+    binary = wrapped == "v2-binary"
+    return Body(
+        file=folder / f"{picture}.{wrapped}",
+        content_type=WRAPPINGS[wrapped],
+        headers=(f"inference-header-content-length: {_V2_HEAD}",) if binary else (),
+    )
 
 
 def _pictures(folder: Path) -> None:
@@ -67,14 +93,19 @@ def _pictures(folder: Path) -> None:
     source = DATA / "images" / "phone-12mp-a.jpg"
     whole = ImageOps.exif_transpose(Image.open(source)).convert("RGB")
     for name, (side, quality) in PICTURES.items():
-        if all(body(folder, picture=name, wrapped=each).exists() for each in CONTENT_TYPES):
-            continue
-        photo = whole.copy()
-        photo.thumbnail((side, side), Image.Resampling.LANCZOS)
-        raw = body(folder, picture=name, wrapped="raw")
-        photo.save(raw, "JPEG", quality=quality)
+        raw = body(folder, picture=name, wrapped="raw").file
+        if not raw.exists():
+            photo = whole.copy()
+            photo.thumbnail((side, side), Image.Resampling.LANCZOS)
+            photo.save(raw, "JPEG", quality=quality)
         data = raw.read_bytes()
-        body(folder, picture=name, wrapped="form").write_bytes(_form(data))
+        for wrapped, wrap in (
+            ("form", _form),
+            ("json", _json),
+            ("v2-json", _v2_json),
+            ("v2-binary", _v2_binary),
+        ):
+            body(folder, picture=name, wrapped=wrapped).file.write_bytes(wrap(data))
 
 
 def _form(data: bytes) -> bytes:
@@ -84,6 +115,34 @@ def _form(data: bytes) -> bytes:
         "Content-Type: image/jpeg\r\n\r\n"
     )
     return head.encode() + data + f"\r\n--{_BOUNDARY}--\r\n".encode()
+
+
+def _json(data: bytes) -> bytes:
+    return json.dumps({"image": base64.b64encode(data).decode()}).encode()
+
+
+def _v2_json(data: bytes) -> bytes:
+    """The Open Inference Protocol's request with a picture in base64."""
+    tensor = {
+        "name": "image",
+        "shape": [1],
+        "datatype": "BYTES",
+        "parameters": {"content_type": "base64"},
+        "data": [base64.b64encode(data).decode()],
+    }
+    return json.dumps({"inputs": [tensor]}).encode()
+
+
+def _v2_binary(data: bytes) -> bytes:
+    """The same in Triton's binary extension: a JSON head, then each value with its length."""
+    tensor = {
+        "name": "image",
+        "shape": [1, 1],
+        "datatype": "BYTES",
+        "parameters": {"binary_data_size": 4 + len(data)},
+    }
+    head = json.dumps({"inputs": [tensor], "outputs": [{"name": "labels"}]})
+    return head.ljust(_V2_HEAD).encode() + struct.pack("<I", len(data)) + data
 
 
 def _copies(folder: Path) -> None:

@@ -1,167 +1,226 @@
-"""The results as JSON, as a page of tables, and as plots."""
+"""The results as JSON and as a page of tables; ``plots.py`` draws them."""
 
 from __future__ import annotations
 
-import html
 import json
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+
+from environments import programs
+from targets import TARGETS, by_key, figure
 
 Row = dict[str, Any]
-_METHOD = (
-    "Made by `make bench` (`bench/serving/run.py`). The limit is the same engine and decoder in a "
-    "bare loop in one process, without HTTP, measured before and after each load; only ratios "
-    "count."
+Table = list[list[str]]
+MATPLOTLIB: Final = ("matplotlib==3.11.2",)
+_METHOD: Final = (
+    "Made by `make bench` (`bench/serving/run.py`); how is told in "
+    "[bench/README.md](../../README.md#serving). The limit is the same engine and decoder in a "
+    "bare loop in one process, without HTTP, measured around each load; only ratios count. "
+    "`pinned`: server and bare loop on one core, the load generator on another. `shared`: all on "
+    "all cores. `for CPU`: the share of the limit for the same processor time."
 )
-_BAR, _GAP, _LEFT, _WIDE = 22, 8, 250, 420
 
 
 def line(row: Row) -> str:
     """A row in one line, for the one who waits."""
     if "failed" in row:
-        return f"    failed: {row['failed'].splitlines()[0]}"
-    shares = ", ".join(
-        f"{count}: {each['of_limit']:.2f} of the limit" for count, each in row["closed"].items()
+        return f"    failed: {row['failed'].strip().splitlines()[0]}"
+    if "open" in row:
+        parts = (f"{share}: p99 {load['p99']:.0f} ms" for share, load in row["open"].items())
+        return "    " + ", ".join(parts)
+    parts = (
+        f"{layout} {count}: {load['of_limit']:.2f} ({load['cpu_of_limit']:.2f} for CPU)"
+        for layout, part in row["layouts"].items()
+        for count, load in part["closed"].items()
     )
-    return f"    {shares}; first answer {row['first_answer']:.1f} s, {row['resident_mib']:.0f} MiB"
+    start = row.get("warm_start")
+    return "    " + ", ".join(parts) + (f"; first answer {start:.1f} s" if start else "")
+
+
+def save(results: dict[str, Any], *, folder: Path, name: str) -> None:
+    """The JSON; a reader never sees half of it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / f"{name}.json"
+    part = file.with_suffix(".part")
+    part.write_text(json.dumps(results, indent=1) + "\n")
+    part.replace(file)
 
 
 def write(results: dict[str, Any], *, folder: Path, name: str) -> None:
-    """``name``.json, .md and .svg in ``folder``."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{name}.json").write_text(json.dumps(results, indent=1) + "\n")
-    (folder / f"{name}.md").write_text(page(results, plot=f"{name}.svg"))
-    (folder / f"{name}.svg").write_text(bars(results["rows"]))
+    """JSON, page and plots. Without plots where they cannot be drawn, which is told."""
+    save(results, folder=folder, name=name)
+    draw(folder / f"{name}.json")
+    plots = sorted(each.name for each in folder.glob(f"{name}-*.svg"))
+    (folder / f"{name}.md").write_text(page(results, plots=plots))
 
 
-def page(results: dict[str, Any], *, plot: str) -> str:
+def draw(file: Path) -> None:
+    """The plots of a file of results beside it, by matplotlib in an environment of its own."""
+    try:
+        python = programs("plots", MATPLOTLIB) / "python"
+        script = Path(__file__).with_name("plots.py")
+        subprocess.run([python, script, file], check=True, timeout=120)
+    except (RuntimeError, subprocess.SubprocessError) as error:
+        print(f"no plots: {error}", file=sys.stderr)
+
+
+def page(results: dict[str, Any], *, plots: Sequence[str]) -> str:
     """The page of tables."""
     rows = [row for row in results["rows"] if "failed" not in row]
     parts = [
         "# Speed beside the limit and beside peers",
         _METHOD,
         _told(results),
-        f"![Pictures a second at 8 connections, as a share of the limit]({plot})",
+        "## Targets",
+        table(_targets(rows)),
         "## Peers, MobileNetV2, the small picture",
-        *_table(_peers(rows)),
+        table(_peers(rows)),
         "## Tintype, every model and picture",
-        *_table(_own(rows)),
-        *_open_part(rows),
-        *_failures(results["rows"]),
+        table(_own(rows)),
+        "## Offered less or more than it can",
+        table(_offered(results["open"])),
+        "\n".join(f"![{name}]({name})" for name in plots),
+        *_failures(results),
     ]
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def table(rows: Table) -> str:
+    """In Markdown; says so where there is nothing below the head."""
+    head, *rest = (f"| {' | '.join(row)} |" for row in rows)
+    rule = f"| {' | '.join('---' for _ in rows[0])} |"
+    return "\n".join([head, rule, *rest]) if rest else "Not measured in this run."
+
+
+def number(value: float | None, form: str = ".2f") -> str:
+    """A figure, or nothing."""
+    return "" if value is None else format(value, form)
 
 
 def _told(results: dict[str, Any]) -> str:
     facts = results["machine"]
     versions = ", ".join(f"{name} {version}" for name, version in facts["versions"].items())
-    where = f"{facts['processor']}, {facts['cores']} cores, {facts['system']}"
-    load = f"Load average at the start: {facts['load_average'][0]}"
     return (
-        f"{where}, Python {facts['python']}, {versions}. {load}. {results['seconds']:g} s a load."
+        f"{facts['processor']}, {facts['cores']} cores, {facts['system']}, Python "
+        f"{facts['python']}, {versions}. Load average at the start: {facts['load_average'][0]}. "
+        f"{results['seconds']:g} s a load, {results['minutes']:g} minutes in all."
     )
 
 
-def _peers(rows: Sequence[Row]) -> list[list[str]]:
-    head = "server,engine,1: of limit,8: of limit,64: of limit,Tintype is faster by,p99/p50 at 8,"
-    table = [(head + "CPU of limit at 8,first answer s,MiB").split(",")]
+def _targets(rows: list[Row]) -> Table:
+    known = by_key(rows)
+    lines = [["target", "bound", "measured", "CPU, cold, or all cores", ""]]
+    for each in TARGETS:
+        bound = f"at least {each.least:g}" if each.least is not None else f"at most {each.most:g}"
+        words = {True: "reached", False: "**not reached**", None: "not measured"}
+        beside = each.beside(known) if each.beside else None
+        value = number(each.value(known))
+        lines.append([each.words, bound, value, number(beside), words[each.reached(known)]])
+    return lines
+
+
+_PEER_HEAD: Final = (
+    "server,engine,of limit pinned 8,for CPU,shared 1,shared 8,shared 64,Tintype times pinned,"
+    "shared,answers/s shared 8,p50 ms,p99 ms,CPU ms,MiB,first answer s,cold s"
+)
+
+
+def _peers(rows: list[Row]) -> Table:
     same = [row for row in rows if (row["model"], row["picture"]) == ("mobilenetv2", "small")]
-    own = next((_share(row, "8") for row in same if row["name"] == "Tintype"), None)
+    own = next((row for row in same if row["name"] == "Tintype"), None)
+    same.sort(key=lambda row: -(figure(row, "shared", "8", "of_limit") or 0))
+    lines = [_PEER_HEAD.split(",")]
     for row in same:
-        share = _share(row, "8")
-        table.append(
+        times = [_times(own, row, layout) for layout in ("pinned", "shared")]
+        lines.append(
             [
-                row["name"],
+                row["name"].partition(" + ")[0],
                 row["engine"],
-                *(_number(_share(row, count)) for count in ("1", "8", "64")),
-                _number(own / share if own and share else None, "x"),
-                *_common(row),
+                number(figure(row, "pinned", "8", "of_limit")),
+                number(figure(row, "pinned", "8", "cpu_of_limit")),
+                *(number(figure(row, "shared", each, "of_limit")) for each in ("1", "8", "64")),
+                *(number(each) for each in times),
+                *_absolute(row, "shared"),
+                *_starts(row),
             ]
         )
-    return table
+    return lines
 
 
-def _own(rows: Sequence[Row]) -> list[list[str]]:
-    head = "model,picture,1: of limit,8: of limit,64: of limit,p99/p50 at 8,CPU of limit at 8,"
-    table = [(head + "first answer s,MiB").split(",")]
+def _times(own: Row | None, row: Row, layout: str) -> float | None:
+    ours, theirs = (figure(each, layout, "8", "of_limit") for each in (own, row))
+    return ours / theirs if ours and theirs else None
+
+
+def _absolute(row: Row, layout: str) -> list[str]:
+    memory = row["layouts"].get(layout, {}).get("resident_mib")
+    figures = (figure(row, layout, "8", name) for name in ("rate", "p50", "p99", "cpu_ms"))
+    return [*(number(each, ".1f") for each in figures), number(memory, ".0f")]
+
+
+def _starts(row: Row) -> list[str]:
+    return [number(row.get("warm_start")), number(row.get("cold_start"))]
+
+
+_OWN_HEAD: Final = (
+    "model,picture,of limit pinned 1,8,64,for CPU 1,8,64,of limit shared 8,p99/p50 pinned 8,"
+    "answers/s pinned 8,p50 ms,p99 ms,CPU ms,MiB,first answer s,cold s"
+)
+
+
+def _own(rows: list[Row]) -> Table:
+    lines = [_OWN_HEAD.split(",")]
     for row in rows:
         if row["name"] == "Tintype":
-            shares = [_number(_share(row, count)) for count in ("1", "8", "64")]
-            table.append([row["model"], row["picture"], *shares, *_common(row)])
-    return table
+            p50, p99 = (figure(row, "pinned", "8", name) for name in ("p50", "p99"))
+            lines.append(
+                [
+                    row["model"],
+                    row["picture"],
+                    *(number(figure(row, "pinned", c, "of_limit")) for c in ("1", "8", "64")),
+                    *(number(figure(row, "pinned", c, "cpu_of_limit")) for c in ("1", "8", "64")),
+                    number(figure(row, "shared", "8", "of_limit")),
+                    number(p99 / p50 if p50 and p99 else None),
+                    *_absolute(row, "pinned"),
+                    *_starts(row),
+                ]
+            )
+    return lines
 
 
-def _common(row: Row) -> list[str]:
-    eight = row["closed"].get("8")
-    return [
-        _number(eight["p99"] / eight["p50"] if eight else None),
-        _number(eight["cpu_ms"] / eight["limit_cpu_ms"] if eight else None),
-        f"{row['first_answer']:.1f}",
-        f"{row['resident_mib']:.0f}",
-    ]
-
-
-def _open_part(rows: Sequence[Row]) -> list[str]:
-    table = [["server", "offered", "answered of offered", "p50 ms", "p99 ms", "refused"]]
+def _offered(rows: list[Row]) -> Table:
+    head = "server,offered of capacity,offered/s,answered of offered,answered of capacity,p50 ms,"
+    lines = [(head + "p99 ms,statuses,generator late ms (p99),generator cores").split(",")]
     for row in rows:
-        most = max(each["rate"] for each in row["closed"].values())
-        for share, load in row["open"].items():
-            offered = most * float(share.rstrip("%")) / 100
-            table.append(
+        for share, load in row.get("open", {}).items():
+            statuses = ", ".join(f"{key}: {count}" for key, count in load["statuses"].items())
+            lines.append(
                 [
                     row["name"],
                     share,
-                    _number(load["rate"] / offered),
-                    f"{load['p50']:.0f}",
-                    f"{load['p99']:.0f}",
-                    str(sum(load["statuses"].values()) - load["answered"]),
+                    number(load["offered"], ".0f"),
+                    number(load["rate"] / load["offered"]),
+                    number(load["rate"] / row["capacity"]),
+                    number(load["p50"], ".0f"),
+                    number(load["p99"], ".0f"),
+                    statuses,
+                    number(load["late_ms"], ".1f"),
+                    number(load["cores"]),
                 ]
             )
-    return ["## Offered more or less than it can", *_table(table)] if len(table) > 1 else []
+    return lines
 
 
-def _failures(rows: Sequence[Row]) -> list[str]:
-    failed = [row for row in rows if "failed" in row]
-    words = [f"- {row['name']}: {row['failed'].splitlines()[-1][:200]}" for row in failed]
+def _failures(results: dict[str, Any]) -> list[str]:
+    failed = [row for part in ("rows", "open") for row in results[part] if "failed" in row]
+    words = [f"- {row['name']}, {row['model']}: {_gist(row['failed'])}" for row in failed]
+    words += [f"- {title}: the time was over" for title in results["left_out"]]
     return ["## Not measured", "\n".join(words)] if words else []
 
 
-def _share(row: Row, connections: str) -> float | None:
-    return row["closed"][connections]["of_limit"] if connections in row["closed"] else None
-
-
-def _number(value: float | None, unit: str = "") -> str:
-    return "" if value is None else f"{value:.2f}{unit}"
-
-
-def _table(rows: list[list[str]]) -> list[str]:
-    head, *rest = (f"| {' | '.join(row)} |" for row in rows)
-    rule = f"| {' | '.join('---' for _ in rows[0])} |"
-    return ["\n".join([head, rule, *rest])]
-
-
-def bars(rows: Sequence[Row]) -> str:
-    """Pictures a second at 8 connections as a share of the limit: a bar a server and model."""
-    known = [row for row in rows if "failed" not in row and "8" in row["closed"]]
-    height = len(known) * (_BAR + _GAP) + 30
-    size = f'width="{_LEFT + _WIDE + 60}" height="{height}"'
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="sans-serif" font-size="13">',
-        '<rect width="100%" height="100%" fill="#fff"/>',
-    ]
-    for number, row in enumerate(known):
-        share, top = _share(row, "8") or 0.0, number * (_BAR + _GAP) + 8
-        where = row["model"] if row["picture"] == "small" else f"{row['model']}, {row['picture']}"
-        title = html.escape(f"{row['name']} ({where})" if row["name"] == "Tintype" else row["name"])
-        wide = round(min(1.0, share) * _WIDE)
-        fill = "#a4501e" if row["name"] == "Tintype" else "#9a9a9a"
-        parts += [
-            f'<text x="{_LEFT - 8}" y="{top + 16}" text-anchor="end">{title}</text>',
-            f'<rect x="{_LEFT}" y="{top}" width="{wide}" height="{_BAR}" fill="{fill}"/>',
-            f'<text x="{_LEFT + wide + 6}" y="{top + 16}">{share:.2f}</text>',
-        ]
-    limit = _LEFT + _WIDE
-    parts.append(f'<path d="M{limit} 0V{height - 22}" stroke="#000" stroke-dasharray="4 3"/>')
-    parts.append(f'<text x="{limit}" y="{height - 8}" text-anchor="middle">the limit</text>')
-    return "\n".join([*parts, "</svg>"]) + "\n"
+def _gist(text: str) -> str:
+    lines = [each.strip() for each in text.strip().splitlines() if each.strip()]
+    return " … ".join(dict.fromkeys((lines[0][:200], lines[-1][:200])))

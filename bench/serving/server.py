@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import signal
 import socket
 import subprocess
-import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -18,10 +19,11 @@ from typing import Final
 
 import psutil
 from contenders import Contender
-from load import Body
+from cores import Layout, on
+from environments import programs
+from materials import Body
 
-_PATIENCE: Final = 120.0
-_UV: Final = Path(sys.executable).with_name("uv")
+_PATIENCE: Final = 90.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,37 +57,28 @@ class Running:
         return []
 
 
-def environment(contender: Contender, *, folder: Path) -> Path:
-    """The programs of the contender's own virtual environment, made where it is not there yet."""
-    if not contender.packages:
-        return Path(sys.executable).parent
-    venv = folder / "".join(c if c.isalnum() else "-" for c in contender.name.lower())
-    if not (venv / "made").exists():
-        subprocess.run([_UV, "venv", "-q", "--clear", venv], check=True)
-        python = venv / "bin" / "python"
-        words = [_UV, "pip", "install", "-q", "--python", python, *contender.packages]
-        subprocess.run(words, check=True)
-        (venv / "made").touch()
-    return venv / "bin"
-
-
 @contextmanager
 def running(
-    contender: Contender, *, bins: Path, model: Path, materials: Path, body: Body
+    contender: Contender, *, model: Path, materials: Path, body: Body, layout: Layout
 ) -> Iterator[Running]:
     """The contender, asked until it answers. Raises RuntimeError with its last words if never."""
     port = _free_port()
-    words = contender.words(bin_folder=bins, port=port, model=model)
+    bins = programs(contender.environment, contender.packages, python=contender.python)
     surroundings = os.environ | {
         "BENCH_PORT": str(port),
         "BENCH_KERAS": str(materials / "mobilenetv2.keras"),
         "BENCH_SAVEDMODEL": str(materials / "savedmodel"),
         "BENCH_ONNX": str(materials / "mobilenetv2.onnx"),
         "TF_CPP_MIN_LOG_LEVEL": "3",
-        **contender.environment,
+        "PYTHONWARNINGS": "ignore",
+        "PATH": f"{bins}{os.pathsep}{os.environ['PATH']}",
+        **contender.surroundings,
     }
     log = materials / "server.log"
-    with log.open("wb") as out:
+    with log.open("wb") as out, tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as state:
+        gaps = {"bin": str(bins), "port": str(port), "model": str(model), "state": state}
+        words = on(layout.server, [word.format(**gaps) for word in contender.command])
+        surroundings |= {"BENCH_STATE": state}
         begun = time.monotonic()
         process = subprocess.Popen(
             words, env=surroundings, stdout=out, stderr=out, start_new_session=True
@@ -103,18 +96,23 @@ def running(
 
 
 def _wait(process: subprocess.Popen[bytes], url: str, body: Body, *, log: Path) -> None:
+    """Ask every 10 ms until an answer is 200."""
     data, headers = body.file.read_bytes(), {"content-type": body.content_type}
-    end = time.monotonic() + _PATIENCE
-    while time.monotonic() < end and process.poll() is None:
+    headers |= dict(each.split(": ", 1) for each in body.headers)
+    end, last = time.monotonic() + _PATIENCE, "nobody listened"
+    while (left := end - time.monotonic()) > 0 and process.poll() is None:
         request = urllib.request.Request(url, data=data, headers=headers, method="POST")
         try:
-            with urllib.request.urlopen(request, timeout=_PATIENCE) as answer:
+            with urllib.request.urlopen(request, timeout=left) as answer:
                 answer.read()
                 return
-        except (urllib.error.URLError, ConnectionError, TimeoutError):
+        except urllib.error.HTTPError as error:
+            last = f"status {error.code}: {error.read(300)!r}"
             time.sleep(0.01)
-    last = log.read_text(errors="replace")[-2000:]
-    raise RuntimeError(f"no answer at {url}; its last words:\n{last}")
+        except (OSError, http.client.HTTPException):
+            time.sleep(0.01)
+    words = log.read_text(errors="replace")[-1500:]
+    raise RuntimeError(f"no answer ({last}); its last words:\n{words}")
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
@@ -123,9 +121,9 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     with suppress(psutil.Error):
         left += left[0].children(recursive=True) if left else []
     with suppress(ProcessLookupError):
-        process.send_signal(signal.SIGINT)
+        process.terminate()
     with suppress(subprocess.TimeoutExpired):
-        process.wait(20)
+        process.wait(5)
     for each in psutil.wait_procs(left, timeout=5)[1]:
         with suppress(psutil.Error):
             each.kill()

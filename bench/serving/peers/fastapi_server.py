@@ -1,4 +1,4 @@
-"""FastAPI, a plain function in its thread pool, and OpenVINO."""
+"""FastAPI with a plain function, which it runs in its thread pool."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import os
 from typing import Annotated
 
 import uvicorn
+from classifier import CORES, Classifier
 from fastapi import FastAPI, File
-from openvino_model import Model
 
 app = FastAPI()
-model = Model()
+model = Classifier(streams=CORES, threads=CORES)
 
 
 @app.post("/predict")

@@ -1,4 +1,4 @@
-"""Ray Serve with one replica a core."""
+"""Ray Serve: replicas behind its proxy."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import os
 import signal
 
 import ray
-from openvino_model import CORES, Model
+from classifier import WORKERS, Classifier
 from ray import serve
 from starlette.requests import Request
 
 
-@serve.deployment(num_replicas=CORES, max_ongoing_requests=16, ray_actor_options={"num_cpus": 0.5})
+@serve.deployment(num_replicas=WORKERS, ray_actor_options={"num_cpus": 0.5})
 class Classify:
     def __init__(self) -> None:
-        self.model = Model(streams=1, threads=1)
+        self.model = Classifier()
 
     async def __call__(self, request: Request) -> list[dict[str, float]]:
         return self.model.answer(await request.body())

@@ -1,4 +1,4 @@
-"""mosec with one process a core."""
+"""mosec: worker processes behind its own HTTP server."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import json
 import os
 import sys
 
+from classifier import WORKERS, Classifier
 from mosec import Server, Worker
-from openvino_model import CORES, Model
 
 
 class Classify(Worker):
     def __init__(self) -> None:
-        self.model = Model(streams=1, threads=1)
+        self.model = Classifier()
 
     def deserialize(self, data: bytes) -> bytes:
         return data
@@ -29,5 +29,5 @@ if __name__ == "__main__":
     sys.argv[1:] = ["--port", os.environ["BENCH_PORT"], "--timeout", "60000"]
     sys.argv[1:] += ["--max-body-size", str(32 << 20), "--log-level", "warning"]
     server = Server()
-    server.append_worker(Classify, num=CORES)
+    server.append_worker(Classify, num=WORKERS)
     server.run()

@@ -1,0 +1,120 @@
+"""Plots of a file of results, as SVG beside it. Runs in an environment with matplotlib.
+
+python bench/serving/plots.py RESULTS.json
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+_OWN: Final = "#a4501e"
+_OTHER: Final = "#8c8c8c"
+_LINES: Final = ("#a4501e", "#1f6f8b", "#5b8c3a", "#7a5195", "#444444")
+
+
+def serving(results: dict[str, Any], file: Path) -> None:
+    """Servers beside the limit, Tintype's models beside the limit, answers under open loads."""
+    known = [row for row in results["rows"] if "failed" not in row]
+    rows = [row for row in known if "8" in row["layouts"].get("pinned", {}).get("closed", {})]
+    same = [row for row in rows if (row["model"], row["picture"]) == ("mobilenetv2", "small")]
+    _bars(
+        [(row["name"], _share(row), row["name"] == "Tintype") for row in same],
+        title="MobileNetV2, 25 KB pictures, 8 connections, one core: share of the limit",
+        file=file.with_name(f"{file.stem}-peers.svg"),
+    )
+    _bars(
+        [
+            (f"{row['model']}, {row['picture']}", _share(row), True)
+            for row in rows
+            if row["name"] == "Tintype"
+        ],
+        title="Tintype, 8 connections, one core: share of the limit",
+        file=file.with_name(f"{file.stem}-models.svg"),
+    )
+    offered = [row for row in results["open"] if "open" in row]
+    if offered:
+        _offered(offered, file.with_name(f"{file.stem}-open.svg"))
+
+
+def growth(results: dict[str, Any], file: Path) -> None:
+    """One plot a curve."""
+    for curve in results["curves"]:
+        figure, axes = _axes(curve["title"], curve["x"], "")
+        for color, (name, values) in zip(_LINES, curve["series"].items(), strict=False):
+            points = [(x, y) for x, y in zip(curve["at"], values, strict=True) if y is not None]
+            axes.plot(*zip(*points, strict=True), marker="o", color=color, label=name)
+        if curve.get("log"):
+            axes.set_xscale("log")
+            axes.set_yscale("log")
+        else:
+            axes.set_ylim(bottom=0)
+        axes.set_xticks(curve["at"], [f"{each:g}" for each in curve["at"]])
+        axes.minorticks_off()
+        axes.legend(frameon=False)
+        _save(figure, file.with_name(f"{file.stem}-{curve['name']}.svg"))
+
+
+def _share(row: dict[str, Any]) -> float:
+    return float(row["layouts"]["pinned"]["closed"]["8"]["of_limit"])
+
+
+def _bars(bars: list[tuple[str, float, bool]], *, title: str, file: Path) -> None:
+    if not bars:
+        return
+    bars = sorted(bars, key=lambda bar: bar[1])
+    figure = Figure(figsize=(8.5, 0.8 + 0.3 * len(bars)), layout="constrained")
+    axes = figure.add_subplot()
+    names, values, own = zip(*bars, strict=True)
+    drawn = axes.barh(names, values, color=[_OWN if each else _OTHER for each in own])
+    axes.bar_label(drawn, fmt="%.2f", padding=3)
+    axes.axvline(1, color="black", linestyle="--", linewidth=1)
+    axes.set_xlim(0, max(1.12, 1.1 * max(values)))
+    axes.set_title(title, fontsize=10, loc="left")
+    axes.spines[["top", "right"]].set_visible(False)
+    _save(figure, file)
+
+
+def _offered(rows: list[dict[str, Any]], file: Path) -> None:
+    figure, axes = _axes(
+        "Open loop: answers as a share of what the server can", "offered, % of capacity", ""
+    )
+    for color, row in zip(_LINES, rows, strict=False):
+        offered = [float(share.rstrip("%")) for share in row["open"]]
+        shares = [load["rate"] / row["capacity"] for load in row["open"].values()]
+        axes.plot(offered, shares, marker="o", color=color, label=row["name"])
+    axes.set_ylim(bottom=0)
+    axes.legend(frameon=False)
+    _save(figure, file)
+
+
+def _axes(title: str, x: str, y: str) -> tuple[Figure, Any]:
+    figure = Figure(figsize=(7, 3.6), layout="constrained")
+    axes = figure.add_subplot()
+    axes.set_title(title, fontsize=10, loc="left")
+    axes.set_xlabel(x)
+    axes.set_ylabel(y)
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure, axes
+
+
+def _save(figure: Figure, file: Path) -> None:
+    figure.savefig(file, metadata={"Date": None})
+
+
+def main() -> None:
+    """Draw what the file holds."""
+    mpl.rcParams["svg.hashsalt"] = "tintype"  # the same results make the same file
+    mpl.rcParams["svg.fonttype"] = "none"
+    file = Path(sys.argv[1])
+    results = json.loads(file.read_text())
+    (growth if "curves" in results else serving)(results, file)
+
+
+if __name__ == "__main__":
+    main()
