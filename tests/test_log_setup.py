@@ -33,6 +33,15 @@ def fail(secret: str) -> None:
     raise ValueError(f"length {len(secret)}")
 
 
+def test_what_json_has_no_word_for_is_told_all_the_same(capsys: pytest.CaptureFixture):
+    """Half a character of a file's name, an object: the line must not be lost."""
+    lines = set_up_logs(LogSettings(format="json"))
+    structlog.get_logger("test").info("said", name="a\udc80", what=Ellipsis)
+    assert lines.drain()
+    line = json.loads(capsys.readouterr().err)
+    assert ("a\udc80", "Ellipsis") == (line["name"], line["what"])
+
+
 @pytest.mark.parametrize("form", ["json", "pretty"])
 def test_a_traceback_shows_no_local_variables(form, capsys: pytest.CaptureFixture):
     """What a function was given never reaches the log."""

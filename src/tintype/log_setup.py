@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import json
 import logging
 import queue
 import sys
@@ -15,6 +16,7 @@ import threading
 from dataclasses import dataclass
 from typing import Final, TextIO
 
+import msgspec
 import structlog
 
 from tintype.errors import SettingsError
@@ -117,6 +119,14 @@ class _FromLibraries(logging.Handler):
         )
 
 
+def _json(line: object, **_: object) -> str:
+    """One line; what JSON has no word for is told as Python would print it."""
+    try:
+        return msgspec.json.encode(line, enc_hook=repr).decode()
+    except (TypeError, ValueError):  # half a character, of a file's name
+        return json.dumps(line, default=repr)
+
+
 def set_up_logs(settings: LogSettings) -> LogLines:
     """Configure logs once for this process."""
     # no local variables in tracebacks: they hold what people sent
@@ -124,7 +134,7 @@ def set_up_logs(settings: LogSettings) -> LogLines:
         transformer = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
         rendering: list[structlog.typing.Processor] = [
             structlog.processors.ExceptionRenderer(transformer),
-            structlog.processors.JSONRenderer(),
+            structlog.processors.JSONRenderer(_json),
         ]
     else:
         plain = structlog.dev.plain_traceback

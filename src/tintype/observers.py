@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import asdict
 
 import structlog
 
@@ -38,9 +37,13 @@ class PredictionLog:
 
     def answered(self, request: PredictRequest, prediction: Prediction) -> None:
         """Write what was answered, with the milliseconds of each stage."""
+        seconds = prediction.seconds
         stages = {
-            f"{stage}_ms": round(seconds * 1000, 3)
-            for stage, seconds in asdict(prediction.seconds).items()
+            "decode_ms": round(seconds.decode * 1000, 3),
+            "prepare_ms": round(seconds.prepare * 1000, 3),
+            "queue_ms": round(seconds.queue * 1000, 3),
+            "run_ms": round(seconds.run * 1000, 3),
+            "total_ms": round(seconds.total * 1000, 3),
         }
         for result in prediction.results:
             log.info(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 import resource
 import signal
@@ -47,7 +46,6 @@ def serve(find: Find, *, settings: Settings, samples: tuple[Path, ...] = ()) -> 
     """
     lines = set_up_logs(settings.log)
     map_large_blocks()
-    gc.freeze()  # what was imported stays: no collection has to walk it again
     _allow_connections()
     listener = _bind(settings.server)
     with listener, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-import uuid
 from collections.abc import Sequence
 
 from tintype.batching.admission import Admission, AdmissionPolicy, Hold
 from tintype.batching.gate import ByteGate
 from tintype.errors import ModelUnavailable, Overloaded, TintypeError, UnknownModel
+from tintype.ids import new_id
 from tintype.imaging.header import Header, read_header
 from tintype.imaging.limits import DecodeLimits
 from tintype.models.absent import AbsentModel
@@ -129,7 +129,7 @@ class Predictor:
         _raise_if_none_answered(answers)
         together = max if self._policy.parallel else sum
         return Prediction(
-            id=uuid.uuid4().hex,
+            id=new_id(),
             image=prepared.facts,
             results=tuple(answer.result for answer in answers),
             seconds=Seconds(

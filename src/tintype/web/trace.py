@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 import time
-import uuid
 from collections.abc import MutableMapping
 from typing import Any, TypeAlias
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from tintype.ids import new_id
 from tintype.metrics import REQUEST_SECONDS, REQUESTS, Metrics
 
 Header: TypeAlias = tuple[bytes, bytes]
@@ -45,7 +45,7 @@ def request_id(scope: Scope) -> str:
     known = state.get("tintype_request_id")
     if known is None:
         given = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
-        known = given.decode() if _ID.fullmatch(given) else uuid.uuid4().hex
+        known = given.decode() if _ID.fullmatch(given) else new_id()
         state["tintype_request_id"] = known
         state["tintype_begun"] = time.monotonic()
     return str(known)
