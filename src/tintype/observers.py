@@ -19,7 +19,7 @@ from tintype.metrics import (
     STAGE_SECONDS,
     Metrics,
 )
-from tintype.models.host import ModelHost
+from tintype.models.hosted import Hosted
 from tintype.models.info import Health
 from tintype.models.registry import Registry
 from tintype.predict import PredictRequest
@@ -94,7 +94,7 @@ class PredictionMetrics:
 class ModelLog:
     """ModelEvents: a line for every version that comes, goes or is refused."""
 
-    def loaded(self, host: ModelHost, *, seconds: float) -> None:
+    def loaded(self, host: Hosted, *, seconds: float) -> None:
         """Write which version, on which engine, how long it took, and what was converted."""
         plan = host.plan
         log.info(
@@ -119,7 +119,7 @@ class ModelLog:
         """Write why the old version stays."""
         log.warning("model change refused", model=name, reason=error.type, detail=error.message)
 
-    def removed(self, host: ModelHost) -> None:
+    def removed(self, host: Hosted) -> None:
         """Write that it has gone."""
         log.info("model removed", model=host.name, version=host.version)
 
@@ -134,7 +134,7 @@ class ModelMetrics:
         self._metrics = metrics
         self._there: Counter[tuple[str, str]] = Counter()
 
-    def loaded(self, host: ModelHost, *, seconds: float) -> None:
+    def loaded(self, host: Hosted, *, seconds: float) -> None:
         """Count it and keep its load time."""
         for change in ("refused", "removed"):
             self._metrics.begin(MODEL_CHANGES, host.name, change)
@@ -146,7 +146,7 @@ class ModelMetrics:
         """Count it."""
         self._metrics.count(MODEL_CHANGES, name, "refused")
 
-    def removed(self, host: ModelHost) -> None:
+    def removed(self, host: Hosted) -> None:
         """Count it, and drop the version's series."""
         self._metrics.count(MODEL_CHANGES, host.name, "removed")
         self._there[host.name, host.version] -= 1
@@ -186,7 +186,7 @@ class ShadowMetrics:
 def watch_models(metrics: Metrics, registry: Registry) -> None:
     """Tell queues and health of every loaded version at each scrape."""
 
-    def hosts() -> list[ModelHost]:
+    def hosts() -> list[Hosted]:
         return [host for served in registry.all() for host in served.hosts()]
 
     metrics.watch(

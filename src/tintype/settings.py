@@ -21,6 +21,7 @@ from tintype.engines.engine import EngineOptions
 from tintype.errors import SettingsError
 from tintype.imaging.limits import DecodeLimits
 from tintype.log_setup import LogSettings
+from tintype.models.cluster_policy import ClusterPolicy
 from tintype.models.keeper import WatchPolicy
 from tintype.predict import PredictPolicy
 from tintype.record.policy import PicturePolicy, RecordPolicy
@@ -113,6 +114,7 @@ class Settings:
     record: RecordPolicy = field(default_factory=RecordPolicy)
     pictures: PicturePolicy = field(default_factory=PicturePolicy)
     tracing: TracingSettings = field(default_factory=TracingSettings)
+    cluster: ClusterPolicy = field(default_factory=ClusterPolicy)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

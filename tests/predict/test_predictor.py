@@ -40,6 +40,8 @@ from tintype.models.info import Health
 from tintype.models.plan import ModelPlan
 from tintype.models.registry import Registry
 from tintype.predict import Caller, Lanes, Observer, Predictor, PredictPolicy, PredictRequest
+from tintype.predict.here import Here
+from tintype.predict.prepare import Preparer
 from tintype.types import (
     Activation,
     ClassOutput,
@@ -115,10 +117,12 @@ async def serving(
         pool = stack.enter_context(ThreadPoolExecutor(2))
         for each in hosts:
             await stack.enter_async_context(each)
+        preparer = Preparer(
+            lanes=lanes or Lanes(quick=pool, slow=pool), gate=gate or ByteGate(1 << 28)
+        )
         yield Predictor(
             Registry(hosts, absent=absent),
-            lanes=lanes or Lanes(quick=pool, slow=pool),
-            gate=gate or ByteGate(1 << 28),
+            answering=Here(preparer, parallel=parallel),
             limits=DecodeLimits(max_pixels=max_pixels),
             policy=PredictPolicy(deadline_seconds=deadline, parallel=parallel),
             observers=observers,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 import typer
 
+from tintype.cli import on_ray
 from tintype.cli.options import (
     AllowCode,
     EngineName,
@@ -20,6 +21,7 @@ from tintype.cli.options import (
     cards_for,
 )
 from tintype.cli.server import serve
+from tintype.errors import SettingsError
 from tintype.settings import read_settings
 
 Host: TypeAlias = Annotated[
@@ -39,6 +41,20 @@ Compat: TypeAlias = Annotated[
 State: TypeAlias = Annotated[
     Path | None,
     typer.Option("--state", help="Folder of what lasts. Default: the user's state folder."),
+]
+On: TypeAlias = Annotated[
+    Literal["ray"] | None,
+    typer.Option("--on", help="Serve on a Ray cluster: replicas of every model, on many machines."),
+]
+Address: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--address", help="With --on ray: a running cluster. Without it, one is started here."
+    ),
+]
+PrintConfig: TypeAlias = Annotated[
+    bool,
+    typer.Option("--print-config", help="With --on ray: print what `serve deploy` takes, and end."),
 ]
 
 
@@ -68,6 +84,9 @@ def command(  # noqa: PLR0913 - a flag each
     signature: Signature = None,
     engine: EngineName = None,
     allow_code: AllowCode = False,
+    on: On = None,
+    address: Address = None,
+    print_config: PrintConfig = False,
 ) -> None:
     """Put model files on the web: a page, an API, docs."""
     flags = server_flags(host, port, state) | {"compat.enabled": compat or None}
@@ -81,4 +100,12 @@ def command(  # noqa: PLR0913 - a flag each
         engine=engine,
         allow_code=allow_code,
     )
-    serve(partial(cards_for, tuple(paths), overrides), settings=settings)
+    if on is None and (address is not None or print_config):
+        raise SettingsError("--address and --print-config belong to --on ray", hint="--on ray")
+    if on is None:
+        serve(partial(cards_for, tuple(paths), overrides), settings=settings)
+    elif print_config:
+        on_ray.print_config(tuple(paths), overrides, settings)
+    else:
+        cards = cards_for(tuple(paths), overrides)
+        on_ray.serve_on_ray(cards, settings, address=address or "")

@@ -33,11 +33,12 @@ from tintype.bulk.picture_file import read_picture
 from tintype.bulk.road import in_order
 from tintype.bulk.rows import Asker, Done, recipe_text
 from tintype.bulk.sources import Sources
+from tintype.cores import usable_cores
 from tintype.errors import ModelUnavailable, SettingsError, TintypeError
 from tintype.models.card import Card
 from tintype.predict import Given, PredictRequest
 from tintype.settings import Settings
-from tintype.wiring.bulk import cores, direct, loaded
+from tintype.wiring.bulk import direct, loaded
 from tintype.wiring.plans import LeftOut, make_plans
 
 _TOGETHER: Final = 64
@@ -89,7 +90,7 @@ def connected(address: str) -> Iterator[None]:
             _knock(address)
             ray.init(address=address, **_QUIETLY)
         else:
-            ray.init(address="local", num_cpus=cores(), include_dashboard=False, **_QUIETLY)
+            ray.init(address="local", num_cpus=usable_cores(), include_dashboard=False, **_QUIETLY)
     except (OSError, ValueError) as error:
         raise SettingsError(
             f"no Ray cluster answers at {address!r}: {error}",

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from tintype.modelfiles.description import ReadOptions
 from tintype.types import RemoteModel, Task, name_text
@@ -87,6 +88,8 @@ class Card:
     answer. ``found``: nobody named this file, it lies in a folder that was named; when it cannot
     be served, the others are.
     ``remote``: another server runs the model, and ``file`` is the card itself.
+    ``cluster``: what it says of its replicas over the settings, see ``ClusterPolicy``; ``group``:
+    models with the same run together.
     ``allow_code``: a Keras file with code may be converted by the framework itself, which runs it.
 
     Of a model with version folders this is the card of the version to serve: ``earlier`` are the
@@ -114,6 +117,7 @@ class Card:
     read: ReadOptions = field(default_factory=ReadOptions)
     versions: VersionRules = field(default_factory=VersionRules)
     golden: Golden | None = None
+    cluster: Mapping[str, Any] = field(default_factory=dict)
     remote: RemoteModel | None = None
     tuned: Tuned | None = None
     found: bool = False

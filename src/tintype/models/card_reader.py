@@ -15,6 +15,7 @@ from tintype.modelfiles.description import ReadOptions
 from tintype.models.address import read_address
 from tintype.models.card import CARD_NAME, NOT_KEYS, Card, Golden, InputSize, Tuned, VersionRules
 from tintype.models.card_checks import Checks
+from tintype.models.cluster_policy import CARD_KEYS, WHOLE_KEYS
 from tintype.types import RemoteModel, Task, name_text
 
 _MAX_CARD_BYTES = 1 << 20
@@ -128,6 +129,7 @@ class _Reader:
             remote=remote,
             versions=self.rules(table),
             golden=self._golden(self._checks.table(table, "golden")),
+            cluster=self._cluster(self._checks.table(table, "cluster")),
             tuned=self._tuned(self._checks.table(table, "tuned")),
             folder=folder,
         )
@@ -181,6 +183,14 @@ class _Reader:
         return Golden(
             pictures=self._beside(pictures), accuracy=1.0 if accuracy is None else accuracy
         )
+
+    def _cluster(self, table: dict[str, Any]) -> dict[str, Any]:
+        self._checks.only(table, {*CARD_KEYS, "group"}, where="cluster.")
+        given: dict[str, Any] = {"group": self._checks.text(table, "group")}
+        for key in CARD_KEYS:
+            whole = key in WHOLE_KEYS
+            given[key] = self._checks.number(table, key, low=0, high=100_000, whole=whole)
+        return {key: value for key, value in given.items() if value is not None}
 
     def _tuned(self, table: dict[str, Any]) -> Tuned | None:
         """What ``tintype tune`` wrote. Whether it still holds is seen when the model is planned."""

@@ -1,4 +1,4 @@
-"""One model while it is served: loaded, warm, answering, drained."""
+"""One model while it is served in this process: loaded, warm, answering, drained."""
 
 from __future__ import annotations
 
@@ -23,28 +23,15 @@ from tintype.engines.stand_back import stand_back
 from tintype.errors import ModelFileError, ModelUnavailable
 from tintype.imaging.encoded import png, row_of
 from tintype.imaging.prepare import prepare
-from tintype.imaging.recipe import Recipe, expand
-from tintype.models.absent import fallback_labels
 from tintype.models.card import Tuned
-from tintype.models.info import Health, InputInfo, ModelInfo
-from tintype.models.plan import ModelPlan, class_output, without_graph
+from tintype.models.hosted import Hosted
+from tintype.models.info import Health
+from tintype.models.plan import ModelPlan, without_graph
 from tintype.models.tuned import PLAIN, not_as_tuned, plain, tuned_graph, tuned_options
 from tintype.results.classify import label_scores, ranked_scores
 from tintype.results.detect import boxes
 from tintype.results.keep import Keep
-from tintype.types import (
-    Box,
-    ClassOutput,
-    DetectionOutput,
-    ImageInput,
-    LabelScore,
-    Output,
-    RankedOutput,
-    Task,
-    Tensor,
-    Window,
-    name_text,
-)
+from tintype.types import Box, ClassOutput, LabelScore, RankedOutput, Tensor, Window
 
 _ANY_SIZE_SIDE = 320
 _WIDEN_AFTER_SECONDS = 1.0
@@ -60,7 +47,7 @@ class Found:
     boxes: tuple[Box, ...] | None = None
 
 
-class ModelHost:
+class ModelHost(Hosted):
     """Serves one planned model. Enter it to load, leave it to drain; ``engine`` is for tests.
 
     ``expects_company``: many may ask at once, so the engine is widened once it answers.
@@ -76,7 +63,7 @@ class ModelHost:
         on_batch: OnBatch = lambda _: None,
         expects_company: bool = False,
     ) -> None:
-        self.plan = plan
+        super().__init__(plan)
         self._state = Health.LOADING
         self._policy = policy
         self._options = options
@@ -189,44 +176,9 @@ class ModelHost:
         return Health.UNREACHABLE if is_down and self._state is Health.READY else self._state
 
     @property
-    def name(self) -> str:
-        """The name it is served under."""
-        return self.plan.card.name
-
-    @property
-    def version(self) -> str:
-        """The servable version."""
-        return self.plan.card.version
-
-    @property
-    def task(self) -> Task:
-        """Labels or boxes."""
-        return self.plan.task
-
-    @property
     def precision(self) -> str:
         """What the engine computes in: ``f32``, ``bf16``, ``int8``."""
         return self._engine.precision if self._engine else PLAIN
-
-    @property
-    def deadline_seconds(self) -> float | None:
-        """The longest wait for this model from when it is asked, None for the request's."""
-        return self.plan.card.deadline_seconds
-
-    @property
-    def fallback(self) -> tuple[LabelScore, ...] | None:
-        """What is told when it gives no answer, None where its card says nothing."""
-        return fallback_labels(self.plan.card.fallback, labels=self.plan.labels)
-
-    @property
-    def recipe(self) -> Recipe:
-        """How a picture is made into a row."""
-        return self.plan.recipe
-
-    @property
-    def target(self) -> ImageInput:
-        """The input the row is made for."""
-        return self.plan.target
 
     def waiting(self) -> int:
         """How many pictures wait for the engine."""
@@ -282,58 +234,3 @@ class ModelHost:
         if isinstance(output, RankedOutput):
             return Found(labels=ranked_scores(outputs, labels=labels, keep=keep))
         return Found(boxes=boxes(outputs, output=output, labels=labels, window=window, keep=keep))
-
-    def info(self) -> ModelInfo:
-        """What is told about this model."""
-        plan, description = self.plan, self.plan.description
-        recipe = expand(plan.recipe)
-        view = recipe.pop("view")
-        output = class_output(plan)
-        return ModelInfo(
-            name=self.name,
-            version=self.version,
-            title=plan.card.title or self.name,
-            description=plan.card.description,
-            task=plan.task,
-            file=name_text(plan.card.file.name),
-            format=description.format.value,
-            writer=description.writer,
-            engine=plan.engine,
-            engine_reason=plan.engine_reason,
-            precision=self.precision,
-            health=self.health,
-            input=_input_info(plan.target),
-            recipe=recipe,
-            recipe_is_guess=plan.recipe_is_guess,
-            recipe_reasons=plan.recipe_reasons,
-            recipe_override=plan.recipe_override,
-            view=view if isinstance(view, dict) else {},
-            labels=plan.labels,
-            labels_source=plan.labels_source,
-            activation=output.activation.value if output else None,
-            activation_reason=output.reason if output else "",
-            top=plan.top,
-            threshold=plan.threshold,
-            deadline_seconds=plan.card.deadline_seconds,
-            fallback=plan.card.fallback,
-            first_class=_first_class(description.output),
-            warnings=plan.warnings,
-            parameters=sum(layer.parameters for layer in description.layers) or None,
-        )
-
-
-def _first_class(output: Output) -> int:
-    return output.first_class if isinstance(output, DetectionOutput) else 0
-
-
-def _input_info(image: ImageInput) -> InputInfo:
-    return InputInfo(
-        name=image.tensor.name,
-        shape=image.tensor.shape,
-        dtype=image.tensor.dtype,
-        layout=image.layout,
-        height=image.height,
-        width=image.width,
-        channels=image.channels,
-        batch=image.batch,
-    )

@@ -23,7 +23,7 @@ from tintype.engines.give_back import give_back_memory
 from tintype.errors import ModelFileError, ModelUnavailable, TintypeError, UnknownModel
 from tintype.models.card import Card
 from tintype.models.fingerprint import Fingerprint, fingerprint
-from tintype.models.host import ModelHost
+from tintype.models.hosted import Hosted
 from tintype.models.library import Find
 from tintype.models.look import Look, Seen, look_at
 from tintype.models.registry import Registry, Served
@@ -31,7 +31,7 @@ from tintype.models.registry import Registry, Served
 _LOOK_AGAIN_SECONDS: Final = 0.25
 _MOST_LOOKS: Final = 40
 
-Load: TypeAlias = Callable[[Card], Awaitable[ModelHost]]
+Load: TypeAlias = Callable[[Card], Awaitable[Hosted]]
 """A card to a loaded host that has passed its golden set. Raises TintypeError."""
 
 log = structlog.get_logger(__name__)
@@ -50,7 +50,7 @@ class WatchPolicy:
 class ModelEvents(Protocol):
     """Is told of changes of what is served. Must not block, await or raise."""
 
-    def loaded(self, host: ModelHost, *, seconds: float) -> None:
+    def loaded(self, host: Hosted, *, seconds: float) -> None:
         """A version has been loaded and answers from now on."""
         ...
 
@@ -58,7 +58,7 @@ class ModelEvents(Protocol):
         """A change of the model was not taken; what was served goes on."""
         ...
 
-    def removed(self, host: ModelHost) -> None:
+    def removed(self, host: Hosted) -> None:
         """A version answers no more, and its memory has been given back."""
         ...
 
@@ -80,7 +80,7 @@ class Keeper:
         self._load_card = load
         self._policy = policy
         self._events = events
-        self._prints: dict[ModelHost, Fingerprint] = {}
+        self._prints: dict[Hosted, Fingerprint] = {}
         self._tried: dict[str, Seen] = {}
         self._told: dict[Path, str] = {}
         self._last = Look()
@@ -192,7 +192,7 @@ class Keeper:
 
     async def _stable(
         self, served: Served | None, card: Card, *, anew: bool, errors: list[TintypeError]
-    ) -> ModelHost | None:
+    ) -> Hosted | None:
         """The version to serve: the card's; else the one served; else the best earlier one."""
         for each in (card, *(card.earlier if served is None else ())):
             try:
@@ -203,7 +203,7 @@ class Keeper:
 
     async def _version(
         self, served: Served | None, card: Card | None, *, anew: bool
-    ) -> ModelHost | None:
+    ) -> Hosted | None:
         """The host of a card: one that is loaded already, or a new one. Raises TintypeError."""
         if card is None:
             return None
@@ -248,14 +248,14 @@ class Keeper:
         self._tried.pop(name, None)
         self._retire(served.hosts())
 
-    def _retire(self, hosts: Iterable[ModelHost]) -> None:
+    def _retire(self, hosts: Iterable[Hosted]) -> None:
         for host in hosts:
             self._prints.pop(host, None)
             task = asyncio.ensure_future(self._end(host))
             self._retiring.add(task)
             task.add_done_callback(self._retiring.discard)
 
-    async def _end(self, host: ModelHost) -> None:
+    async def _end(self, host: Hosted) -> None:
         await self._registry.retire(host)
         await asyncio.to_thread(give_back_memory)
         for event in self._events:

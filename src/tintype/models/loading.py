@@ -10,9 +10,10 @@ from tintype.imaging.limits import DecodeLimits
 from tintype.models.card import Card
 from tintype.models.golden import check_golden
 from tintype.models.host import ModelHost
+from tintype.models.hosted import Hosted
 from tintype.models.plan import ModelPlan, plan_model
 
-MakeHost: TypeAlias = Callable[[ModelPlan], ModelHost]
+MakeHost: TypeAlias = Callable[[ModelPlan], Hosted]
 """A plan to its host, which nothing has been loaded into."""
 
 
@@ -23,17 +24,18 @@ class Loader:
         self._make = make
         self._limits = limits
 
-    async def load(self, plan: ModelPlan) -> ModelHost:
+    async def load(self, plan: ModelPlan) -> Hosted:
         """A host that answers. Leave its context to end it. Raises ModelFileError, ServingError."""
         host = self._make(plan)
         await host.__aenter__()
         try:
-            await check_golden(host, limits=self._limits)
+            if isinstance(host, ModelHost):  # of one that runs elsewhere it was checked there
+                await check_golden(host, limits=self._limits)
         except BaseException:
             await host.__aexit__(None, None, None)
             raise
         return host
 
-    async def load_card(self, card: Card) -> ModelHost:
+    async def load_card(self, card: Card) -> Hosted:
         """The same from a card. Raises SettingsError too, for an engine that is not there."""
         return await self.load(await asyncio.to_thread(plan_model, card))

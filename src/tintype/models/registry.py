@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from tintype.models.absent import AbsentModel
-from tintype.models.host import ModelHost
+from tintype.models.hosted import Hosted
 from tintype.models.info import Health, ModelInfo, VersionInfo
 
 _SAMPLED_BYTES: Final = 1024
@@ -26,8 +26,8 @@ STABLE, CANARY = "stable", "canary"
 class Served:
     """One model: its versions, and why the last change to it was refused, if it was."""
 
-    stable: ModelHost
-    canary: ModelHost | None = None
+    stable: Hosted
+    canary: Hosted | None = None
     share: float = 0.0
     shadow: bool = False
     refused: str = ""
@@ -37,11 +37,11 @@ class Served:
         """The name it is served under."""
         return self.stable.name
 
-    def hosts(self) -> tuple[ModelHost, ...]:
+    def hosts(self) -> tuple[Hosted, ...]:
         """Every loaded version."""
         return (self.stable,) if self.canary is None else (self.stable, self.canary)
 
-    def version(self, asked: str) -> ModelHost | None:
+    def version(self, asked: str) -> Hosted | None:
         """A version by its alias or by its number."""
         if asked == STABLE:
             return self.stable
@@ -49,7 +49,7 @@ class Served:
             return self.canary
         return next((host for host in self.hosts() if host.version == asked), None)
 
-    def info(self, host: ModelHost) -> ModelInfo:
+    def info(self, host: Hosted) -> ModelInfo:
         """What is told about one version, and that there are others."""
         return replace(
             host.info(),
@@ -74,15 +74,13 @@ class Registry:
     context drains and closes every host that is left.
     """
 
-    def __init__(
-        self, hosts: Iterable[ModelHost] = (), *, absent: Iterable[AbsentModel] = ()
-    ) -> None:
+    def __init__(self, hosts: Iterable[Hosted] = (), *, absent: Iterable[AbsentModel] = ()) -> None:
         self._served = {host.name: Served(stable=host) for host in hosts}
         self._absent: dict[str, AbsentModel] = {}
         for model in absent:
             self.lack(model)
-        self._held: Counter[ModelHost] = Counter()
-        self._free: dict[ModelHost, asyncio.Event] = {}
+        self._held: Counter[Hosted] = Counter()
+        self._free: dict[Hosted, asyncio.Event] = {}
 
     async def __aenter__(self) -> Self:
         return self
@@ -131,7 +129,7 @@ class Registry:
         """Every name, in order."""
         return tuple(self._served)
 
-    def find(self, asked: str) -> tuple[Served, ModelHost | None] | None:
+    def find(self, asked: str) -> tuple[Served, Hosted | None] | None:
         """A model and the version asked for: ``pets@2``, ``pets@canary``; None for a bare name."""
         served = self._served.get(asked)
         if served is not None:
@@ -141,7 +139,7 @@ class Registry:
         host = served.version(version) if served is not None else None
         return None if served is None or host is None else (served, host)
 
-    def choose(self, asked: str, image: bytes) -> ModelHost | None:
+    def choose(self, asked: str, image: bytes) -> Hosted | None:
         """The version that answers ``image``: the one asked for, else stable or canary."""
         found = self.find(asked)
         if found is None:
@@ -149,12 +147,12 @@ class Registry:
         served, host = found
         return host or _chosen(served, image)
 
-    def choose_all(self, image: bytes) -> tuple[ModelHost, ...]:
+    def choose_all(self, image: bytes) -> tuple[Hosted, ...]:
         """The version of every model that answers ``image``."""
         return tuple(_chosen(served, image) for served in self._served.values())
 
     @contextmanager
-    def holding(self, hosts: Iterable[ModelHost]) -> Iterator[None]:
+    def holding(self, hosts: Iterable[Hosted]) -> Iterator[None]:
         """Keep these hosts loaded meanwhile. Enter it in the turn in which they were chosen."""
         held = tuple(hosts)
         self._held.update(held)
@@ -168,7 +166,7 @@ class Registry:
                     if host in self._free:
                         self._free.pop(host).set()
 
-    async def retire(self, host: ModelHost) -> None:
+    async def retire(self, host: Hosted) -> None:
         """Wait until nobody uses a host that is served no more, then drain and close it."""
         if self._held[host]:
             await self._free.setdefault(host, asyncio.Event()).wait()
@@ -183,7 +181,7 @@ class Registry:
         return Health.READY in health and health <= {Health.READY, Health.UNREACHABLE}
 
 
-def _chosen(served: Served, image: bytes) -> ModelHost:
+def _chosen(served: Served, image: bytes) -> Hosted:
     if served.canary is not None and share_of(image) < served.share:
         return served.canary
     return served.stable

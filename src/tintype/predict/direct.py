@@ -18,7 +18,7 @@ from tintype.imaging.decode import decoded_bytes
 from tintype.imaging.header import read_header
 from tintype.imaging.limits import DecodeLimits
 from tintype.models.host import Found, ModelHost
-from tintype.predict.ask import result_of
+from tintype.predict.here import result_of
 from tintype.predict.prepare import Prepared, Question, prepare_picture
 from tintype.predict.request import PredictRequest
 from tintype.types import Prediction, Result

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 
 from tintype.batching.admission import Admission, AdmissionPolicy, Hold
-from tintype.batching.gate import ByteGate
 from tintype.errors import ModelUnavailable, Overloaded, TintypeError, UnknownModel
 from tintype.ids import new_id
 from tintype.imaging.header import Header, read_header
 from tintype.imaging.limits import DecodeLimits
 from tintype.models.absent import AbsentModel
-from tintype.models.host import ModelHost
+from tintype.models.hosted import Hosted
 from tintype.models.info import ModelInfo
 from tintype.models.registry import Registry
-from tintype.predict.ask import Answered, Asked, Asking
+from tintype.predict.answers import Answering, Asked, Asking, raise_if_none_answered
 from tintype.predict.observer import Observer
-from tintype.predict.prepare import Lanes, Preparer
 from tintype.predict.request import PredictPolicy, PredictRequest
 from tintype.types import Prediction, Seconds
 
@@ -25,18 +24,17 @@ from tintype.types import Prediction, Seconds
 class Predictor:
     """Answers pictures with the models that are served. Owns no threads and no models."""
 
-    def __init__(  # noqa: PLR0913 - the parts it is wired from
+    def __init__(
         self,
         models: Registry,
         *,
-        lanes: Lanes,
-        gate: ByteGate,
+        answering: Answering,
         limits: DecodeLimits,
         policy: PredictPolicy,
         observers: tuple[Observer, ...] = (),
     ) -> None:
         self._models = models
-        self._preparer = Preparer(lanes=lanes, gate=gate)
+        self._answering = answering
         self._limits = limits
         self._policy = policy
         self._observers = observers
@@ -102,10 +100,10 @@ class Predictor:
         return prediction
 
     async def _answer(self, request: PredictRequest, *, begun: float) -> Prediction:
-        deadline = begun + self._policy.deadline_seconds
+        left = math.inf if request.seconds is None else request.seconds
+        deadline = begun + min(self._policy.deadline_seconds, left)
         asked = self._asked(request.models, request.image)
-        hosts = tuple(model for model in asked if isinstance(model, ModelHost))
-        with self._models.holding(hosts):
+        with self._models.holding(model for model in asked if isinstance(model, Hosted)):
             return await self._answer_with(asked, request, begun=begun, deadline=deadline)
 
     async def _answer_with(
@@ -117,30 +115,26 @@ class Predictor:
         deadline: float,
     ) -> Prediction:
         header = self.header(request.image)
-        hosts = tuple(model for model in asked if isinstance(model, ModelHost))
         with self._stand_in_line(asked, each=len(request.points) or 1) as line:
-            async with self._preparer.turn(header, hosts, deadline=deadline) as turn:
-                prepared = await self._preparer.prepare(request, header, hosts, deadline=deadline)
-                asking = Asking(
-                    request=request, line=line, deadline=deadline, parallel=self._policy.parallel
-                )
-                groups = await asking.every(asked, prepared)
-        answers = [answer for group in groups for answer in group]
-        _raise_if_none_answered(answers)
+            answers = await self._answering.answer(
+                Asking(request=request, header=header, asked=asked, line=line, deadline=deadline)
+            )
+        groups = answers.groups
+        raise_if_none_answered(groups)
         together = max if self._policy.parallel else sum
         return Prediction(
             id=new_id(),
-            image=prepared.facts,
-            results=tuple(answer.result for answer in answers),
+            image=answers.facts,
+            results=tuple(answer.result for group in groups for answer in group),
             seconds=Seconds(
-                decode=prepared.decode_seconds,
-                prepare=prepared.prepare_seconds,
-                queue=turn.waited
+                decode=answers.seconds.decode,
+                prepare=answers.seconds.prepare,
+                queue=answers.seconds.queue
                 + together(max(answer.queue_seconds for answer in group) for group in groups),
                 run=together(max(answer.run_seconds for answer in group) for group in groups),
                 total=time.monotonic() - begun,
             ),
-            look=prepared.look,
+            look=answers.look,
         )
 
     def _missing(self, name: str) -> AbsentModel:
@@ -178,7 +172,7 @@ class Predictor:
         if any(model.fallback for model in asked):
             return None
         return self._admission.refusal(
-            [model.name for model in asked if isinstance(model, ModelHost)], arriving=arriving
+            [model.name for model in asked if isinstance(model, Hosted)], arriving=arriving
         )
 
     def _stand_in_line(self, asked: tuple[Asked, ...], *, each: int) -> Hold:
@@ -186,16 +180,9 @@ class Predictor:
         refusal = self._refusal(asked)
         if refusal is not None:
             raise refusal
-        names = tuple(model.name for model in asked if isinstance(model, ModelHost))
+        names = tuple(model.name for model in asked if isinstance(model, Hosted))
         return self._admission.hold(names, each=each)
 
 
 def _may_answer(model: Asked) -> bool:
-    return isinstance(model, ModelHost) or bool(model.fallback)
-
-
-def _raise_if_none_answered(answers: Sequence[Answered]) -> None:
-    """Raise the first failure where there is neither an answer nor a fallback."""
-    failure = answers[0].failure
-    if failure and all(each.failure and not each.result.fallback for each in answers):
-        raise failure
+    return isinstance(model, Hosted) or bool(model.fallback)

@@ -21,6 +21,7 @@ class PredictRequest:
 
     No ``models`` asks every served model, no ``points`` looks at the whole picture (or at its
     middle, where a model looks at a part). ``top`` and ``threshold`` (0..1) override the card.
+    ``seconds`` are left for it, where it was asked elsewhere and its time runs already.
     """
 
     image: bytes
@@ -30,6 +31,7 @@ class PredictRequest:
     threshold: float | None = None
     explain: frozenset[Explain] = frozenset()
     caller: Caller = field(default_factory=Caller)
+    seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,6 @@ from tintype.errors import ModelFileError, SettingsError, TintypeError, Unsuppor
 from tintype.imaging.encoded import png
 from tintype.models.golden import check_golden
 from tintype.models.host import ModelHost
-from tintype.models.loading import MakeHost
 from tintype.models.plan import ModelPlan
 from tintype.models.rows import row_of_picture
 from tintype.models.tuned import PLAIN
@@ -68,7 +67,7 @@ class Bench:
     together.
     """
 
-    make: MakeHost
+    make: Callable[[ModelPlan], ModelHost]
     quantise: Quantise
     progress: Progress
     pictures: Pictures

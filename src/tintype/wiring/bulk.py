@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 
 from tintype.batching.room import Room
+from tintype.cores import usable_cores
 from tintype.engines.engine import EngineOptions
 from tintype.models.host import ModelHost
 from tintype.models.loading import Loader
@@ -34,7 +34,8 @@ def loaded(plans: tuple[ModelPlan, ...], *, settings: Settings) -> Iterator[tupl
     with asyncio.Runner() as runner:
         registry = runner.run(_load(plans, loader))
         try:
-            yield tuple(served.stable for served in registry.all())
+            hosts = (served.stable for served in registry.all())
+            yield tuple(host for host in hosts if isinstance(host, ModelHost))
         finally:
             runner.run(registry.__aexit__(None, None, None))
 
@@ -46,7 +47,7 @@ def direct(hosts: tuple[ModelHost, ...], *, settings: Settings) -> Direct:
 
 def throughput(options: EngineOptions) -> EngineOptions:
     """A stream for each thread of the engine, unless streams were set."""
-    threads = options.threads or cores()
+    threads = options.threads or usable_cores()
     return replace(options, threads=threads, streams=options.streams or threads, nice=0)
 
 
@@ -55,12 +56,7 @@ def threads_for(hosts: tuple[ModelHost, ...]) -> int:
 
     Two more stand ready for those that wait: for a stream, for memory, for Python's own lock.
     """
-    return max(cores(), *(host.streams for host in hosts)) + 2
-
-
-def cores() -> int:
-    """How many processors there are to use."""
-    return os.cpu_count() or 1
+    return max(usable_cores(), *(host.streams for host in hosts)) + 2
 
 
 async def _load(plans: tuple[ModelPlan, ...], loader: Loader) -> Registry:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 
 from tintype.errors import ModelFileError, ServingError
 from tintype.metrics import BATCH_PICTURES, Metrics
 from tintype.models.absent import absence_of, absence_of_remote
 from tintype.models.card import Card
 from tintype.models.host import ModelHost
+from tintype.models.hosted import Hosted
 from tintype.models.keeper import ModelEvents
 from tintype.models.loading import Loader
 from tintype.models.plan import ModelPlan
@@ -59,7 +60,30 @@ async def load_all(
     return [one.card for one in missing if one.comes_back]
 
 
-async def _load_first(loader: Loader, plan: ModelPlan) -> tuple[ModelHost | None, list[LeftOut]]:
+async def load_canaries(
+    cards: Iterable[Card], registry: Registry, loader: Loader, telling: Telling
+) -> None:
+    """Load the canary of each model that has one and is there.
+
+    A keeper does that where there is one. One that fails is told, and the stable version answers.
+    """
+    for card in cards:
+        served = registry.served(card.name)
+        if card.canary is None or served is None:
+            continue
+        begun, rules = time.monotonic(), card.versions
+        try:
+            host = await loader.load_card(card.canary)
+        except (ModelFileError, ServingError) as error:
+            for event in telling.events:
+                event.refused(card.name, error)
+            continue
+        registry.put(replace(served, canary=host, share=rules.share, shadow=rules.shadow))
+        for event in telling.events:
+            event.loaded(host, seconds=time.monotonic() - begun)
+
+
+async def _load_first(loader: Loader, plan: ModelPlan) -> tuple[Hosted | None, list[LeftOut]]:
     """The host of a plan, or of the best earlier version; and what failed before it."""
     failed: list[LeftOut] = []
     for card in (plan.card, *plan.card.earlier):
@@ -72,8 +96,13 @@ async def _load_first(loader: Loader, plan: ModelPlan) -> tuple[ModelHost | None
     return None, failed
 
 
-def make_host(plan: ModelPlan, *, settings: Settings, metrics: Metrics | None) -> ModelHost:
-    """The host of a plan, not yet loaded; its batches are counted."""
+def make_host(
+    plan: ModelPlan, *, settings: Settings, metrics: Metrics | None, company: bool = False
+) -> ModelHost:
+    """The host of a plan, not yet loaded; its batches are counted.
+
+    ``company``: many may ask at once.
+    """
 
     def count(pictures: int) -> None:
         if metrics is not None:
@@ -84,5 +113,5 @@ def make_host(plan: ModelPlan, *, settings: Settings, metrics: Metrics | None) -
         policy=settings.batching,
         options=settings.engine,
         on_batch=count,
-        expects_company=metrics is not None,
+        expects_company=company,
     )

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tintype.errors import ModelFileError, ServingError, TintypeError
+from tintype.errors import ModelFileError, RemoteUnreachable, ServingError, TintypeError
 from tintype.models.card import Card
 from tintype.models.plan import ModelPlan, plan_model
 
@@ -20,8 +20,9 @@ class LeftOut:
 
     @property
     def comes_back(self) -> bool:
-        """Whether it is a model on another server that cannot be asked just now."""
-        return self.card.remote is not None and isinstance(self.error, ServingError)
+        """Whether it is a model that runs elsewhere and cannot be asked just now."""
+        away = self.card.remote is not None and isinstance(self.error, ServingError)
+        return away or isinstance(self.error, RemoteUnreachable)
 
 
 async def make_plans(

@@ -8,7 +8,7 @@ from tintype.errors import TintypeError
 from tintype.imaging.recipe import expand
 from tintype.imaging.strip import strip
 from tintype.metrics import PICTURES_DROPPED, RECORD_DROPPED, RECORD_QUEUE, Metrics
-from tintype.models.host import ModelHost
+from tintype.models.hosted import Hosted
 from tintype.record.picture_place import picture_place
 from tintype.record.pictures import PictureKeeper
 from tintype.record.place import check_place, place_of
@@ -41,7 +41,7 @@ class ModelRecord:
     def __init__(self, record: Recorder) -> None:
         self._record = record
 
-    def loaded(self, host: ModelHost, *, seconds: float) -> None:
+    def loaded(self, host: Hosted, *, seconds: float) -> None:
         """Know the version by what its answers come from."""
         del seconds
         facts = ModelFacts(
@@ -57,7 +57,7 @@ class ModelRecord:
     def refused(self, name: str, error: TintypeError) -> None:
         """Nothing answers that did not before."""
 
-    def removed(self, host: ModelHost) -> None:
+    def removed(self, host: Hosted) -> None:
         """What it answered is still to be written."""
 
 

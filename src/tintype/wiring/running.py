@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from tintype.batching.gate import ByteGate
+from tintype.cores import usable_cores
 from tintype.imaging.limits import DecodeLimits
 from tintype.live import LiveWindow
 from tintype.metrics import PICTURE_BYTES, PICTURES_WAITING, Metrics
+from tintype.models.card import Card
 from tintype.models.comeback import Comebacks
+from tintype.models.far import FarModel, Place
 from tintype.models.keeper import Keeper, ModelEvents
 from tintype.models.library import Find
-from tintype.models.loading import Loader
+from tintype.models.loading import Loader, MakeHost
 from tintype.models.plan import ModelPlan
 from tintype.models.registry import Registry
 from tintype.observers import (
@@ -30,6 +32,9 @@ from tintype.observers import (
     watch_models,
 )
 from tintype.predict import Lanes, Observer, Predictor
+from tintype.predict.far import Far
+from tintype.predict.here import Here
+from tintype.predict.prepare import Preparer
 from tintype.record.recorder import Recorder
 from tintype.settings import Settings
 from tintype.shadow import Listener, Shadow
@@ -38,7 +43,7 @@ from tintype.web.inputs import Inputs
 from tintype.web.paths import allowed_roots
 from tintype.web.services import Services
 from tintype.wiring.entrance import make_fetch, open_door
-from tintype.wiring.loading import Telling, load_all, make_host
+from tintype.wiring.loading import Telling, load_all, load_canaries, make_host
 from tintype.wiring.plans import LeftOut
 from tintype.wiring.recording import (
     ModelRecord,
@@ -53,32 +58,41 @@ if TYPE_CHECKING:
 
 _FILE_THREADS = 4
 
+Places: TypeAlias = Callable[[Card], Place]
+"""Where each model runs that is not here."""
+
 
 @asynccontextmanager
-async def running(
+async def running(  # noqa: PLR0913 - what is served, and in which way
     plans: tuple[ModelPlan, ...],
     *,
     settings: Settings,
     left_out: Callable[[LeftOut], None],
     absent: tuple[LeftOut, ...] = (),
     find: Find | None = None,
+    places: Places | None = None,
+    pinned: bool = False,
 ) -> AsyncIterator[Services]:
     """Every service, each model loaded and warm; drained and closed on the way out.
 
     A model that may be absent and cannot be loaded is told to ``left_out``, unless no other is
     ready; ``absent`` are those whose file could not even be read. ``find`` makes it a server's:
     predictions are logged, counted and recorded, and the models follow the files that it finds.
+    ``places`` make it a server's too, whose models run elsewhere. Those, and ``pinned`` ones, stay
+    as they are to the end, canaries among them.
     Raises ModelFileError, SettingsError, ServingError, naming the file.
     """
     roots, fetch = allowed_roots(settings.inputs.paths), make_fetch(settings.inputs)
-    metrics = Metrics() if find is not None else None
-    loader = Loader(partial(make_host, settings=settings, metrics=metrics), limits=settings.images)
-    record = make_recorder(settings) if find is not None else None
-    live = LiveWindow() if find is not None else None
+    serves = find is not None or places is not None
+    metrics = Metrics() if serves else None
+    make_hosts = partial(make_host, settings=settings, metrics=metrics, company=serves or pinned)
+    loader = Loader(make_hosts if places is None else _far_hosts(places), limits=settings.images)
+    record = make_recorder(settings) if serves else None
+    live = LiveWindow() if serves else None
     events = _events(metrics, record)
     async with AsyncExitStack() as stack:
-        door = await open_door(settings, stack, metrics) if find is not None else None
-        threads = os.cpu_count() or 1
+        door = await open_door(settings, stack, metrics) if serves else None
+        threads = usable_cores()
         lanes = Lanes(
             quick=stack.enter_context(ThreadPoolExecutor(threads, "pictures")),
             slow=stack.enter_context(ThreadPoolExecutor(threads, "slow-pictures")),
@@ -88,15 +102,18 @@ async def running(
         registry = await stack.enter_async_context(Registry())
         telling = Telling(left_out, absent, events)
         waiting = await load_all([*plans], registry, loader, telling)
+        if pinned or places is not None:
+            await load_canaries([plan.card for plan in plans], registry, loader, telling)
         await stack.enter_async_context(
             Comebacks(waiting, registry, load=loader.load_card, events=events)
         )
         gate = ByteGate(settings.memory.picture_bytes)
+        preparer = Preparer(lanes=lanes, gate=gate)
+        answers = Here if places is None else Far
         make = partial(
             Predictor,
             registry,
-            lanes=lanes,
-            gate=gate,
+            answering=answers(preparer, parallel=settings.requests.parallel),
             limits=settings.images,
             policy=settings.requests,
         )
@@ -107,7 +124,7 @@ async def running(
             pictures = stack.enter_context(make_picture_keeper(settings, record))
             # in this order: pictures are of what is recorded
             observers = (*observers, record, pictures)
-        if metrics is not None and find is not None:
+        if metrics is not None:
             listeners: tuple[Listener, ...] = (ShadowLog(), ShadowMetrics(metrics))
             if record is not None:
                 listeners = (*listeners, ShadowRecord(record))
@@ -118,10 +135,15 @@ async def running(
                 tracing = Tracing(provider_from_environment())
                 stack.push_async_callback(asyncio.to_thread, tracing.close)
                 observers = (*observers, tracing)
-            keeper = Keeper(
-                registry, find=find, load=loader.load_card, policy=settings.models, events=events
-            )
-            await stack.enter_async_context(keeper)
+            if find is not None:
+                keeper = Keeper(
+                    registry,
+                    find=find,
+                    load=loader.load_card,
+                    policy=settings.models,
+                    events=events,
+                )
+                await stack.enter_async_context(keeper)
             _watch(metrics, registry, gate)
             watch_record(metrics, record, pictures)
         predictor = make(observers=observers)
@@ -137,6 +159,11 @@ async def running(
             keeper=keeper,
             tracing=tracing,
         )
+
+
+def _far_hosts(places: Places) -> MakeHost:
+    """What makes a plan into a host at its place."""
+    return lambda plan: FarModel(plan, place=places(plan.card))
 
 
 def _references(registry: Registry, *, limits: DecodeLimits) -> References:

@@ -1,0 +1,46 @@
+"""``tintype serve --on ray``: the same models on a Ray cluster, or the files that deploy them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from tintype.cli.options import Overrides
+from tintype.errors import SettingsError
+from tintype.models.card import Card
+from tintype.settings import Settings
+
+
+def serve_on_ray(cards: tuple[Card, ...], settings: Settings, *, address: str) -> None:
+    """Serve until a signal; ``address`` of a running cluster, empty for one of its own.
+
+    Raises SettingsError where Ray is not installed.
+    """
+    try:
+        from tintype.cluster import start  # noqa: PLC0415 - Ray is large, and few ask for it
+    except ImportError as error:
+        raise _missing(error) from error
+    start.serve_on_ray(
+        cards,
+        settings,
+        start.Cluster(address=address),
+        tell=lambda words: typer.echo(words, err=True),
+    )
+
+
+def print_config(paths: tuple[Path, ...], overrides: Overrides, settings: Settings) -> None:
+    """Write to stdout what ``serve deploy`` takes. Raises SettingsError for flags of one model."""
+    given = overrides.given()
+    if given:
+        raise SettingsError(
+            f"{', '.join(given)} cannot stand in a config of a cluster",
+            hint="write it into a model.toml beside the model",
+        )
+    from tintype.cluster.config import serve_config  # noqa: PLC0415 - see above
+
+    typer.echo(serve_config(tuple(str(path.absolute()) for path in paths), settings), nl=False)
+
+
+def _missing(error: ImportError) -> SettingsError:
+    return SettingsError(f"Ray is not installed ({error})", hint="pip install 'tintype[ray]'")
