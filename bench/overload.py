@@ -4,11 +4,11 @@
 
 Starts ``tintype serve`` with its defaults. A round is: the peak (as many answers as 16 clients get
 that ask one after the other), the overload (an open loop: requests are sent when they are due,
-whatever became of those before), the second after it, and the peak again. Both programs share the
-machine, and at ten times the capacity the generator needs more of it than at the peak: what is
-measured is what the server keeps up with that going on beside it. On a machine with other work the
-share of the processors that the server gets differs from phase to phase; then read the answers for
-the same processor time.
+whatever became of those before), the second after it, and the peak again. ``--layout pinned``, the
+default, gives the server the first core and the generator the last (see serving/cores.py), so
+that neither takes processor time from the other; ``--layout shared`` gives both all cores. On a
+machine with other work the share of the processors that the server gets differs from phase to
+phase; then read the answers for the same processor time.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import re
 import statistics
 import subprocess
@@ -30,6 +31,7 @@ from typing import Self
 import psutil
 import uvloop
 
+from serving.cores import LAYOUTS, Layout, on
 from serving.generator import Load, quantiles, request
 
 DEMO = Path(__file__).resolve().parents[1] / "src/tintype/demo"
@@ -37,11 +39,14 @@ CLIENTS = 16
 
 
 @contextmanager
-def serving(model: Path, *flags: str) -> Iterator[tuple[int, psutil.Process]]:
+def serving(model: Path, layout: Layout) -> Iterator[tuple[int, psutil.Process]]:
     """``tintype serve`` with its defaults: its port and process."""
-    command = [str(Path(sys.executable).parent / "tintype"), "serve", str(model), "--port", "0"]
+    program = str(Path(sys.executable).parent / "tintype")
+    command = on(layout.server, [program, "serve", str(model), "--port", "0"])
+    if layout.generator:
+        os.sched_setaffinity(0, layout.generator)
     with tempfile.TemporaryDirectory() as folder, Path(folder, "log").open("w+") as log:
-        process = subprocess.Popen([*command, "--state", folder, *flags], stderr=log)
+        process = subprocess.Popen([*command, "--state", folder], stderr=log)
         try:
             while not (ready := re.search(r"ready: http://\S+?:(\d+)", Path(log.name).read_text())):
                 time.sleep(0.05)
@@ -153,9 +158,10 @@ def main() -> None:
     parser.add_argument("--peak-seconds", type=float, default=15)
     parser.add_argument("--times", type=float, default=10)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--layout", choices=LAYOUTS, default="pinned")
     args = parser.parse_args()
     with (
-        serving(args.model) as (port, server),
+        serving(args.model, LAYOUTS[args.layout]) as (port, server),
         asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
     ):
         picture = args.picture.read_bytes()

@@ -3,112 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import hmac
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import parse_qsl, quote, urlsplit
 
 import pytest
 
 from tintype.errors import SettingsError
+from tintype.record.fake_store import KEY, SECRET, running_store
 from tintype.record.picture_place import picture_name, picture_place
 from tintype.record.policy import PicturePolicy
 
-KEY, SECRET = "AKIDEXAMPLE", "a secret"  # of the store below
 NAME = picture_name("ab" + "0" * 62, "jpeg")
-
-
-class Store(BaseHTTPRequestHandler):
-    """Buckets in memory. Signatures: AWS Signature Version 4, "signing requests"."""
-
-    protocol_version = "HTTP/1.1"
-    objects: dict[str, bytes]
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
-    def answer(self, status: int, body: bytes = b"") -> None:
-        """Send it."""
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(body)))
-        self.send_header("Content-Type", "application/xml")
-        self.send_header("ETag", '"0"')
-        self.send_header("Last-Modified", "Wed, 21 Oct 2015 07:28:00 GMT")
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(body)
-
-    def handle_any(self) -> None:
-        """Do what is asked, if it is signed."""
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        path, query = urlsplit(self.path).path, urlsplit(self.path).query
-        if not self.is_signed(path, query, body):
-            self.answer(403, b"<Error><Code>SignatureDoesNotMatch</Code></Error>")
-        elif query.startswith("location"):
-            self.answer(200, b"<LocationConstraint></LocationConstraint>")
-        elif self.command == "PUT":
-            self.objects[path] = body
-            self.answer(200)
-        elif self.command == "DELETE":
-            self.objects.pop(path, None)
-            self.answer(204)
-        elif path in self.objects:
-            self.answer(200, self.objects[path])
-        else:
-            self.answer(404, b"<Error><Code>NoSuchKey</Code></Error>")
-
-    do_GET = do_PUT = do_DELETE = do_HEAD = handle_any  # noqa: N815 - their names
-
-    def is_signed(self, path: str, query: str, body: bytes) -> bool:
-        """Whether the signature is that of this request by the known key."""
-        told = self.headers.get("Authorization", "")
-        if not told.startswith("AWS4-HMAC-SHA256 Credential="):
-            return False
-        fields = dict(part.split("=", 1) for part in told.partition(" ")[2].split(", "))
-        identity, *scope = fields["Credential"].split("/")
-        names = fields["SignedHeaders"].split(";")
-        digest = self.headers["x-amz-content-sha256"]
-        if identity != KEY or digest not in {hashlib.sha256(body).hexdigest(), "UNSIGNED-PAYLOAD"}:
-            return False
-        pairs = sorted(parse_qsl(query, keep_blank_values=True))
-        canonical = "\n".join(
-            [
-                self.command,
-                path,
-                "&".join(f"{quote(k, safe='')}={quote(v, safe='')}" for k, v in pairs),
-                *(f"{name}:{' '.join(self.headers[name].split())}" for name in names),
-                "",
-                ";".join(names),
-                digest,
-            ]
-        )
-        text = "\n".join(
-            [
-                "AWS4-HMAC-SHA256",
-                self.headers["x-amz-date"],
-                "/".join(scope),
-                hashlib.sha256(canonical.encode()).hexdigest(),
-            ]
-        )
-        key = b"AWS4" + SECRET.encode()
-        for part in (*scope, text):
-            key = hmac.digest(key, part.encode(), "sha256")
-        return hmac.compare_digest(key.hex(), fields["Signature"])
-
-
-@contextmanager
-def running_store() -> Iterator[tuple[str, dict[str, bytes]]]:
-    """The store on a free port: its address, and what it holds."""
-    objects: dict[str, bytes] = {}
-    handler = type("Handler", (Store,), {"objects": objects})
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_address[1]}", objects
-        server.shutdown()
-        thread.join()
 
 
 @pytest.fixture

@@ -24,6 +24,17 @@ class _Waiter:
     overtook: bool = False
 
 
+def never_fits(size: int, *, capacity: int) -> ImageTooLarge:
+    """What a picture is told that needs more than there is for all."""
+    return ImageTooLarge(
+        f"the picture needs {size} bytes once decoded, {capacity} are set aside "
+        "for all pictures together",
+        hint="the setting memory.pictures_mib moves the limit",
+        limit=capacity,
+        actual=size,
+    )
+
+
 class ByteGate:
     """Lets holders in while their bytes sum to at most ``capacity``, first come, first served.
 
@@ -72,13 +83,7 @@ class ByteGate:
     async def _enter(self, size: int, deadline: float | None) -> bool:
         """Come in; tell whether others were overtaken."""
         if size > self._capacity:
-            raise ImageTooLarge(
-                f"the picture needs {size} bytes once decoded, {self._capacity} are set aside "
-                "for all pictures together",
-                hint="the setting memory.pictures_mib moves the limit",
-                limit=self._capacity,
-                actual=size,
-            )
+            raise never_fits(size, capacity=self._capacity)
         if not self._waiters and self._fits(size):
             self._take(size, overtook=False)
             return False

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
@@ -99,6 +101,32 @@ def run_batch(engine: Runnable, batch: list[Entry]) -> list[Outcome]:
         )
         for row, entry in enumerate(batch)
     ]
+
+
+RowOutcome: TypeAlias = tuple[Tensor, ...] | ServingError
+"""One picture's raw outputs, without a batch axis, or why there are none."""
+
+
+def run_rows(engine: Runnable, rows: Sequence[Tensor], *, most: int) -> list[RowOutcome]:
+    """Run rows in the calling thread, at most ``most`` together, and only rows alike.
+
+    When a run fails, each of its rows is run alone, so that a bad one hurts only itself.
+    """
+    outcomes: list[RowOutcome] = []
+    for _, alike in itertools.groupby(rows, key=lambda row: (row.shape, row.dtype)):
+        waiting = list(alike)
+        for first in range(0, len(waiting), most):
+            outcomes += _run_alike(engine, waiting[first : first + most])
+    return outcomes
+
+
+def _run_alike(engine: Runnable, rows: list[Tensor]) -> list[RowOutcome]:
+    outputs = _attempt(engine, rows, deadline=None)
+    if not isinstance(outputs, ServingError):
+        return [tuple(output[row] for output in outputs) for row in range(len(rows))]
+    if len(rows) == 1 or not isinstance(outputs, EngineFailed):
+        return [outputs] * len(rows)  # of a remote: each would fare alike
+    return [outcome for row in rows for outcome in _run_alike(engine, [row])]
 
 
 def _last_deadline(batch: list[Entry]) -> float | None:

@@ -23,6 +23,7 @@ VERBS = {
     "settings": "Print every setting: what holds, and where it was said.",
     "evaluate": "Tell how good a model is on a folder of labelled pictures.",
     "tune": "Find the fastest way to run a model here that still gives its answers.",
+    "batch": "Ask models about any number of pictures, and write a table.",
     "export": "Write the pictures whose right label was told, for retraining.",
     "demo": "Serve the bundled models with a page to play with.",
 }

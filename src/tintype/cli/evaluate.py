@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from functools import partial
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Annotated
 import msgspec
 import typer
 
+from tintype.bulk.picture_file import read_picture
 from tintype.cli.evaluate_report import report_page
 from tintype.cli.evaluate_words import result_lines, start_lines
 from tintype.cli.options import (
@@ -25,7 +25,6 @@ from tintype.cli.options import (
     Signature,
     cards_for,
 )
-from tintype.cli.pictures import read_picture
 from tintype.cli.progress import progress
 from tintype.cli.report import print_left_out, summary_lines
 from tintype.errors import SettingsError
@@ -43,8 +42,8 @@ from tintype.models.plan import ModelPlan
 from tintype.predict import PredictRequest
 from tintype.settings import Settings, read_settings
 from tintype.types import Task
+from tintype.wiring.bulk import direct, loaded, threads_for
 from tintype.wiring.plans import make_plans
-from tintype.wiring.running import running
 
 _TOP = 5
 
@@ -93,7 +92,7 @@ def command(  # noqa: PLR0913 - a flag each
     if len(cards) != 1:
         raise SettingsError(f"{model} holds {len(cards)} models; one is evaluated at a time")
     read = partial(read_labelled_folder, folder, named=_named(named), skip_unknown=skip_unknown)
-    done = asyncio.run(_evaluate(cards, read, read_settings(file=config), top=top))
+    done = _evaluate(cards, read, read_settings(file=config), top=top)
     if as_json:
         typer.echo(msgspec.json.encode(evaluation_body(done)))
     elif as_csv:
@@ -117,19 +116,19 @@ def _named(pairs: list[str] | None) -> dict[str, str]:
     return named
 
 
-async def _evaluate(
+def _evaluate(
     cards: tuple[Card, ...], read: partial[LabelledFolder], settings: Settings, *, top: int
 ) -> Evaluation:
-    plans = await make_plans(cards, left_out=print_left_out)
+    plans = asyncio.run(make_plans(cards, left_out=print_left_out))
     subject = _subject(plans[0], top=top)
     folder = read(labels=subject.labels)
     typer.echo("\n".join([*summary_lines(plans[0]), *start_lines(folder)]), err=True)
-    async with running(plans, settings=settings, left_out=print_left_out) as services:
+    with loaded(plans, settings=settings) as hosts:
         begun = time.monotonic()
         work = Work(
             read=partial(read_picture, limit=settings.uploads.max_body_bytes),
             asked=PredictRequest(image=b"", top=max(subject.tops)),
-            at_once=_at_once(settings),
+            threads=threads_for(hosts),
         )
         with progress("evaluated", len(folder.pictures)) as told:
             right = 0
@@ -139,14 +138,9 @@ async def _evaluate(
                 right += one.correct
                 told(f"{right} right")
 
-            examined = await examine(folder.pictures, services.predictor, work, done=done)
+            examined = examine(folder.pictures, direct(hosts, settings=settings), work, done=done)
         seconds = time.monotonic() - begun
     return evaluation(subject, folder, examined, seconds=seconds)
-
-
-def _at_once(settings: Settings) -> int:
-    """Pictures at work together: enough for every decoding thread and to fill a batch."""
-    return 2 * (os.cpu_count() or 1) + settings.batching.max_batch
 
 
 def _subject(plan: ModelPlan, *, top: int) -> Subject:

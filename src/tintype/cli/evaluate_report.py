@@ -8,7 +8,7 @@ from importlib import resources
 from typing import Final
 
 from tintype import __version__
-from tintype.cli.pictures import read_picture
+from tintype.bulk.picture_file import read_picture
 from tintype.errors import TintypeError
 from tintype.evaluation.result import Evaluation
 from tintype.evaluation.run import Examined

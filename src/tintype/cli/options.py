@@ -9,11 +9,12 @@ from typing import Annotated, TypeAlias
 
 import typer
 
-from tintype.errors import SettingsError
+from tintype.errors import MalformedRequest, SettingsError
 from tintype.imaging.recipe import recipe_settings
 from tintype.modelfiles.description import ReadOptions
 from tintype.models.card import Card
 from tintype.models.library import Broken, find_cards
+from tintype.types import Point
 
 Labels: TypeAlias = Annotated[
     Path | None, typer.Option("--labels", help="Labels file. Found beside the model if not given.")
@@ -44,6 +45,12 @@ AllowCode: TypeAlias = Annotated[
         help="Trust a Keras file with code: convert it through Keras itself, shut in. Runs it.",
     ),
 ]
+Top: TypeAlias = Annotated[int | None, typer.Option("--top", min=1, help="How many labels.")]
+Threshold: TypeAlias = Annotated[
+    float | None, typer.Option("--threshold", min=0, max=1, help="Leave out lower scores.")
+]
+X: TypeAlias = Annotated[float | None, typer.Option("--x", help="Point, pixels from the left.")]
+Y: TypeAlias = Annotated[float | None, typer.Option("--y", help="Point, pixels from the top.")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +73,15 @@ class Overrides:
             for name, value in values.items()
             if value is not None and value is not False
         ]
+
+
+def points(x: float | None, y: float | None) -> tuple[Point, ...]:
+    """The point of ``--x`` and ``--y``, if any. Raises MalformedRequest for half of one."""
+    if x is None and y is None:
+        return ()
+    if x is None or y is None:
+        raise MalformedRequest("a point needs both --x and --y")
+    return (Point(x=x, y=y),)
 
 
 def cards_for(

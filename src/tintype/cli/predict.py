@@ -10,6 +10,7 @@ from typing import Annotated
 import msgspec
 import typer
 
+from tintype.bulk.picture_file import read_picture
 from tintype.cli.options import (
     AllowCode,
     EngineName,
@@ -19,15 +20,19 @@ from tintype.cli.options import (
     Overrides,
     RecipeText,
     Signature,
+    Threshold,
+    Top,
+    X,
+    Y,
     cards_for,
+    points,
 )
-from tintype.cli.pictures import read_picture
 from tintype.cli.report import noting_left_out, print_left_out, summary_lines
-from tintype.errors import MalformedRequest, TintypeError
+from tintype.errors import TintypeError
 from tintype.models.card import Card
 from tintype.predict import Predictor, PredictRequest
 from tintype.settings import Settings, read_settings
-from tintype.types import Point, Prediction, Result, name_text
+from tintype.types import Prediction, Result, name_text
 from tintype.web.schemas import prediction_body
 from tintype.wiring.plans import LeftOut, make_plans
 from tintype.wiring.running import running
@@ -44,12 +49,10 @@ def command(  # noqa: PLR0913 - a flag each
     signature: Signature = None,
     engine: EngineName = None,
     allow_code: AllowCode = False,
-    top: Annotated[int | None, typer.Option("--top", min=1, help="How many labels.")] = None,
-    threshold: Annotated[
-        float | None, typer.Option("--threshold", min=0, max=1, help="Leave out lower scores.")
-    ] = None,
-    x: Annotated[float | None, typer.Option("--x", help="Point, pixels from the left.")] = None,
-    y: Annotated[float | None, typer.Option("--y", help="Point, pixels from the top.")] = None,
+    top: Top = None,
+    threshold: Threshold = None,
+    x: X = None,
+    y: Y = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a picture.")] = False,
     config: Annotated[Path | None, typer.Option("--config", help="Settings file.")] = None,
 ) -> None:
@@ -64,19 +67,11 @@ def command(  # noqa: PLR0913 - a flag each
         allow_code=allow_code,
     )
     cards = cards_for((model,), overrides)
-    asked = PredictRequest(image=b"", points=_points(x, y), top=top, threshold=threshold)
+    asked = PredictRequest(image=b"", points=points(x, y), top=top, threshold=threshold)
     settings = read_settings(file=config)
     failed = asyncio.run(_predict_all(cards, images, asked, settings, as_json=as_json))
     if failed:
         raise typer.Exit(1)
-
-
-def _points(x: float | None, y: float | None) -> tuple[Point, ...]:
-    if x is None and y is None:
-        return ()
-    if x is None or y is None:
-        raise MalformedRequest("a point needs both --x and --y")
-    return (Point(x=x, y=y),)
 
 
 async def _predict_all(

@@ -21,6 +21,7 @@ from tintype.web.errors import PROBLEM_JSON, problem_of
 from tintype.web.trace import SECURITY_HEADERS
 
 _TOLD_EACH_SECONDS: Final = 1.0
+_PRESSED_SECONDS: Final = 1.0
 _HOLDS_SECONDS: Final = 0.002
 """How long a refusal holds: many ask within that time, and room does not come sooner."""
 
@@ -60,13 +61,15 @@ class Shedding:
         self._arriving = 0
         self._asked = -1.0
         self._written: bytes | None = None
+        self._last = (Overloaded(""), b"")
+        self._pressed_until = -1.0
         self._told = (clock() - _TOLD_EACH_SECONDS, 0)
         self.refused = 0
 
     @property
     def is_shedding(self) -> bool:
-        """Whether the request before was refused."""
-        return self._written is not None
+        """Whether a request was refused a moment ago: the next are likely to be, too."""
+        return self._clock() < self._pressed_until
 
     def answer(self, method: bytes, url: bytes) -> bytes | None:
         """The answer to write instead of reading on, None to go on as always."""
@@ -79,9 +82,18 @@ class Shedding:
                 self._written = None
                 self._let_in()
                 return None
-            self._asked, self._written = now, _response(error)
+            self._asked, self._written = now, self._response(error)
+            self._pressed_until = now + _PRESSED_SECONDS
         self._count(now)
         return self._written
+
+    def _response(self, error: Overloaded) -> bytes:
+        """What is written; the words are mostly those of the refusal before."""
+        told, written = self._last
+        if told.args != error.args or told.facts != error.facts:
+            written = _response(error)
+        self._last = (error, written)
+        return written
 
     def _let_in(self) -> None:
         if not self._arriving:

@@ -15,6 +15,7 @@ import msgspec
 import typer
 
 from tintype import __version__
+from tintype.bulk.picture_file import read_picture
 from tintype.cli.options import (
     AllowCode,
     EngineName,
@@ -26,7 +27,6 @@ from tintype.cli.options import (
     Signature,
     cards_for,
 )
-from tintype.cli.pictures import read_picture
 from tintype.cli.progress import progress
 from tintype.cli.report import print_left_out, summary_lines
 from tintype.cli.tune_words import result_lines, start_lines

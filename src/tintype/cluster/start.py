@@ -16,6 +16,7 @@ from ray import serve
 from tintype.cluster.app import APP, application, sound
 from tintype.cluster.config import last_bound
 from tintype.cluster.layout import lay_out, least_cpus
+from tintype.cores import usable_cores
 from tintype.errors import ModelUnavailable, SettingsError
 from tintype.models.card import Card
 from tintype.settings import Settings
@@ -92,7 +93,7 @@ def _connect(cluster: Cluster, *, cpus: float) -> None:
     """Cores are what Ray counts by: a small machine is told to have as many as must start."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nobody is told that we run
     if not cluster.address:
-        most = max(os.cpu_count() or 1, math.ceil(cpus))
+        most = max(usable_cores(), math.ceil(cpus))
         ray.init(address="local", num_cpus=most, include_dashboard=False, **_QUIETLY)
         return
     try:

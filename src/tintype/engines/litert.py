@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from tintype.cores import usable_cores
 from tintype.engines.engine import EngineOptions
 from tintype.engines.memory import check_activations
 from tintype.engines.pooled import PooledEngine, facts_of, rows_stand_alone
@@ -77,7 +77,7 @@ class _Interpreter:
 
 def _threads(options: EngineOptions) -> int:
     """Threads of each interpreter: they share what there is."""
-    return max(1, (options.threads or os.cpu_count() or 1) // (options.streams or 1))
+    return max(1, (options.threads or usable_cores()) // (options.streams or 1))
 
 
 def _find(spec: TensorSpec, details: Sequence[dict[str, Any]]) -> dict[str, Any]:

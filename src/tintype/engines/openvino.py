@@ -6,12 +6,12 @@ Names of properties and what they do: OpenVINO's documentation, "CPU device".
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
+from tintype.cores import quota_cores, usable_cores
 from tintype.engines.engine import EngineOptions
 from tintype.engines.memory import check_activations
 from tintype.engines.openvino_tensorflow import read_tensorflow
@@ -106,7 +106,7 @@ def _one_by_one(graph: Graph, core: Any, model: Any, options: EngineOptions) -> 
     chose, a small graph is compiled for both.
     """
     compiled = _compiled(core, model, options)
-    streams = min(options.threads or os.cpu_count() or 1, _MOST_STREAMS)
+    streams = min(options.threads or usable_cores(), _MOST_STREAMS)
     if options.streams or streams == 1 or _constant_bytes(model) > _SMALL:
         return _engine(_facts(graph, model, compiled), compiled, options, batch_size=1)
 
@@ -250,8 +250,9 @@ def _compiled(core: Any, model: Any, options: EngineOptions) -> Any:
         # pinned threads of several models in one process end up on the same cores
         "ENABLE_CPU_PINNING": False,
     }
-    if options.threads:
-        properties["INFERENCE_NUM_THREADS"] = options.threads
+    threads = options.threads or quota_cores()  # a container's share it does not look up
+    if threads:
+        properties["INFERENCE_NUM_THREADS"] = threads
     try:
         return core.compile_model(model, "CPU", properties)
     except (RuntimeError, MemoryError) as error:

@@ -7,11 +7,12 @@ on ARM.
 from __future__ import annotations
 
 import functools
-import os
 import platform
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from tintype.cores import usable_cores
 
 _CPUINFO: Final = Path("/proc/cpuinfo")
 _BF16: Final = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
@@ -40,9 +41,9 @@ class Processor:
 def processor() -> Processor:
     """This machine's."""
     try:
-        return told_by(_CPUINFO.read_text("ascii", "replace"), cores=_cores())
+        return told_by(_CPUINFO.read_text("ascii", "replace"), cores=usable_cores())
     except OSError:
-        return told_by("", cores=_cores())
+        return told_by("", cores=usable_cores())
 
 
 def told_by(cpuinfo: str, *, cores: int) -> Processor:
@@ -57,9 +58,3 @@ def told_by(cpuinfo: str, *, cores: int) -> Processor:
     return Processor(
         name=name, cores=cores, flags=None if flags is None else frozenset(flags.split())
     )
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import difflib
-import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from tintype.bulk.folders import files_below, is_litter
 from tintype.errors import SettingsError
 from tintype.types import name_text
 
-_LITTER: Final = frozenset({"thumbs.db", "desktop.ini"})
 _SHOWN: Final = 8
 
 
@@ -152,7 +151,7 @@ def _singular(name: str) -> str:
 def _children(path: Path) -> tuple[list[str], int]:
     """Names of the folders in ``path``, and how many files lie beside them."""
     try:
-        children = sorted(child for child in path.iterdir() if not _is_litter(child.name))
+        children = sorted(child for child in path.iterdir() if not is_litter(child.name))
     except OSError as error:
         raise SettingsError(
             f"cannot read the folder {path}: {error.strerror}",
@@ -165,19 +164,6 @@ def _children(path: Path) -> tuple[list[str], int]:
             hint="give a folder that has one folder a label, with pictures in them",
         )
     return folders, len(children) - len(folders)
-
-
-def files_below(folder: Path) -> Iterator[Path]:
-    """Every file below ``folder``, however deep, sorted. Hidden ones are no pictures."""
-    for here, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not _is_litter(name))
-        for name in sorted(names):
-            if not _is_litter(name):
-                yield Path(here) / name
-
-
-def _is_litter(name: str) -> bool:
-    return name.startswith(".") or name.lower() in _LITTER
 
 
 def _must_be_known(name: str, known: Sequence[str], *, what: str) -> None:

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from tintype.errors import TintypeError
+from tintype.bulk.items import Item, Piece, in_pieces
+from tintype.bulk.road import in_order
 from tintype.evaluation.folder import LabelledPicture
-from tintype.predict import PredictRequest
-from tintype.types import LabelScore, Prediction, ResultError
+from tintype.predict import Given, PredictRequest, Told
+from tintype.types import LabelScore, Prediction, ResultError, name_text
 
 
 class Asks(Protocol):
-    """What is asked: a ``Predictor``."""
+    """What is asked: a ``Direct``."""
 
-    async def predict(self, request: PredictRequest) -> Prediction:
-        """Answer one picture."""
+    def answer(self, images: Sequence[Given], asked: PredictRequest) -> list[Told]:
+        """Answer some pictures, in any thread."""
         ...
 
 
@@ -39,52 +40,53 @@ class Examined:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """How pictures are asked: ``read`` gives a file's bytes, ``at_once`` are at work together."""
+    """How pictures are asked: ``read`` gives a file's bytes, ``threads`` ask side by side."""
 
     read: Callable[[Path], bytes]
     asked: PredictRequest
-    at_once: int
+    threads: int
 
 
-async def examine(
+def examine(
     pictures: Sequence[LabelledPicture],
-    predictor: Asks,
+    direct: Asks,
     work: Work,
     *,
     done: Callable[[Examined], None],
 ) -> tuple[Examined, ...]:
-    """Ask about every picture; one that fails stops no other. ``done`` is told of each as it comes.
+    """Ask about every picture; one that fails stops no other. ``done`` is told of each in turn.
 
-    The answer has the order of ``pictures``.
+    The answer has the order of ``pictures``. Raises ServingError where the model is away.
     """
-    found: dict[int, Examined] = {}
-    waiting = iter(enumerate(pictures))
-
-    async def take(waiting: Iterator[tuple[int, LabelledPicture]]) -> None:
-        for number, picture in waiting:  # shared: each takes the next that nobody has taken
-            found[number] = await _one(picture, predictor, work)
-            done(found[number])
-
-    async with asyncio.TaskGroup() as group:
-        for _ in range(work.at_once):
-            group.create_task(take(waiting))
-    return tuple(found[number] for number in range(len(pictures)))
-
-
-async def _one(picture: LabelledPicture, predictor: Asks, work: Work) -> Examined:
-    try:
-        image = await asyncio.to_thread(work.read, picture.file)
-        prediction = await predictor.predict(_with(work.asked, image))
-    except TintypeError as error:
-        problem = ResultError(type=error.type, detail=error.message)
-        return Examined(file=picture.file, right=picture.label, error=problem)
-    result = prediction.results[0]
-    return Examined(
-        file=picture.file, right=picture.label, labels=result.labels or (), error=result.error
+    asked = PredictRequest(
+        image=b"",
+        models=work.asked.models,
+        points=work.asked.points,
+        top=work.asked.top,
+        threshold=0.0,  # the rank of the right label counts, however low its score
     )
 
+    def ask(piece: Piece, images: Sequence[Given]) -> list[Told]:
+        del piece
+        return direct.answer(images, asked)
 
-def _with(asked: PredictRequest, image: bytes) -> PredictRequest:
-    return PredictRequest(
-        image=image, models=asked.models, points=asked.points, top=asked.top, threshold=0.0
+    items = (
+        Item(name=name_text(str(each.file)), size=0, read=partial(work.read, each.file))
+        for each in pictures
+    )
+    found: list[Examined] = []
+    for piece, answers in in_order(in_pieces(items), ask, threads=work.threads):
+        for place, told in enumerate(answers, start=piece.first):
+            found.append(_examined(pictures[place], told))
+            done(found[-1])
+    return tuple(found)
+
+
+def _examined(picture: LabelledPicture, told: Told) -> Examined:
+    if not isinstance(told, Prediction):
+        problem = ResultError(type=told.type, detail=told.message)
+        return Examined(file=picture.file, right=picture.label, error=problem)
+    result = told.results[0]
+    return Examined(
+        file=picture.file, right=picture.label, labels=result.labels or (), error=result.error
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -14,7 +14,7 @@ import numpy as np
 
 from tintype.batching.batcher import Batcher, OnBatch
 from tintype.batching.policy import BatchPolicy
-from tintype.batching.running import Answer
+from tintype.batching.running import Answer, RowOutcome, run_rows
 from tintype.batching.turns import Turn, Turns
 from tintype.engines.catalog import load
 from tintype.engines.engine import Engine, EngineOptions
@@ -194,6 +194,26 @@ class ModelHost(Hosted):
         if self._batcher is None or self._state is not Health.READY:
             raise ModelUnavailable(f"the model {self.name!r} is {self.health.value}")
         return await self._batcher.submit(row, deadline=deadline)
+
+    @property
+    def rows_at_once(self) -> int:
+        """How many rows one run of the engine takes, or gains by."""
+        own = None if self._engine is None else self._engine.batch_size
+        return self._policy.max_batch if own is None else own
+
+    @property
+    def streams(self) -> int:
+        """How many threads may gain by running rows side by side."""
+        return 1 if self._engine is None else self._engine.streams
+
+    def run_rows(self, rows: Sequence[Tensor]) -> list[RowOutcome]:
+        """Run rows in the calling thread, past the queue of those who wait; for bulk work.
+
+        May be called from several threads. Raises ModelUnavailable when it is not loaded.
+        """
+        if self._engine is None or self._state is not Health.READY:
+            raise ModelUnavailable(f"the model {self.name!r} is {self.health.value}")
+        return run_rows(self._engine, rows, most=self.rows_at_once)
 
     def read_out(
         self,

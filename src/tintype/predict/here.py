@@ -87,21 +87,29 @@ async def _one(question: Question, request: PredictRequest, *, deadline: float) 
         failure = late(host, error)
     except ServingError as error:
         failure = error
-    fallback = None if failure is None else host.fallback
     return Answered(
-        result=Result(
-            model=host.name,
-            version=host.version,
-            task=host.task,
-            point=question.point,
-            labels=found.labels if fallback is None else fallback,
-            boxes=found.boxes,
-            error=told(failure),
-            fallback=fallback is not None,
-            seconds=time.monotonic() - begun,
-            input=question.input,
-        ),
+        result=result_of(question, found, failure=failure, seconds=time.monotonic() - begun),
         failure=failure,
         queue_seconds=queue,
         run_seconds=run,
+    )
+
+
+def result_of(
+    question: Question, found: Found, *, failure: ServingError | None, seconds: float
+) -> Result:
+    """The result that answers a question: what was found, or why nothing was, and the fallback."""
+    host = question.host
+    fallback = None if failure is None else host.fallback
+    return Result(
+        model=host.name,
+        version=host.version,
+        task=host.task,
+        point=question.point,
+        labels=found.labels if fallback is None else fallback,
+        boxes=found.boxes,
+        error=told(failure),
+        fallback=fallback is not None,
+        seconds=seconds,
+        input=question.input,
     )

@@ -60,7 +60,7 @@ class Prepared:
     """A picture made ready for every model asked, with the seconds it took."""
 
     facts: ImageFacts
-    look: PictureLook
+    look: PictureLook | None
     questions: dict[ModelHost, tuple[Question, ...]]
     """For each model that is there, one question a point."""
     decode_seconds: float
@@ -98,7 +98,7 @@ class Preparer:
         """
         async with self._gate.hold(decoded_bytes(header), deadline=deadline) as held:
             work = held.keep_for(
-                self._lanes.of(header).submit(_prepare_all, request, header, hosts)
+                self._lanes.of(header).submit(prepare_picture, request, header, hosts)
             )
             try:
                 async with asyncio.timeout(deadline - time.monotonic()):
@@ -110,14 +110,17 @@ class Preparer:
                 ) from None
 
 
-def _prepare_all(request: PredictRequest, header: Header, hosts: tuple[ModelHost, ...]) -> Prepared:
+def prepare_picture(
+    request: PredictRequest, header: Header, hosts: tuple[ModelHost, ...], *, looks: bool = True
+) -> Prepared:
     """Decode once for every way of decoding that a model wants, and make every row.
 
     One way after the other, each with its rows: never are two decoded pictures in memory.
+    Without ``looks`` nobody asks how the picture looks. Raises ImageError.
     """
     seconds = {"decode": 0.0, "prepare": 0.0}
     facts: list[ImageFacts] = []
-    looks: list[PictureLook] = []
+    look: PictureLook | None = None
     questions: dict[ModelHost, list[Question]] = {host: [] for host in hosts}
     points = request.points or (None,)
     explain = "input" in request.explain
@@ -127,7 +130,8 @@ def _prepare_all(request: PredictRequest, header: Header, hosts: tuple[ModelHost
         picture = decode(request.image, header=header, how=how)
         decoded = time.monotonic()
         facts.append(picture.facts)
-        looks.append(look_of(picture.array))
+        if looks and look is None:
+            look = look_of(picture.array)
         for host in hosts:
             if host.recipe.decode == how:
                 questions[host] += [
@@ -139,7 +143,7 @@ def _prepare_all(request: PredictRequest, header: Header, hosts: tuple[ModelHost
         seconds["prepare"] += time.monotonic() - decoded
     return Prepared(
         facts=facts[0],
-        look=looks[0],
+        look=look,
         questions={host: tuple(asked) for host, asked in questions.items()},
         decode_seconds=seconds["decode"],
         prepare_seconds=seconds["prepare"],

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 _TIMEOUT_SECONDS: Final = 10.0
 _TRIES: Final = 2
+_CONNECTIONS: Final = 16
 _ONE_PART: Final = 1 << 30  # a picture is one request
 
 
@@ -26,7 +27,7 @@ class PictureBucket:
 
     def put(self, name: str, data: bytes) -> None:
         """Write an object."""
-        with _translated():
+        with translated():
             self._client.put_object(
                 self._bucket,
                 self._prefix + name,
@@ -37,7 +38,7 @@ class PictureBucket:
 
     def get(self, name: str) -> bytes:
         """Read an object."""
-        with _translated():
+        with translated():
             answer = self._client.get_object(self._bucket, self._prefix + name)
             try:
                 return bytes(answer.data)
@@ -47,11 +48,11 @@ class PictureBucket:
 
     def delete(self, name: str) -> None:
         """Delete an object; S3 has no error for one that is not there."""
-        with _translated():
+        with translated():
             self._client.remove_object(self._bucket, self._prefix + name)
 
 
-class _translated:  # noqa: N801 - a context manager
+class translated:  # noqa: N801 - a context manager
     """The client's errors as OSError, which everything above knows."""
 
     def __enter__(self) -> None:
@@ -67,7 +68,16 @@ class _translated:  # noqa: N801 - a context manager
 
 
 def bucket(address: str, *, endpoint: str) -> PictureBucket:
-    """The bucket of ``s3://BUCKET/PREFIX`` at an endpoint; nothing is connected to yet.
+    """The bucket of ``s3://BUCKET/PREFIX`` at an endpoint, see ``store_client``."""
+    where = urlsplit(address)
+    if not where.netloc:
+        raise _no_address()
+    client = store_client(endpoint)
+    return PictureBucket(client, bucket=where.netloc, prefix=where.path.strip("/"))
+
+
+def store_client(endpoint: str) -> Minio:
+    """The client of an S3-compatible store; nothing is connected to yet.
 
     Keys come from the environment (``AWS_ACCESS_KEY_ID``, ``AWS_SECRET_ACCESS_KEY``), from AWS'
     own file, or from the machine's role. Raises SettingsError for an address that is none, and
@@ -87,19 +97,24 @@ def bucket(address: str, *, endpoint: str) -> PictureBucket:
             "the client for S3-compatible stores is not installed",
             hint="pip install 'tintype[s3]'",
         ) from error
-    where, store = urlsplit(address), urlsplit(endpoint)
-    if not where.netloc or store.scheme not in {"http", "https"} or not store.netloc:
-        raise SettingsError(
-            "pictures.place or pictures.endpoint is no address",
-            hint="place: s3://BUCKET/PREFIX, endpoint: https://HOST",
-        )
+    store = urlsplit(endpoint)
+    if store.scheme not in {"http", "https"} or not store.netloc:
+        raise _no_address()
     patience = urllib3.PoolManager(
-        timeout=urllib3.Timeout(_TIMEOUT_SECONDS), retries=urllib3.Retry(_TRIES)
+        timeout=urllib3.Timeout(_TIMEOUT_SECONDS),
+        retries=urllib3.Retry(_TRIES),
+        maxsize=_CONNECTIONS,
     )
-    client = Minio(
+    return Minio(
         store.netloc,
         secure=store.scheme == "https",
         credentials=ChainedProvider([EnvAWSProvider(), AWSConfigProvider(), IamAwsProvider()]),
         http_client=patience,
     )
-    return PictureBucket(client, bucket=where.netloc, prefix=where.path.strip("/"))
+
+
+def _no_address() -> SettingsError:
+    return SettingsError(
+        "pictures.place or pictures.endpoint is no address",
+        hint="place: s3://BUCKET/PREFIX, endpoint: https://HOST",
+    )

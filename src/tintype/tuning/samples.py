@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar
 
+from tintype.bulk.folders import files_below
 from tintype.errors import SettingsError
-from tintype.evaluation.folder import FolderMatch, files_below, match_folders
+from tintype.evaluation.folder import FolderMatch, match_folders
 
 _Item = TypeVar("_Item")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -11,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
 from tintype.batching.gate import ByteGate
+from tintype.cores import usable_cores
 from tintype.imaging.limits import DecodeLimits
 from tintype.live import LiveWindow
 from tintype.metrics import PICTURE_BYTES, PICTURES_WAITING, Metrics
@@ -92,7 +92,7 @@ async def running(  # noqa: PLR0913 - what is served, and in which way
     events = _events(metrics, record)
     async with AsyncExitStack() as stack:
         door = await open_door(settings, stack, metrics) if serves else None
-        threads = os.cpu_count() or 1
+        threads = usable_cores()
         lanes = Lanes(
             quick=stack.enter_context(ThreadPoolExecutor(threads, "pictures")),
             slow=stack.enter_context(ThreadPoolExecutor(threads, "slow-pictures")),

@@ -1,0 +1,29 @@
+"""Picture files that a person names on the command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tintype.errors import BodyTooLarge, InputUnreachable
+
+
+def read_picture(image: Path, *, limit: int) -> bytes:
+    """The bytes of a file. Raises InputUnreachable, BodyTooLarge above ``limit`` bytes."""
+    try:
+        with image.open("rb") as file:
+            data = file.read(limit + 1)  # a pipe or a device tells no size
+    except (OSError, ValueError) as error:  # a name with a zero byte is no name
+        why = error.strerror if isinstance(error, OSError) else error
+        raise InputUnreachable(f"the file cannot be read: {why}") from error
+    if len(data) <= limit:
+        return data
+    raise too_large(limit)
+
+
+def too_large(limit: int) -> BodyTooLarge:
+    """What is told of a picture of more than ``limit`` bytes."""
+    return BodyTooLarge(
+        f"the file has more than {limit} bytes",
+        hint="TINTYPE_UPLOADS_MAX_BODY_BYTES moves the limit",
+        limit=limit,
+    )

@@ -1,0 +1,117 @@
+"""Many pictures answered in the calling thread: no queue, no deadline, no event loop.
+
+For work in bulk, where several threads each do this and nobody waits for a single answer. The
+pictures go the same way as a server's: header, ``prepare_picture``, engine, ``read_out``.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Final, TypeAlias
+
+from tintype.batching.room import Room
+from tintype.batching.running import RowOutcome
+from tintype.errors import EngineFailed, ServingError, TintypeError
+from tintype.imaging.decode import decoded_bytes
+from tintype.imaging.header import read_header
+from tintype.imaging.limits import DecodeLimits
+from tintype.models.host import Found, ModelHost
+from tintype.predict.here import result_of
+from tintype.predict.prepare import Prepared, Question, prepare_picture
+from tintype.predict.request import PredictRequest
+from tintype.types import Prediction, Result
+
+_MOST_ROW_BYTES: Final = 64 << 20
+
+Given: TypeAlias = bytes | TintypeError
+"""A picture, or why it could not be got."""
+
+Told: TypeAlias = Prediction | TintypeError
+"""The answer to it, or why there is none."""
+
+
+class Direct:
+    """Asks every host about pictures. May be used by several threads; owns nothing.
+
+    ``room`` bounds the decoded pictures of all threads. Predictions have no id and no seconds.
+    """
+
+    def __init__(self, hosts: tuple[ModelHost, ...], *, limits: DecodeLimits, room: Room) -> None:
+        self._hosts = hosts
+        self._limits = limits
+        self._room = room
+        self._at_once = max(host.rows_at_once for host in hosts)
+
+    def answer(self, images: Sequence[Given], asked: PredictRequest) -> list[Told]:
+        """Answer ``images`` as ``asked`` says, whose own picture is not looked at, in their order.
+
+        A bad picture harms no other; an engine that fails leaves its error in the result. Raises
+        ServingError where no picture could be answered now: the model, or the remote that runs
+        it, is away.
+        """
+        return [told for group in self._groups(images, asked) for told in self._ask(group, asked)]
+
+    def _groups(
+        self, images: Sequence[Given], asked: PredictRequest
+    ) -> Iterator[list[Prepared | TintypeError]]:
+        """Pictures made ready, as many together as the engines take and memory allows."""
+        group: list[Prepared | TintypeError] = []
+        size = 0
+        for image in images:
+            ready = self._prepared(image, asked)
+            group.append(ready)
+            size += 0 if isinstance(ready, TintypeError) else _row_bytes(ready)
+            if len(group) >= self._at_once or size >= _MOST_ROW_BYTES:
+                yield group
+                group, size = [], 0
+        if group:
+            yield group
+
+    def _prepared(self, image: Given, asked: PredictRequest) -> Prepared | TintypeError:
+        if isinstance(image, TintypeError):
+            return image
+        try:
+            header = read_header(image, limits=self._limits)
+            with self._room.hold(decoded_bytes(header)):
+                return prepare_picture(
+                    replace(asked, image=image), header, self._hosts, looks=False
+                )
+        except TintypeError as error:
+            return error
+
+    def _ask(self, group: Sequence[Prepared | TintypeError], asked: PredictRequest) -> list[Told]:
+        ready = [each for each in group if isinstance(each, Prepared)]
+        results: list[list[Result]] = [[] for _ in ready]
+        for host in self._hosts:
+            questions = [(at, one) for at, each in enumerate(ready) for one in each.questions[host]]
+            begun = time.monotonic()
+            outcomes = host.run_rows([one.row for _, one in questions])
+            seconds = (time.monotonic() - begun) / max(1, len(questions))
+            for (at, one), outcome in zip(questions, outcomes, strict=True):
+                results[at].append(_read_out(one, outcome, asked, seconds=seconds))
+        told = iter(
+            Prediction(id="", image=each.facts, results=tuple(found))
+            for each, found in zip(ready, results, strict=True)
+        )
+        return [each if isinstance(each, TintypeError) else next(told) for each in group]
+
+
+def _read_out(
+    question: Question, outcome: RowOutcome, asked: PredictRequest, *, seconds: float
+) -> Result:
+    found, failure = Found(), None
+    try:
+        if isinstance(outcome, ServingError):
+            raise outcome
+        found = question.host.read_out(
+            outcome, window=question.window, top=asked.top, threshold=asked.threshold
+        )
+    except EngineFailed as error:
+        failure = error
+    return result_of(question, found, failure=failure, seconds=seconds)
+
+
+def _row_bytes(ready: Prepared) -> int:
+    return sum(one.row.nbytes for questions in ready.questions.values() for one in questions)
