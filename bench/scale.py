@@ -108,7 +108,7 @@ class Limit:
 
 def costs(found: dict[str, Any], two_nodes: dict[str, Any]) -> Costs:
     """The figures of ``request_cost.py`` and of ``cluster.py``."""
-    stages = found["peak"]["cpu_ms_by_stage"]
+    stages, record = found["peak"]["cpu_ms_by_stage"], found["record_in_pods"]
     return Costs(
         loop_ms=stages["loop"],
         pictures_ms=stages["pictures"],
@@ -117,12 +117,12 @@ def costs(found: dict[str, Any], two_nodes: dict[str, Any]) -> Costs:
         refusal_ms=found["refusal"]["cpu_ms"],
         proxy_ms=found["proxy_cpu_ms"],
         redis_ms=found["redis_cpu_ms"],
-        database_ms=found["record"]["database_cpu_ms"],
-        written_a_second=found["record"]["predictions_a_second"],
+        database_ms=record["database_cpu_ms"],
+        written_a_second=record["predictions_a_second"],
         request_bytes=found["request_bytes"],
         answer_bytes=found["alone"]["answer_bytes"],
-        stored_bytes=found["record"]["stored_bytes"],
-        log_bytes=found["record"]["log_bytes"],
+        stored_bytes=record["stored_bytes"],
+        log_bytes=record["log_bytes"],
         process_mib=found["peak"]["memory_mib"]["8 clients after"],
         ray_ms=ray_ms(two_nodes),
     )
@@ -215,10 +215,12 @@ def limits(cost: Costs, assumed: Assumed = ASSUMED) -> list[Limit]:
     return sorted(found, key=lambda limit: limit.rate)
 
 
-def table(head: Iterable[str], rows: Iterable[Iterable[str]], *, words: int = 1) -> str:
-    """Markdown; the first ``words`` columns are words, the others numbers."""
+def table(
+    head: Iterable[str], rows: Iterable[Iterable[str]], *, words: tuple[int, ...] = (0,)
+) -> str:
+    """Markdown; the columns ``words`` are words, the others numbers."""
     names = [*head]
-    lines = [names, ["---" if at < words else "---:" for at in range(len(names))], *rows]
+    lines = [names, ["---" if at in words else "---:" for at in range(len(names))], *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
@@ -246,7 +248,9 @@ def stages_table(found: dict[str, Any], cost: Costs) -> str:
     }
     rows = ([name, f"{ms:.2f}", f"{ms / all_ms:.0%}", clock] for name, (clock, ms) in told.items())
     return table(
-        ("stage", "CPU ms, 8 clients", "share", "one client alone, ms on the clock (median)"), rows
+        ("stage", "CPU ms, 8 clients", "share", "one client alone, ms on the clock (median)"),
+        rows,
+        words=(0, 3),
     )
 
 
@@ -257,7 +261,7 @@ def neighbours_table(cost: Costs) -> str:
         ["nginx before it, without TLS, the whole body buffered", f"{cost.proxy_ms:.3f}"],
         ["Redis, two limits taken in one script", f"{cost.redis_ms:.3f}"],
         [
-            "PostgreSQL, two rows in transactions of up to 2000 predictions",
+            "PostgreSQL, two rows, in transactions of 200 predictions",
             f"{cost.database_ms:.3f}",
         ],
         ["Ray: its HTTP server, the front, and the way (2 replicas)", f"{cost.ray_ms:.1f}"],
@@ -286,7 +290,9 @@ def limits_table(cost: Costs, assumed: Assumed = ASSUMED) -> str:
         for each in limits(cost, assumed)
     )
     return table(
-        ("one of", "pictures/s, full", f"planned ({assumed.busy:.0%})", "what moves it"), rows
+        ("one of", "pictures/s, full", f"planned ({assumed.busy:.0%})", "what moves it"),
+        rows,
+        words=(0, 3),
     )
 
 

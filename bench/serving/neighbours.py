@@ -88,8 +88,8 @@ def made_up(count: int) -> Iterator[Entry]:
         yield replace(one, models={(PETS.name, PETS.version): PETS})
 
 
-def record(address: str, main: psutil.Process, *, predictions: int) -> dict[str, float]:
-    """The writer's own transactions, one after the other, on one connection.
+def record(address: str, main: psutil.Process, *, predictions: int, batch: int) -> dict[str, float]:
+    """The writer's own transactions of ``batch`` predictions, one by one, on one connection.
 
     Rates are predictions a second. A prediction of one model is two rows.
     """
@@ -100,8 +100,8 @@ def record(address: str, main: psutil.Process, *, predictions: int) -> dict[str,
     size, logged = _numbers(engine)
     used, mine, begun = cpu_seconds(main), time.process_time(), time.perf_counter()
     entries = iter(made)
-    for batch in iter(lambda: list(itertools.islice(entries, MOST_AT_ONCE)), []):
-        _write(engine, known, batch)
+    for some in iter(lambda: list(itertools.islice(entries, batch)), []):
+        _write(engine, known, some)
     took = time.perf_counter() - begun
     mine, used = time.process_time() - mine, cpu_seconds(main) - used
     after, written = _numbers(engine)

@@ -1,6 +1,8 @@
 """Plots of a file of results, as SVG beside it. Runs in an environment with matplotlib.
 
-python bench/serving/plots.py RESULTS.json
+python bench/serving/plots.py RESULTS.json [PLOT.svg]
+
+The second name is for results with one plot: those of ``bench/scale_simulation.py --curve``.
 """
 
 from __future__ import annotations
@@ -60,6 +62,25 @@ def growth(results: dict[str, Any], file: Path) -> None:
         _save(figure, file.with_name(f"{file.stem}-{curve['name']}.svg"))
 
 
+def waits(results: dict[str, Any], file: Path) -> None:
+    """Simulated waits against the load, and the measured ones as points."""
+    told = results["waits"]
+    figure, axes = _axes(
+        "One server on one core: lines simulated, points measured",
+        "offered, % of the peak",
+        "ms to an answer",
+    )
+    for color, name in zip(_LINES, ("p50", "p99"), strict=False):
+        axes.plot([100 * each for each in told["at"]], told[name], color=color, label=name)
+        points = [(100 * each["at"], each[name]) for each in told["measured"]]
+        axes.plot(*zip(*points, strict=True), "o", color=color)
+    axes.set_yscale("log")
+    axes.set_yticks([5, 10, 20, 50, 100, 200, 500], ["5", "10", "20", "50", "100", "200", "500"])
+    axes.minorticks_off()
+    axes.legend(frameon=False)
+    _save(figure, file)
+
+
 def _share(row: dict[str, Any]) -> float:
     return float(row["layouts"]["pinned"]["closed"]["8"]["of_limit"])
 
@@ -113,7 +134,10 @@ def main() -> None:
     mpl.rcParams["svg.fonttype"] = "none"
     file = Path(sys.argv[1])
     results = json.loads(file.read_text())
-    (growth if "curves" in results else serving)(results, file)
+    if "waits" in results:
+        waits(results, Path(sys.argv[2]))
+    else:
+        (growth if "curves" in results else serving)(results, file)
 
 
 if __name__ == "__main__":

@@ -38,12 +38,16 @@ from cores import PINNED, on
 from generator import Load, Tally, offer, request
 from hot_path import by_name, ticks_of
 
+from tintype.record.items import MOST_AT_ONCE
+
 ROOT: Final = Path(__file__).resolve().parents[2]
 DEMO: Final = ROOT / "src/tintype/demo"
 OUT: Final = ROOT / "bench/results/request_cost.json"
 SHARES: Final = (0.5, 0.9, 1.2, 3.0)
 _CALIBRATION: Final = 6.0
 """Times the peak of the flood from which the cost of a refusal is taken."""
+_IN_PODS: Final = 200
+"""Predictions that a pod of four cores has to write each half second."""
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
 _THREADS: Final = (
     ("loop", r"MainThread"),
@@ -174,33 +178,52 @@ async def loads(port: int, picture: bytes, server: psutil.Process) -> dict[str, 
     return found
 
 
+def everything(model: Path, file: Path) -> dict[str, Any]:
+    """All figures of a model and a picture."""
+    os.sched_setaffinity(0, PINNED.generator)
+    picture = file.read_bytes()
+    found: dict[str, Any] = {
+        "machine": f"{platform.machine()}, one core of {os.cpu_count()}",
+        "python": platform.python_version(),
+        "model": model.name,
+        "picture": file.name,
+    }
+    with neighbours.postgresql() as (address, database):
+        with (
+            serving(model, address) as (port, server),
+            asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+        ):
+            runner.run(Load(port, request("/api/predict", picture)).one_by_one(2, clients=4))
+            found["alone"] = alone(port, picture, seconds=5)
+            found |= runner.run(loads(port, picture, server))
+        found |= recorded(address, database)
+    os.sched_setaffinity(0, PINNED.generator)
+    found |= asyncio.run(neighbours.limits(seconds=3))
+    return found
+
+
+def recorded(address: str, database: psutil.Process) -> dict[str, Any]:
+    """The writer on a core of its own, the database on the other."""
+    os.sched_setaffinity(0, PINNED.server)
+    return {
+        name: neighbours.record(address, database, predictions=20_000, batch=batch)
+        for name, batch in (("record", MOST_AT_ONCE), ("record_in_pods", _IN_PODS))
+    }
+
+
 def main() -> None:
     """Measure, and write the figures."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("model", nargs="?", type=Path, default=DEMO / "models/cats-dogs")
     parser.add_argument("picture", nargs="?", type=Path, default=DEMO / "pictures/cat.jpg")
     parser.add_argument("--out", type=Path, default=OUT)
+    parser.add_argument("--record-again", action="store_true", help="take the rest from --out")
     args = parser.parse_args()
-    os.sched_setaffinity(0, PINNED.generator)
-    picture = args.picture.read_bytes()
-    found: dict[str, Any] = {
-        "machine": f"{platform.machine()}, one core of {os.cpu_count()}",
-        "python": platform.python_version(),
-        "model": args.model.name,
-        "picture": args.picture.name,
-    }
-    with neighbours.postgresql() as (address, database):
-        with (
-            serving(args.model, address) as (port, server),
-            asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
-        ):
-            runner.run(Load(port, request("/api/predict", picture)).one_by_one(2, clients=4))
-            found["alone"] = alone(port, picture, seconds=5)
-            found |= runner.run(loads(port, picture, server))
-        os.sched_setaffinity(0, PINNED.server)  # the writer and its database have a core each
-        found["record"] = neighbours.record(address, database, predictions=20_000)
-    os.sched_setaffinity(0, PINNED.generator)
-    found |= asyncio.run(neighbours.limits(seconds=3))
+    if args.record_again:
+        with neighbours.postgresql() as (address, database):
+            found = json.loads(args.out.read_text()) | recorded(address, database)
+    else:
+        found = everything(args.model, args.picture)
     args.out.write_text(json.dumps(found, indent=1) + "\n")
     print(json.dumps(found, indent=1))
 

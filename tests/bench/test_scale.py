@@ -24,6 +24,12 @@ def simulation(bench):
 
 
 @pytest.fixture
+def queueing(bench):
+    """What is simulated."""
+    return bench("queueing")
+
+
+@pytest.fixture
 def found(scale):
     """What was measured."""
     return json.loads(scale.COSTS.read_text())
@@ -64,9 +70,9 @@ def assumed(scale):
 
 
 @pytest.fixture
-def service(simulation):
+def service(queueing):
     """The same request, all alike."""
-    return simulation.Service(loop=0.002, pictures=0.002, engine=0.006, refusal=0.0001)
+    return queueing.Service(loop=0.002, pictures=0.002, engine=0.006, refusal=0.0001)
 
 
 def told(name):
@@ -155,52 +161,66 @@ def test_a_page_without_a_mark_is_refused(scale):
         scale.put("text", {"plans": "| a |"})
 
 
-def test_a_lone_request_takes_its_own_time(simulation, service):
+@pytest.mark.parametrize(
+    ("thread", "stage"),
+    [
+        ("MainThread", "loop"),
+        ("pictures", "pictures"),
+        ("engine-openvino", "engine"),
+        ("not Python's (the engine's own)", "engine"),
+        ("record", "record and log"),
+    ],
+)
+def test_cpu_time_is_counted_to_a_stage_by_the_name_of_its_thread(serving, thread, stage):
+    """The engine's library has threads without a name of Python's."""
+    assert stage == serving("request_cost").stage_of(thread)
+
+
+def test_a_lone_request_takes_its_own_time(queueing, service):
     """Nobody is there to wait for."""
-    outcome = simulation.closed_load(simulation.Shape(), service, connections=1, seconds=1)
+    outcome = queueing.closed_load(queueing.Shape(), service, connections=1, seconds=1)
     assert pytest.approx(0.010) == outcome.quantile(0.5) == outcome.quantile(0.99)
 
 
-def test_a_full_core_answers_as_often_as_it_can(simulation, service):
+def test_a_full_core_answers_as_often_as_it_can(queueing, service):
     """A hundred times ten milliseconds a second."""
-    outcome = simulation.closed_load(simulation.Shape(), service, connections=8, seconds=5)
+    outcome = queueing.closed_load(queueing.Shape(), service, connections=8, seconds=5)
     assert pytest.approx(100, rel=0.03) == outcome.rate
     assert pytest.approx(0.080, rel=0.1) == outcome.quantile(0.5)
 
 
-def test_two_machines_answer_twice_as_often(simulation, service):
+def test_two_machines_answer_twice_as_often(queueing, service):
     """They share nothing."""
-    shape = simulation.Shape(machines=2)
-    outcome = simulation.open_load(shape, service, rate=180, seconds=5, arrivals=simulation.even)
+    shape = queueing.Shape(machines=2)
+    outcome = queueing.open_load(shape, service, rate=180, seconds=5, arrivals=queueing.even)
     assert pytest.approx(180, rel=0.01) == outcome.rate
     assert 0 == outcome.refused
 
 
-def test_a_flood_is_refused_as_the_product_refuses_it(simulation, service):
+def test_a_flood_is_refused_as_the_product_refuses_it(queueing, service):
     """Three times as much as can be answered: what is answered stays, the wait is bounded."""
-    outcome = simulation.open_load(
-        simulation.Shape(), service, rate=300, seconds=5, arrivals=simulation.even
+    outcome = queueing.open_load(
+        queueing.Shape(), service, rate=300, seconds=5, arrivals=queueing.even
     )
     assert 0.9 < outcome.rate / 100 < 1.02
     assert 0.6 < outcome.refused_share < 0.7
     assert outcome.quantile(0.99) < 1.2
 
 
-def test_an_event_loop_bounds_a_process_however_many_cores_it_has(simulation, service):
+def test_an_event_loop_bounds_a_process_however_many_cores_it_has(queueing, service):
     """Two milliseconds of the loop: five hundred a second at most, on cores for three times that.
 
     Less under load, since the loop also takes in what it has no time to answer.
     """
-    shape = simulation.Shape(cores=16, streams=16, quantum=float("inf"))
-    outcome = simulation.open_load(shape, service, rate=700, seconds=2)
+    shape = queueing.Shape(cores=16, streams=16, quantum=float("inf"))
+    outcome = queueing.open_load(shape, service, rate=700, seconds=2)
     assert 400 < outcome.rate <= 500
 
 
-def test_chance_is_the_same_each_time(simulation, service):
+def test_chance_is_the_same_each_time(queueing, service):
     """So the guide can be checked."""
     spread = dataclasses.replace(service, spread=(0.5, 1.5))
     first, second = (
-        simulation.open_load(simulation.Shape(), spread, rate=80, seconds=2).answered
-        for _ in range(2)
+        queueing.open_load(queueing.Shape(), spread, rate=80, seconds=2).answered for _ in range(2)
     )
     assert first == second
