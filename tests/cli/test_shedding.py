@@ -10,7 +10,7 @@ import structlog
 import uvicorn
 from uvicorn.server import ServerState
 
-from tintype.cli.connection import MAX_UNREAD_BYTES, connection_with
+from tintype.cli.connection import MAX_DROPPED_BYTES, MAX_UNREAD_BYTES, connection_with
 from tintype.cli.shedding import Shedding, asking_paths
 from tintype.errors import Overloaded
 from tintype.web.app import create_app
@@ -160,17 +160,21 @@ async def test_the_connection_goes_on_behind_a_short_body(connection, server, cl
     assert (1, ["/api/predict"]) == (len(answers(connection)), server.reached)
 
 
-async def test_of_a_long_body_nothing_is_received(connection):
-    """The client is told why, and that the connection ends."""
+async def test_a_long_body_is_dropped_and_ends_the_connection(connection):
+    """The client is told; closed before it has sent all, the answer would be lost to it."""
     connection.data_received(POST % (MAX_UNREAD_BYTES + 1, b""))
     ((_, headers, _),) = answers(connection)
-    assert (b"close", False) == (headers[b"connection"], connection.transport.reading)
+    assert b"close" == headers[b"connection"]
+    connection.data_received(bytes(MAX_UNREAD_BYTES))
+    assert (True, False) == (connection.transport.reading, connection.transport.closed)
+    connection.data_received(b"z")
+    assert connection.transport.closed
 
 
-async def test_a_body_without_a_length_is_dropped_up_to_the_same(connection):
-    """Then it is not received any more."""
+async def test_a_body_without_a_length_is_not_dropped_for_ever(connection):
+    """In the end it is not received any more."""
     head = b"POST /api/predict HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
-    chunk = b"%x\r\n%s\r\n" % (MAX_UNREAD_BYTES // 4, bytes(MAX_UNREAD_BYTES // 4))
+    chunk = b"%x\r\n%s\r\n" % (MAX_DROPPED_BYTES // 4, bytes(MAX_DROPPED_BYTES // 4))
     connection.data_received(head)
     for _ in range(4):
         connection.data_received(chunk)

@@ -52,7 +52,7 @@ def test_the_image_has_the_versions_that_were_tested():
 
 
 def test_the_image_has_what_a_setting_can_switch_on():
-    """The packages of every extra but the engines, what tunes and Ray, which are large."""
+    """The packages of every extra but the engines and those of other verbs, which are large."""
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"][
         "optional-dependencies"
     ]
@@ -60,7 +60,7 @@ def test_the_image_has_what_a_setting_can_switch_on():
         re.match(r"[\w.-]+", package)[0]
         for extra, packages in extras.items()
         for package in packages
-        if extra not in {"onnxruntime", "ray", "tensorflow", "tune"}
+        if extra not in {"batch", "onnxruntime", "ray", "tensorflow", "tune"}
     ]
     names = {line.partition("==")[0] for line in locked("deploy/requirements.txt")}
     assert [] == [name for name in wanted if name not in names]

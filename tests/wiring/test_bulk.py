@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import tintype
+from tintype.cores import usable_cores
 from tintype.engines.engine import EngineOptions
 from tintype.errors import ModelFileError, ModelUnavailable
 from tintype.models.library import find_cards
@@ -16,7 +17,7 @@ from tintype.models.plan import plan_model
 from tintype.predict import PredictRequest
 from tintype.settings import Settings
 from tintype.types import Prediction
-from tintype.wiring.bulk import cores, direct, loaded, threads_for, throughput
+from tintype.wiring.bulk import direct, loaded, threads_for, throughput
 
 DEMO = Path(tintype.__file__).parent / "demo"
 
@@ -28,7 +29,7 @@ def test_models_answer_until_they_are_closed():
     with loaded(plans, settings=Settings()) as hosts:
         ask = direct(hosts, settings=Settings())
         (told,) = ask.answer([picture], PredictRequest(image=b""))
-        assert threads_for(hosts) >= cores()
+        assert threads_for(hosts) >= usable_cores()
     assert isinstance(told, Prediction)
     assert [plan.card.name for plan in plans] == [each.model for each in told.results]
     with pytest.raises(ModelUnavailable):
@@ -53,7 +54,7 @@ def test_none_may_be_absent(tmp_path: Path):
 def test_engines_are_laid_out_for_throughput():
     """A stream a thread, unless somebody said otherwise."""
     wide = throughput(EngineOptions())
-    assert (cores(), cores()) == (wide.threads, wide.streams)
+    assert (usable_cores(), usable_cores()) == (wide.threads, wide.streams)
     one = throughput(EngineOptions(threads=1))
     assert (1, 1) == (one.threads, one.streams)
     set_so = throughput(EngineOptions(threads=8, streams=2))

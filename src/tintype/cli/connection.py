@@ -19,7 +19,8 @@ MAX_PIPELINED: Final = 64
 IDLE_SECONDS: Final = 30.0
 UPLOAD_SECONDS: Final = 2.0
 MAX_UNREAD_BYTES: Final = 1 << 20
-LINGER_SECONDS: Final = 1.0
+MAX_DROPPED_BYTES: Final = 64 << 20
+LINGER_SECONDS: Final = 5.0
 
 _OF_AN_UPGRADE: Final = frozenset({b"upgrade", b"http2-settings"})
 
@@ -104,8 +105,8 @@ class Connection(HttpToolsProtocol):
             super().on_body(body)
             return
         self._unread_bytes += len(body)
-        if self._unread_bytes > MAX_UNREAD_BYTES:
-            self._close_soon()
+        if self._unread_bytes > MAX_DROPPED_BYTES:
+            self._read_no_more()
 
     def on_message_complete(self) -> None:
         """The request is there whole."""
@@ -181,8 +182,10 @@ class Connection(HttpToolsProtocol):
     def _shed(self) -> bool:
         """Refuse the request unread if the server has too many; tell whether it was.
 
-        A short body is received and dropped, so that the connection can be used again. Of a long
-        one nothing is received; the client has a moment to read why before the connection ends.
+        Its body is received and dropped: most clients write all of it before they read, and a
+        connection that is closed with something unread is reset, answer and all (RFC 9112, 9.6).
+        Behind a short body it can be used again; behind a long one it ends, at the latest after
+        ``LINGER_SECONDS``. Who waits for a sign to send (Expect) reads the answer and sends none.
         """
         if self.shedding is None or self._at_work():  # answers keep the order of their requests
             return False
@@ -197,8 +200,10 @@ class Connection(HttpToolsProtocol):
         self._closes = long or not self.parser.should_keep_alive()
         self._unset_keepalive_if_required()
         self._write_refusal(b"connection: close\r\n" + answer if self._closes else answer)
-        if long:
-            self._close_soon()
+        if self.expect_100_continue:
+            self._read_no_more()
+        elif long:
+            self.loop.call_later(LINGER_SECONDS, self.transport.close)
         return True
 
     def _shed_plain(self, data: bytes) -> bytes:
@@ -243,7 +248,7 @@ class Connection(HttpToolsProtocol):
         """The body's length as told; the parser has seen that it is a number."""
         return next((int(value) for name, value in self.headers if name == b"content-length"), 0)
 
-    def _close_soon(self) -> None:
+    def _read_no_more(self) -> None:
         self.transport.pause_reading()
         self.loop.call_later(LINGER_SECONDS, self.transport.close)
 
