@@ -94,3 +94,14 @@ async def test_an_error_inside_gives_the_turn_back():
             raise ValueError("bad")
     async with turns.take(deadline=time.monotonic() + 1):
         pass
+
+
+async def test_who_gave_up_is_forgotten_though_no_turn_ends():
+    """Behind an engine that hangs the late must not pile up."""
+    turns = Turns(1)
+    async with turns.take(deadline=soon()):
+        for _ in range(3):
+            with pytest.raises(DeadlineExceeded):
+                async with turns.take(deadline=time.monotonic() - 1):
+                    pass
+        assert not turns._waiting

@@ -124,6 +124,13 @@ async def test_a_websocket_is_not_opened(connection):
     assert connection.cycle.keep_alive
 
 
+async def test_a_tunnel_is_refused(connection):
+    """What CONNECT asks for is in the method, which cannot be taken out of the head."""
+    connection.data_received(b"CONNECT a:80 HTTP/1.1\r\nHost: a\r\n\r\n" + GET)
+    assert (b"HTTP/1.1 400 Bad Request", "/problems/bad-request") == problem(connection)
+    assert connection.transport.closed
+
+
 async def test_an_endless_row_of_upgrades_is_cut(connection):
     """As any other pipeline."""
     one = b"GET / HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"

@@ -48,6 +48,7 @@ def test_the_usual_word_on_the_connection_is_plain(line):
         HEAD + b"Upgrade: h2c\r\n\r\n",
         HEAD + b"Connection: close\r\n\r\n",
         HEAD + b"Connection: keep-alive, upgrade\r\n\r\n",
+        HEAD + b"Proxy-Connection: close\r\n\r\n",  # the parser takes it for the same
         HEAD + b" folded: yes\r\n\r\n",
         HEAD + b"odd : space\r\n\r\n",
         HEAD + b"X: a\nContent-Length: 9\r\n\r\n",

@@ -71,3 +71,22 @@ def test_it_serves_until_ctrl_c_and_leaves_nothing_behind(short, tmp_path):
             each.kill()
         process.kill()
         process.communicate()
+
+
+def test_a_taken_port_is_told_before_ray_starts():
+    """In a second and in words; Ray would take twenty, and end in a traceback."""
+    program = Path(sys.executable).with_name("tintype")
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = str(other.getsockname()[1])
+        done = subprocess.run(
+            [program, "serve", DEMO / "models", "--on", "ray", "--port", port],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert 1 == done.returncode
+    assert done.stderr.startswith(f"error: cannot listen on 127.0.0.1 port {port}")
+    assert "Traceback" not in done.stderr

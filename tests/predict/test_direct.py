@@ -25,6 +25,8 @@ from tintype.models.fake import fake_plan
 from tintype.models.host import ModelHost
 from tintype.models.registry import Registry
 from tintype.predict import Direct, Lanes, Predictor, PredictPolicy, PredictRequest
+from tintype.predict.here import Here
+from tintype.predict.prepare import Preparer
 from tintype.types import Point, Prediction, TensorSpec
 
 ASKED = PredictRequest(image=b"")
@@ -71,8 +73,10 @@ async def test_answers_are_those_of_a_server():
         with ThreadPoolExecutor(1) as threads:
             predictor = Predictor(
                 Registry([one]),
-                lanes=Lanes(quick=threads, slow=threads),
-                gate=ByteGate(1 << 30),
+                answering=Here(
+                    Preparer(lanes=Lanes(quick=threads, slow=threads), gate=ByteGate(1 << 30)),
+                    parallel=True,
+                ),
                 limits=DecodeLimits(),
                 policy=PredictPolicy(),
             )

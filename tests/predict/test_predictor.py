@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import threading
+import time
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
@@ -446,6 +447,39 @@ async def test_a_failing_model_with_a_fallback_is_no_failure_of_the_request():
         result.fallback,
         result.labels[0].label,
     )
+
+
+async def test_a_crowd_before_a_hanging_model_is_told_its_fallback():
+    """Also those for whom no turn came: a model with a fallback always has an answer."""
+    gate, engine = hanging()
+    async with serving(host(carded("slow", fallback=("red",)), engine), deadline=0.3) as predictor:
+        asked = [predictor.predict(PredictRequest(image=png(RED))) for _ in range(40)]
+        predictions = await asyncio.gather(*asked, return_exceptions=True)
+        gate.open()
+    assert {True} == {getattr(each, "results", [each])[0].fallback for each in predictions}
+
+
+async def test_a_crowd_waits_no_longer_than_the_card_allows():
+    """The time in which others have their turn counts."""
+    gate, engine = hanging()
+    async with serving(host(carded("slow", deadline_seconds=0.2), engine)) as predictor:
+        asked = [predictor.predict(PredictRequest(image=png(RED))) for _ in range(80)]
+        begun = time.monotonic()
+        late = await asyncio.gather(*asked, return_exceptions=True)
+        seconds = time.monotonic() - begun
+        gate.open()
+    assert {DeadlineExceeded} == {type(each) for each in late}
+    assert seconds < 3 * 0.2
+
+
+async def test_a_crowd_before_a_hanging_model_is_told_the_fallback_of_an_absent_one():
+    """It has nothing to wait for."""
+    gate, engine = hanging()
+    async with serving(host(engine=engine), deadline=0.3, absent=(GONE,)) as predictor:
+        asked = [predictor.predict(PredictRequest(image=png(RED))) for _ in range(20)]
+        predictions = await asyncio.gather(*asked, return_exceptions=True)
+        gate.open()
+    assert {2} == {len(getattr(each, "results", ())) for each in predictions}
 
 
 async def test_a_model_that_is_not_served_leaves_its_error_and_the_others_answer():

@@ -14,7 +14,7 @@ from tintype.models.card import Card
 from tintype.models.library import find_cards
 from tintype.models.plan import plan_model
 from tintype.tuning.candidates import Candidate
-from tintype.tuning.card_file import Written, place_of, write_choice
+from tintype.tuning.card_file import Written, check_writable, place_of, write_choice
 
 INT8 = Candidate(precision="int8", streams=2)
 EVIDENCE = {"date": "2026-01-31", "agreement": 1.0}
@@ -108,6 +108,27 @@ def test_a_card_that_cannot_be_edited_is_told_first(colours: Path):
     path.write_text(path.read_text().replace("[recipe]", 'tuned.precision = "f32"\n[recipe]'))
     with pytest.raises(CardError, match="without touching"):
         place_of(card_of(colours), out=None)
+
+
+@pytest.mark.parametrize("out", ["file", "file/below"])
+def test_a_place_that_can_hold_no_card_is_told_first(colours: Path, tmp_path: Path, out: str):
+    """Before anything is measured."""
+    (tmp_path / "file").touch()
+    (colours / "model.toml").unlink()
+    with pytest.raises(SettingsError, match="file is no folder"):
+        check_writable(place_of(card_of(colours / "model.keras"), out=tmp_path / out))
+
+
+def test_a_read_only_place_is_told_first(
+    colours: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Before anything is measured; a folder still to be made is judged by where it will be."""
+    (colours / "model.toml").unlink()
+    place = place_of(card_of(colours / "model.keras"), out=tmp_path / "new/deep")
+    check_writable(place)
+    monkeypatch.setattr("os.access", lambda path, _: Path(path) != tmp_path)
+    with pytest.raises(SettingsError, match="read-only"):
+        check_writable(place)
 
 
 def test_a_version_has_a_card_of_its_own(colours: Path, tmp_path: Path):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
+from collections import OrderedDict
 from types import TracebackType
 from typing import Self
 
@@ -24,7 +24,7 @@ class Turns:
 
     def __init__(self, most: int) -> None:
         self._free = most
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._waiting: OrderedDict[asyncio.Future[None], None] = OrderedDict()
 
     def waiting(self) -> int:
         """How many wait for their turn."""
@@ -42,13 +42,14 @@ class Turns:
             self._free -= 1
             return
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(waiter)
+        self._waiting[waiter] = None
         try:
             async with asyncio.timeout(deadline - time.monotonic()):
                 await waiter
         except BaseException as error:
             if waiter.done() and not waiter.cancelled():
                 self._leave()  # the turn came just as the wait ended
+            self._waiting.pop(waiter, None)  # turns may be long in coming: the late do not pile up
             waiter.cancel()
             if not isinstance(error, TimeoutError):
                 raise
@@ -59,7 +60,7 @@ class Turns:
 
     def _leave(self) -> None:
         while self._waiting:
-            waiter = self._waiting.popleft()
+            waiter, _ = self._waiting.popitem(last=False)
             if not waiter.done():
                 waiter.set_result(None)  # the turn goes from hand to hand
                 return

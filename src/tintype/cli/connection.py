@@ -152,6 +152,9 @@ class Connection(HttpToolsProtocol):
             try:
                 self.parser.feed_data(data)
             except httptools.HttpParserUpgrade as asked:
+                if self.parser.get_method() == b"CONNECT":  # asks so by itself: it would come again
+                    self.send_400_response("this is no proxy: CONNECT is not answered")
+                    return
                 data = self._head_without_upgrade() + data[asked.args[0] :]
                 self.parser = httptools.HttpRequestParser(self)
                 self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn's

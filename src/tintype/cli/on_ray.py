@@ -7,6 +7,7 @@ from pathlib import Path
 import typer
 
 from tintype.cli.options import Overrides
+from tintype.cli.server import bind
 from tintype.errors import SettingsError
 from tintype.models.card import Card
 from tintype.settings import Settings
@@ -15,12 +16,14 @@ from tintype.settings import Settings
 def serve_on_ray(cards: tuple[Card, ...], settings: Settings, *, address: str) -> None:
     """Serve until a signal; ``address`` of a running cluster, empty for one of its own.
 
-    Raises SettingsError where Ray is not installed.
+    Raises SettingsError where Ray is not installed, or the address cannot be listened on.
     """
     try:
         from tintype.cluster import start  # noqa: PLC0415 - Ray is large, and few ask for it
     except ImportError as error:
         raise _missing(error) from error
+    if not address:  # Ray would tell it after many seconds, in words of its own
+        bind(settings.server).close()
     start.serve_on_ray(
         cards,
         settings,

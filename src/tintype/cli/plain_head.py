@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 _HEAD = re.compile(rb"POST (/[!-~]*+) HTTP/1\.1\r\n((?:[!-9;-~]++:[\t -~]*+\r\n)++)\r\n")
 _TELLING = re.compile(
-    rb"(?im)^(content-length|transfer-encoding|expect|upgrade|connection)[ \t]*:[ \t]*"
-    rb"([^\r]*+)\r$"
+    rb"(?im)^(content-length|transfer-encoding|expect|upgrade|connection|proxy-connection)"
+    rb"[ \t]*:[ \t]*([^\r]*+)\r$"
 )
 _LENGTH = re.compile(rb"\d{1,9}[ \t]*")
 

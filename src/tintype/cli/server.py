@@ -47,7 +47,7 @@ def serve(find: Find, *, settings: Settings, samples: tuple[Path, ...] = ()) -> 
     lines = set_up_logs(settings.log)
     map_large_blocks()
     _allow_connections()
-    listener = _bind(settings.server)
+    listener = bind(settings.server)
     with listener, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
             runner.run(_serve(find, settings, samples, listener, lines))
@@ -171,8 +171,11 @@ def _tell(words: str) -> None:
         typer.echo(words, err=True)
 
 
-def _bind(server: ServerSettings) -> socket.socket:
-    """Take the address before the models are loaded: a taken port is told at once."""
+def bind(server: ServerSettings) -> socket.socket:
+    """Take the address before the models are loaded: a taken port is told at once.
+
+    Raises SettingsError.
+    """
     family = socket.AF_INET6 if ":" in server.host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -37,7 +37,14 @@ from tintype.models.plan import ModelPlan
 from tintype.settings import Settings, read_settings
 from tintype.tuning.asking import Pictures
 from tintype.tuning.candidates import base_of
-from tintype.tuning.card_file import Place, Written, is_bare, place_of, write_choice
+from tintype.tuning.card_file import (
+    Place,
+    Written,
+    check_writable,
+    is_bare,
+    place_of,
+    write_choice,
+)
 from tintype.tuning.choice import Aim
 from tintype.tuning.outcome import Machine, Outcome, body, evidence
 from tintype.tuning.quantise import check_installed, quantise
@@ -89,6 +96,8 @@ def command(  # noqa: PLR0913 - a flag each
     if len(cards) != 1:
         raise SettingsError(f"{model} holds {len(cards)} models; one is tuned at a time")
     place = place_of(cards[0], out=out)
+    if not dry_run:
+        check_writable(place)
     _check_overrides(overrides, cards[0])
     wish = Wish(aim=aim, seconds=seconds, int8=int8)
     settings = read_settings(file=config)

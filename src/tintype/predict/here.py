@@ -35,7 +35,7 @@ class Here:
         """Make the picture ready in a thread, then ask."""
         hosts = tuple(model for model in asking.asked if isinstance(model, ModelHost))
         header, deadline = asking.header, asking.deadline
-        async with self._preparer.turn(header, hosts, deadline=deadline) as turn:
+        async with self._preparer.turn(header, asking.asked, deadline=deadline) as turn:
             prepared = await self._preparer.prepare(
                 asking.request, header, hosts, deadline=deadline
             )

@@ -21,6 +21,7 @@ from tintype.imaging.steps import Decode
 from tintype.imaging.view import cut
 from tintype.imaging.window import seen_window
 from tintype.models.host import ModelHost
+from tintype.predict.answers import Asked
 from tintype.predict.request import PredictRequest
 from tintype.types import ImageFacts, PictureLook, Point, SeenInput, Tensor, Window
 
@@ -74,14 +75,21 @@ class Preparer:
         self._lanes = lanes
         self._gate = gate
 
-    def turn(self, header: Header, hosts: tuple[ModelHost, ...], *, deadline: float) -> Turn:
+    def turn(self, header: Header, asked: tuple[Asked, ...], *, deadline: float) -> Turn:
         """The turn to take before ``prepare``, and to hold until the answer is there.
 
         None is waited for where that would keep others from another model, or small pictures
-        behind large ones.
+        behind large ones; nor where the model's own deadline or fallback would come too late:
+        both are about a picture that is ready.
         """
-        if len(hosts) == 1 and self._lanes.of(header) is self._lanes.quick:
-            return hosts[0].turn(deadline=deadline)
+        alone = asked[0] if len(asked) == 1 else None
+        if (
+            isinstance(alone, ModelHost)
+            and alone.deadline_seconds is None
+            and not alone.fallback
+            and self._lanes.of(header) is self._lanes.quick
+        ):
+            return alone.turn(deadline=deadline)
         return Turns(1).take(deadline=deadline)
 
     async def prepare(

@@ -42,6 +42,20 @@ def place_of(card: Card, *, out: Path | None) -> Place:
     return place
 
 
+def check_writable(place: Place) -> None:
+    """Raise SettingsError where neither its folder nor a file in it can be made."""
+    folder = place.card.parent
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not there.is_dir():
+        raise SettingsError(f"the card cannot be written: {there} is no folder")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise SettingsError(
+            f"the card cannot be written: {there} is read-only",
+            hint="--out DIR writes the card of a model file into another folder; "
+            "--dry-run writes nothing",
+        )
+
+
 def is_bare(card: Card) -> bool:
     """Whether no card says anything of the model: a file, or the folder of a SavedModel."""
     folder = card.folder
