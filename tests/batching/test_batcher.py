@@ -401,6 +401,26 @@ async def test_a_cancelled_drain_gives_up_those_who_wait(echo, picture, queued, 
             await asyncio.sleep(0)  # a turn of the loop
 
 
+async def test_a_run_that_hangs_does_not_keep_the_server_from_ending(
+    echo, picture, queued, arrived
+):
+    """Who waits is told; the thread is left to itself, and what it says later harms nobody."""
+    gate = Gate()
+    batcher = Batcher(echo(before_run=gate), policy=POLICY, drain_seconds=0.05)
+    async with batcher:
+        running = ask(batcher, picture(1))
+        await arrived(gate)
+        waiting = ask(batcher, picture(2))
+        await queued(batcher, 1)
+    with pytest.raises(ModelUnavailable):
+        await waiting[0]
+    gate.open()
+    assert 1.0 == number(await running[0])
+    async with asyncio.timeout(10):
+        while engine_threads():  # noqa: ASYNC110 - the threads have no event to wait for
+            await asyncio.sleep(0)  # a turn of the loop
+
+
 async def test_a_closed_batcher_takes_nothing(echo, picture):
     """Before entering and after leaving."""
     batcher = Batcher(echo(), policy=POLICY)

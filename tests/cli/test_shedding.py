@@ -11,7 +11,7 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from tintype.cli.connection import MAX_DROPPED_BYTES, MAX_UNREAD_BYTES, connection_with
-from tintype.cli.shedding import Shedding, asking_paths
+from tintype.cli.shedding import Shedding, asking_paths, named_models
 from tintype.errors import Overloaded
 from tintype.web.app import create_app
 from tintype.web.fake import FakePredictor
@@ -62,6 +62,7 @@ class Server:
 
     def __init__(self) -> None:
         self.full = True
+        self.full_models: set[str] = set()
         self.places = 1000
         """How many may come in while it is not."""
         self.reached: list[str] = []
@@ -72,9 +73,10 @@ class Server:
         self.reached.append(scope["path"])
         await self.hold.wait()
 
-    def refusal(self, *, arriving: int) -> Overloaded | None:
+    def refusal(self, names: tuple[str, ...], *, arriving: int) -> Overloaded | None:
         """As the predictor's."""
-        return FULL if self.full or arriving >= self.places else None
+        full = self.full or bool(self.full_models.intersection(names))
+        return FULL if full or arriving >= self.places else None
 
 
 class Clock:
@@ -275,6 +277,40 @@ async def test_everything_else_is_served_as_ever(connection, server, line):
     connection.data_received(line + b" HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n")
     await asyncio.sleep(0)
     assert (1, []) == (len(server.reached), answers(connection))
+
+
+async def test_who_names_a_full_model_is_refused_unread(shedding, server):
+    """Others are let in."""
+    server.full, server.full_models = False, {"pets"}
+    url = b"/api/predict?top=1&model=%s"
+    assert shedding.answer(b"POST", url % b"pets") is not None
+    assert shedding.answer(b"POST", url % b"%70ets") is not None
+    assert shedding.answer(b"POST", url % b"colours") is None
+    assert shedding.answer(b"POST", b"/api/predict") is None
+
+
+@pytest.mark.parametrize(
+    ("query", "names"),
+    [
+        (b"", ()),
+        (b"top=3", ()),
+        (b"model=b&x=1&model=a&model=b", ("a", "b")),
+        (b"model=pets%402", ("pets@2",)),
+        (b"models=a", ()),
+        (b"model=" + b"a" * 2000, ()),
+    ],
+)
+def test_the_models_that_a_query_names(query, names):
+    """A long query is left to the application."""
+    assert names == named_models(query)
+
+
+async def test_whatever_models_callers_name_memory_is_bounded(shedding, server):
+    """Names are theirs to choose."""
+    server.full = False
+    for number in range(1000):
+        shedding.answer(b"POST", b"/api/predict?model=%d" % number)
+    assert len(shedding._crowds) <= 64
 
 
 async def test_the_log_has_one_line_a_second(shedding, clock, logs):

@@ -25,6 +25,7 @@ from tintype.errors import (
     EngineFailed,
     ImageTooLarge,
     ModelUnavailable,
+    Overloaded,
     TintypeError,
     UnknownModel,
     UnsupportedImageFormat,
@@ -594,3 +595,21 @@ async def test_in_series_a_late_model_leaves_time_for_the_next():
         prediction = await predictor.predict(PredictRequest(image=png(RED)))
         gate.open()
     assert [True, False] == [result.fallback for result in prediction.results]
+
+
+@pytest.mark.parametrize(("names", "refused"), [((), True), (("a",), True), (("nobody",), False)])
+async def test_a_question_that_nobody_has_read_is_refused_where_its_models_have_too_many(
+    names, refused
+):
+    """One to a model that is not served is read, and told so."""
+    async with serving(host(plan("a")), host(plan("b"))) as predictor:
+        assert predictor.refusal(names) is None
+        assert refused == isinstance(predictor.refusal(names, arriving=512), Overloaded)
+
+
+async def test_a_question_to_a_model_with_a_fallback_is_always_read():
+    """Its caller is promised an answer."""
+    safe = carded("safe", fallback=("red",))
+    async with serving(host(safe), host(plan("b"))) as predictor:
+        assert predictor.refusal(("safe",), arriving=512) is None
+        assert predictor.refusal(("b",), arriving=512) is not None

@@ -58,9 +58,11 @@ class Batcher:
         policy: BatchPolicy,
         on_batch: OnBatch = lambda _: None,
         begin: Callable[[], None] = lambda: None,
+        drain_seconds: float = 30.0,
     ) -> None:
         self._engine = engine
         self._begin = begin
+        self._drain_seconds = drain_seconds
         self._on_batch = on_batch
         self._policy = policy
         self._queue: dict[Entry, None] = {}  # in order of arrival; any entry leaves in O(1)
@@ -94,7 +96,11 @@ class Batcher:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Drain, then end the threads. A cancelled drain gives up those who wait."""
+        """Drain, then end the threads. A cancelled drain gives up those who wait.
+
+        A run that does not end within ``drain_seconds`` is left to itself: its thread cannot be
+        stopped, and nobody is kept by it.
+        """
         threads = self._threads
         if threads is None:
             return
@@ -102,15 +108,18 @@ class Batcher:
         self._close_batches()  # nobody lingers for company that cannot come
         try:
             self._tell_drained()
-            await threads.drained.wait()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._drain_seconds):
+                    await threads.drained.wait()
         finally:
             self._give_up()
             for _ in threads.workers:
                 threads.jobs.put(None)
-        await threads.all_ended.wait()
-        for worker in threads.workers:
-            worker.join()
         self._threads = None
+        if threads.drained.is_set():
+            await threads.all_ended.wait()
+            for worker in threads.workers:
+                worker.join()
 
     def waiting(self) -> int:
         """How many pictures wait for the engine."""

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from typing import Final, Protocol
+from urllib.parse import parse_qsl
 
 import msgspec
 import structlog
@@ -22,6 +25,8 @@ from tintype.web.trace import SECURITY_HEADERS
 
 _TOLD_EACH_SECONDS: Final = 1.0
 _PRESSED_SECONDS: Final = 1.0
+_MOST_CROWDS: Final = 64
+_LONGEST_QUERY: Final = 1024
 _HOLDS_SECONDS: Final = 0.002
 """How long a refusal holds: many ask within that time, and room does not come sooner."""
 
@@ -29,15 +34,32 @@ log = structlog.get_logger(__name__)
 
 
 class Refusal(Protocol):
-    """Why a request would be refused now that comes behind ``arriving`` others."""
+    """Why a request to these models (without names: any) would be refused now."""
 
-    def __call__(self, *, arriving: int) -> Overloaded | None:
-        """None where there is room."""
+    def __call__(self, names: tuple[str, ...], *, arriving: int) -> Overloaded | None:
+        """None where there is room behind ``arriving`` others."""
         ...
 
 
+@dataclass(slots=True)
+class _Crowd:
+    """Those who ask the same models: who was let in this turn, and how the others are refused."""
+
+    arriving: int = 0
+    asked: float = -1.0
+    written: bytes | None = None
+    last: Overloaded | None = None
+    response: bytes = b""
+
+    def refuse(self, error: Overloaded, now: float) -> None:
+        """Have it written from now on; the words are mostly those of the refusal before."""
+        if self.last is None or (self.last.args, self.last.facts) != (error.args, error.facts):
+            self.last, self.response = error, _response(error)
+        self.asked, self.written = now, self.response
+
+
 class Shedding:
-    """Knows which requests ask a model, and answers them while all models have too many.
+    """Knows which requests ask a model, and answers them while those models have too many.
 
     ``refused`` counts them. They have no line each in the log, but one a second together.
 
@@ -58,10 +80,7 @@ class Shedding:
         self._refusal = refusal
         self._soon = soon
         self._clock = clock
-        self._arriving = 0
-        self._asked = -1.0
-        self._written: bytes | None = None
-        self._last = (Overloaded(""), b"")
+        self._crowds: dict[tuple[str, ...], _Crowd] = {}
         self._pressed_until = -1.0
         self._told = (clock() - _TOLD_EACH_SECONDS, 0)
         self.refused = 0
@@ -73,39 +92,38 @@ class Shedding:
 
     def answer(self, method: bytes, url: bytes) -> bytes | None:
         """The answer to write instead of reading on, None to go on as always."""
-        if method != b"POST" or url.partition(b"?")[0] not in self._paths:
+        path, _, query = url.partition(b"?")
+        if method != b"POST" or path not in self._paths:
             return None
-        now = self._clock()
-        if self._written is None or now >= self._asked + _HOLDS_SECONDS:
-            error = self._refusal(arriving=self._arriving)
+        now, names = self._clock(), named_models(query)
+        crowd = self._crowd(names)
+        if crowd.written is None or now >= crowd.asked + _HOLDS_SECONDS:
+            error = self._refusal(names, arriving=crowd.arriving)
             if error is None:
-                self._written = None
-                self._let_in()
+                crowd.written = None
+                self._let_in(crowd)
                 return None
-            self._asked, self._written = now, self._response(error)
+            crowd.refuse(error, now)
             self._pressed_until = now + _PRESSED_SECONDS
         self._count(now)
-        return self._written
+        return crowd.written
 
-    def _response(self, error: Overloaded) -> bytes:
-        """What is written; the words are mostly those of the refusal before."""
-        told, written = self._last
-        if told.args != error.args or told.facts != error.facts:
-            written = _response(error)
-        self._last = (error, written)
-        return written
+    def _crowd(self, names: tuple[str, ...]) -> _Crowd:
+        found = self._crowds.get(names)
+        if found is None:
+            if len(self._crowds) >= _MOST_CROWDS:  # names are the callers' words
+                self._crowds.clear()
+            found = self._crowds[names] = _Crowd()
+        return found
 
-    def _let_in(self) -> None:
-        if not self._arriving:
+    def _let_in(self, crowd: _Crowd) -> None:
+        if not crowd.arriving:
             # this is called in the next turn, before the request itself goes on: once more, then
-            self._soon(self._in_next_turn)
-        self._arriving += 1
+            self._soon(partial(self._in_next_turn, crowd))
+        crowd.arriving += 1
 
-    def _in_next_turn(self) -> None:
-        self._soon(self._all_arrived)
-
-    def _all_arrived(self) -> None:
-        self._arriving = 0
+    def _in_next_turn(self, crowd: _Crowd) -> None:
+        self._soon(partial(setattr, crowd, "arriving", 0))
 
     def _count(self, now: float) -> None:
         self.refused += 1
@@ -113,6 +131,14 @@ class Shedding:
         if now - when >= _TOLD_EACH_SECONDS:
             log.warning("overloaded: requests refused unread", count=self.refused - count)
             self._told = (now, self.refused)
+
+
+def named_models(query: bytes) -> tuple[str, ...]:
+    """The models that a query names, sorted; none where it is too long to be looked at here."""
+    if b"model" not in query or len(query) > _LONGEST_QUERY:
+        return ()
+    pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True)
+    return tuple(sorted({value for name, value in pairs if name == "model"}))
 
 
 def asking_paths(app: Starlette) -> frozenset[bytes]:

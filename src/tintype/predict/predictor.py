@@ -72,13 +72,18 @@ class Predictor:
         """Whether every model is loaded and warm, but for remotes that are down beside others."""
         return self._models.ready()
 
-    def refusal(self, *, arriving: int = 0) -> Overloaded | None:
-        """Why any question would be refused now, before it is read: every model has too many.
+    def refusal(self, names: tuple[str, ...] = (), *, arriving: int = 0) -> Overloaded | None:
+        """Why a question to these models would be refused now, before it is read.
 
-        ``arriving`` questions were let in before it and did not get here yet.
+        Without names, whatever it asks: every model has too many. ``arriving`` such questions
+        were let in before it and did not get here yet.
         """
         models = self._models
-        asked: tuple[Asked, ...] = (*(each.stable for each in models.all()), *models.all_absent())
+        if names:
+            found = [models.find(name) for name in names]
+            asked: tuple[Asked, ...] = tuple(each[1] or each[0].stable for each in found if each)
+            return self._refusal(asked, arriving=arriving) if all(found) else None
+        asked = (*(each.stable for each in models.all()), *models.all_absent())
         return self._refusal(asked, arriving=arriving)
 
     async def predict(self, request: PredictRequest) -> Prediction:
