@@ -71,6 +71,15 @@ def test_a_folder_becomes_a_table(folder: Path):
     assert ["in", "r.errors.jsonl", "r.parquet"] == sorted(each.name for each in folder.iterdir())
 
 
+def test_a_batch_without_a_single_answer_has_failed(folder: Path):
+    """A script can tell; the reasons are where they always are."""
+    told = run(
+        *("batch", folder / "in/broken.jpg", "--model", COLOURS, "--out", folder / "r.jsonl")
+    )
+    assert (1, "") == (told.returncode, told.stdout)
+    assert "image-truncated" in (folder / "r.errors.jsonl").read_text()
+
+
 def test_answers_are_those_of_predict(folder: Path):
     """To the last bit, with the same flags."""
     flags = ("--top", 2, "--threshold", 0.01, "--x", 5, "--y", 7)

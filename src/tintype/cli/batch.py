@@ -209,3 +209,5 @@ def _tell(written: Written, out: Path) -> None:
     if written.failures:
         typer.echo(f"without an answer: {written.failures}, told in {errors_path(out)}", err=True)
     sys.stderr.flush()
+    if written.failures and not written.rows:
+        raise typer.Exit(1)

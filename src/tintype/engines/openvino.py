@@ -113,9 +113,9 @@ def _one_by_one(graph: Graph, core: Any, model: Any, options: EngineOptions) -> 
     def side_by_side() -> list[Runner]:
         try:
             beside = _compiled(core, model, replace(options, streams=streams))
-        except UnsupportedModel:  # it goes on as it is
+            return [_Request(beside) for _ in range(streams)]
+        except (UnsupportedModel, RuntimeError, MemoryError):  # it goes on as it is
             return []
-        return [_Request(beside) for _ in range(streams)]
 
     return PooledEngine(
         replace(_facts(graph, model, compiled), batch_size=1),
