@@ -252,6 +252,19 @@ async def test_a_flood_keeps_its_connection(connection):
     assert not connection.transport.closed
 
 
+async def test_who_asks_again_at_once_waits_a_little(connection):
+    """Refused as fast as it asks, one client alone would take a processor."""
+    connection.data_received(POST % (0, b""))
+    assert connection.transport.reading
+    connection.data_received(POST % (0, b""))
+    assert (2, False) == (len(answers(connection)), connection.transport.reading)
+    async with asyncio.timeout(10):
+        while not connection.transport.reading:  # noqa: ASYNC110 - a timer of the connection
+            await asyncio.sleep(0)
+    connection.data_received(POST % (0, b""))
+    assert 3 == len(answers(connection))
+
+
 async def test_no_more_are_let_in_than_there_are_places(shedding, server):
     """Those let in reach the line in the next turn; until then they are counted."""
     server.full, server.places = False, 2

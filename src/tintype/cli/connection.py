@@ -21,6 +21,8 @@ UPLOAD_SECONDS: Final = 2.0
 MAX_UNREAD_BYTES: Final = 1 << 20
 MAX_DROPPED_BYTES: Final = 64 << 20
 LINGER_SECONDS: Final = 5.0
+HASTE_SECONDS: Final = 0.1
+REST_SECONDS: Final = 0.05
 
 _OF_AN_UPGRADE: Final = frozenset({b"upgrade", b"http2-settings"})
 
@@ -40,6 +42,8 @@ class Connection(HttpToolsProtocol):
     _dropping = 0
     """Bytes to come of the body of a request that was refused without the parser."""
     _let_in = False
+    _refused_at = -1.0
+    _read_over = False
     _unread = False
     _unread_bytes = 0
     _closes = False
@@ -241,8 +245,21 @@ class Connection(HttpToolsProtocol):
     def _write_refusal(self, answer: bytes) -> None:
         if self.flow.write_paused:  # it asks and does not read: nothing is piled up for it
             self.transport.abort()
-        else:
-            self.transport.write(STATUS_LINE[503] + answer)
+            return
+        self.transport.write(STATUS_LINE[503] + answer)
+        now = self.loop.time()
+        if now - self._refused_at < HASTE_SECONDS:
+            self._rest()
+        self._refused_at = now
+
+    def _rest(self) -> None:
+        """Let who asks again at once wait a little: refusing it would take all of a processor."""
+        self.flow.pause_reading()
+        self.loop.call_later(REST_SECONDS, self._read_on)
+
+    def _read_on(self) -> None:
+        if not (self._read_over or self.transport.is_closing()):
+            self.flow.resume_reading()
 
     def _at_work(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete
@@ -252,6 +269,7 @@ class Connection(HttpToolsProtocol):
         return next((int(value) for name, value in self.headers if name == b"content-length"), 0)
 
     def _read_no_more(self) -> None:
+        self._read_over = True
         self.transport.pause_reading()
         self.loop.call_later(LINGER_SECONDS, self.transport.close)
 

@@ -16,6 +16,7 @@ from tintype.batching.batcher import Batcher, OnBatch
 from tintype.batching.policy import BatchPolicy
 from tintype.batching.running import Answer, RowOutcome, run_rows
 from tintype.batching.turns import Turn, Turns
+from tintype.cores import usable_cores
 from tintype.engines.catalog import load
 from tintype.engines.engine import Engine, EngineOptions
 from tintype.engines.give_back import give_back_memory
@@ -36,7 +37,7 @@ from tintype.types import Box, ClassOutput, LabelScore, RankedOutput, Tensor, Wi
 _ANY_SIZE_SIDE = 320
 _WIDEN_AFTER_SECONDS = 1.0
 _AHEAD = 16
-"""Pictures made ready ahead of an engine, at least: enough that it never waits for the next."""
+"""Pictures made ready ahead of an engine that takes them in batches, at least."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,8 +90,7 @@ class ModelHost(Hosted):
             self._engine, policy=self._policy, on_batch=self._on_batch, begin=self._begin
         )
         self._batcher = await batcher.__aenter__()
-        batch = self._engine.batch_size or self._policy.max_batch
-        self._turns = Turns(max(_AHEAD, 2 * batch * self._engine.streams))
+        self._turns = Turns(_ahead(self._engine, max_batch=self._policy.max_batch))
         self._state = Health.READY
         if self._expects_company:
             self._widening = asyncio.create_task(self._widen_soon(self._engine))
@@ -234,3 +234,14 @@ class ModelHost(Hosted):
         if isinstance(output, RankedOutput):
             return Found(labels=ranked_scores(outputs, labels=labels, keep=keep))
         return Found(boxes=boxes(outputs, output=output, labels=labels, window=window, keep=keep))
+
+
+def _ahead(engine: Engine, *, max_batch: int) -> int:
+    """How many pictures are made ready ahead: enough that the engine never waits for the next.
+
+    One by one, those are the ones it runs, as many that are next, and one in each hand that makes
+    them; more would only drive each other and the weights out of the processor's caches.
+    """
+    if engine.batch_size == 1:
+        return 2 * (engine.streams + usable_cores())
+    return max(_AHEAD, 2 * (engine.batch_size or max_batch) * engine.streams)
