@@ -252,10 +252,13 @@ async def test_a_flood_keeps_its_connection(connection):
     assert not connection.transport.closed
 
 
-async def test_who_asks_again_at_once_waits_a_little(connection):
-    """Refused as fast as it asks, one client alone would take a processor."""
+async def test_who_hammers_waits_a_little(connection, shedding, clock):
+    """Refused as fast as they ask, a few clients would take a processor."""
+    for _ in range(1000):
+        shedding.answer(b"POST", b"/api/predict")
+    clock.now += 0.3
     connection.data_received(POST % (0, b""))
-    assert connection.transport.reading
+    assert (True, True) == (shedding.is_hammered, connection.transport.reading)
     connection.data_received(POST % (0, b""))
     assert (2, False) == (len(answers(connection)), connection.transport.reading)
     async with asyncio.timeout(10):
@@ -263,6 +266,15 @@ async def test_who_asks_again_at_once_waits_a_little(connection):
             await asyncio.sleep(0)
     connection.data_received(POST % (0, b""))
     assert 3 == len(answers(connection))
+
+
+async def test_a_flood_of_many_clients_is_told_at_once(connection, shedding, clock):
+    """What can be afforded is."""
+    for _ in range(100):
+        shedding.answer(b"POST", b"/api/predict")
+    clock.now += 0.3
+    connection.data_received(POST % (0, b"") * 2)
+    assert (False, True) == (shedding.is_hammered, connection.transport.reading)
 
 
 async def test_no_more_are_let_in_than_there_are_places(shedding, server):

@@ -248,7 +248,8 @@ class Connection(HttpToolsProtocol):
             return
         self.transport.write(STATUS_LINE[503] + answer)
         now = self.loop.time()
-        if now - self._refused_at < HASTE_SECONDS:
+        hammered = self.shedding is not None and self.shedding.is_hammered
+        if hammered and now - self._refused_at < HASTE_SECONDS:
             self._rest()
         self._refused_at = now
 

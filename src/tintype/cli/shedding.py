@@ -26,6 +26,8 @@ from tintype.web.trace import SECURITY_HEADERS
 _TOLD_EACH_SECONDS: Final = 1.0
 _PRESSED_SECONDS: Final = 1.0
 _MOST_CROWDS: Final = 64
+_MOST_A_SECOND: Final = 2000
+_COUNTED_SECONDS: Final = 0.25
 _LONGEST_QUERY: Final = 1024
 _HOLDS_SECONDS: Final = 0.002
 """How long a refusal holds: many ask within that time, and room does not come sooner."""
@@ -62,6 +64,8 @@ class Shedding:
     """Knows which requests ask a model, and answers them while those models have too many.
 
     ``refused`` counts them. They have no line each in the log, but one a second together.
+    ``is_hammered``: so many were refused a moment ago that answering them all at once would leave
+    the models too little of the processors.
 
     Many requests are read in one turn of the loop, and those let in reach the model's line in the
     next: until then they are counted here, or all of them would be let into the one free place
@@ -83,7 +87,9 @@ class Shedding:
         self._crowds: dict[tuple[str, ...], _Crowd] = {}
         self._pressed_until = -1.0
         self._told = (clock() - _TOLD_EACH_SECONDS, 0)
+        self._counted = (clock(), 0)
         self.refused = 0
+        self.is_hammered = False
 
     @property
     def is_shedding(self) -> bool:
@@ -127,6 +133,10 @@ class Shedding:
 
     def _count(self, now: float) -> None:
         self.refused += 1
+        since, before = self._counted
+        if now - since >= _COUNTED_SECONDS:
+            self.is_hammered = self.refused - before > _MOST_A_SECOND * (now - since)
+            self._counted = (now, self.refused)
         when, count = self._told
         if now - when >= _TOLD_EACH_SECONDS:
             log.warning("overloaded: requests refused unread", count=self.refused - count)

@@ -35,7 +35,7 @@ class EngineOptions:
     batch: int = 1
     precision: str = "f32"
     tuned: bool = True
-    nice: int = 5
+    nice: int = 10
     max_activation_bytes: int = 8 << 30
     """Refuse a graph whose tensors for one picture declare more than this."""
 
