@@ -55,6 +55,36 @@ def test_it_goes_on_after_what_is_answered(begun):
         assert [b"R0\n", b"R1\n", b"R2\n", b"R3\n"] == [*kept.lines()]
 
 
+def take(begun: Path, *answers) -> None:
+    """Go on with these."""
+    with unfinished(begun) as kept:
+        for each in answers:
+            kept.add(each)
+
+
+class Interrupted:
+    """An answer that Ctrl-C cuts in two: its lines are written, and nothing counts it yet."""
+
+    lines = b"R4\n"
+    identity = item(4).identity
+
+    @property
+    def items(self) -> int:
+        """Where it is cut."""
+        raise KeyboardInterrupt
+
+
+def test_an_answer_that_was_half_taken_is_made_anew(begun):
+    """Ctrl-C may come between any two lines of the program."""
+    with pytest.raises(KeyboardInterrupt):
+        take(begun, answer(3), Interrupted())
+    with unfinished(begun) as kept:
+        listing = (item(at) for at in range(5))
+        kept.skip(listing)
+        assert ("3.jpg", 3) == (next(listing).name, kept.items)
+        assert [b"R0\n", b"R1\n", b"R2\n"] == [*kept.lines()]
+
+
 def test_answers_that_were_not_committed_are_made_anew(begun):
     """As a kill leaves them: half a line, and no word of it in the journal."""
     with (begun / "u/answers").open("ab") as file:

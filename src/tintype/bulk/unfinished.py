@@ -56,6 +56,7 @@ class Unfinished:
         self._new = Commit()
         self._chain = hashlib.sha256()
         self._committed_at = 0.0
+        self._is_taking = False
 
     def __enter__(self) -> Self:
         """Raises SettingsError where another process is at it, or the manifest is another."""
@@ -79,9 +80,12 @@ class Unfinished:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Keep what was answered, whatever ended the work."""
+        """Keep what was answered, whatever ended the work.
+
+        Ctrl-C in the midst of taking an answer leaves it half taken: then the last commit stands.
+        """
         try:
-            if not isinstance(error, OSError):  # a full disk takes no more
+            if not (self._is_taking or isinstance(error, OSError)):  # a full disk takes no more
                 self.commit()
         finally:
             self._close()
@@ -116,6 +120,7 @@ class Unfinished:
     def add(self, done: Done) -> None:
         """Take the answers of the next items; they hold once they are committed, soon."""
         assert self._answers is not None  # noqa: S101 - entered
+        self._is_taking = True
         self._answers.write(done.lines)
         self._chain.update(done.identity)
         self._new = Commit(
@@ -123,6 +128,7 @@ class Unfinished:
             items=self._new.items + done.items,
             failures=self._new.failures + done.failures,
         )
+        self._is_taking = False
         if time.monotonic() - self._committed_at >= _COMMIT_SECONDS:
             self.commit()
 
@@ -131,11 +137,13 @@ class Unfinished:
         assert self._answers is not None  # noqa: S101 - entered
         assert self._journal is not None  # noqa: S101 - entered
         if self._new.items > self._last.items:
+            self._is_taking = True
             _to_disk(self._answers)
             self._new = msgspec.structs.replace(self._new, digest=self._chain.hexdigest())
             self._journal.write(msgspec.json.encode(self._new) + b"\n")
             _to_disk(self._journal)
             self._begin_after(self._new)
+            self._is_taking = False
         self._committed_at = time.monotonic()
 
     def lines(self) -> Iterator[bytes]:
