@@ -27,6 +27,7 @@ _TOLD_EACH_SECONDS: Final = 1.0
 _PRESSED_SECONDS: Final = 1.0
 _MOST_CROWDS: Final = 64
 _MOST_A_SECOND: Final = 2000
+_FEW_A_SECOND: Final = 200  # fewer come while they rest, and are as many as before when they do not
 _COUNTED_SECONDS: Final = 0.25
 _LONGEST_QUERY: Final = 1024
 _HOLDS_SECONDS: Final = 0.002
@@ -135,7 +136,8 @@ class Shedding:
         self.refused += 1
         since, before = self._counted
         if now - since >= _COUNTED_SECONDS:
-            self.is_hammered = self.refused - before > _MOST_A_SECOND * (now - since)
+            most = _FEW_A_SECOND if self.is_hammered else _MOST_A_SECOND
+            self.is_hammered = self.refused - before > most * (now - since)
             self._counted = (now, self.refused)
         when, count = self._told
         if now - when >= _TOLD_EACH_SECONDS:
