@@ -1,13 +1,15 @@
 """Every metric in one table, and the book that is kept of them.
 
-The book is prometheus-client's. Its import costs time, so it is made with the first ``Metrics``.
+prometheus-client writes the page. Its import costs time, so it comes with the first ``Metrics``.
 """
 
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Iterable, Iterator
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any, Final, TypeAlias
 
 Sample: TypeAlias = tuple[tuple[str, ...], float]
@@ -211,35 +213,41 @@ class Metrics:
     """The book: counts what happens, asks for what is, writes the page that Prometheus reads.
 
     Labels are few and known: routes, types of errors, served models. Never a text of a caller.
+    Belongs to the event loop: the numbers are plain ones, without locks, since every request
+    counts a dozen of them. prometheus-client only writes them down.
     """
 
     def __init__(self) -> None:
         import prometheus_client as client  # noqa: PLC0415 - 17 ms, for servers only
 
-        client.disable_created_metrics()  # a second series beside each: nobody asks for it
         self._client = client
         self._registry = client.CollectorRegistry(auto_describe=False)
-        self._counted = {metric: self._make(metric) for metric in TABLE if not metric.watched}
-        self._children: dict[tuple[Metric, tuple[str, ...]], Any] = {}
+        self._numbers: dict[_Series, float] = {}
+        self._histograms: dict[_Series, _Histogram] = {}
         self._watched: dict[Metric, list[Read]] = {}
-        self._registry.register(_Watched(self._watched))
+        self._registry.register(_Families(self._numbers, self._histograms, self._watched))
         client.ProcessCollector(registry=self._registry)
 
     def count(self, metric: Metric, *labels: str) -> None:
         """One more of a counter."""
-        self._child(metric, labels).inc()
+        series = metric, labels
+        self._numbers[series] = self._numbers.get(series, 0.0) + 1.0
 
     def begin(self, metric: Metric, *labels: str) -> None:
         """Tell a counter from 0 on: who watches its growth then sees the first one too."""
-        self._child(metric, labels)
+        self._numbers.setdefault((metric, labels), 0.0)
 
     def observe(self, metric: Metric, value: float, *labels: str) -> None:
         """One value of a histogram."""
-        self._child(metric, labels).observe(value)
+        histogram = self._histograms.get((metric, labels))
+        if histogram is None:
+            histogram = self._histograms[metric, labels] = _Histogram(metric.buckets)
+        histogram.counts[bisect_left(metric.buckets, value)] += 1
+        histogram.total += value
 
     def set(self, metric: Metric, value: float, *labels: str) -> None:
         """The number of a gauge from now on."""
-        self._child(metric, labels).set(value)
+        self._numbers[metric, labels] = value
 
     def watch(self, metric: Metric, read: Read) -> None:
         """Ask ``read`` at each scrape; several may tell samples of one watched metric."""
@@ -247,42 +255,49 @@ class Metrics:
 
     def forget(self, **labels: str) -> None:
         """Drop every counted series that has all these labels: a version that has gone."""
-        for metric, values in [*self._children]:
-            told = dict(zip(metric.labels, values, strict=True))
-            if labels.items() <= told.items():
-                del self._children[metric, values]
-                self._counted[metric].remove(*values)
+        book: dict[_Series, Any]
+        for book in (self._numbers, self._histograms):
+            for metric, values in [*book]:
+                told = dict(zip(metric.labels, values, strict=True))
+                if labels.items() <= told.items():
+                    del book[metric, values]
 
     def page(self, *, accept: str) -> tuple[bytes, str]:
         """Every metric as text, and its content type: OpenMetrics where ``accept`` asks for it."""
         encode, content_type = self._client.exposition.choose_encoder(accept)
         return encode(self._registry), content_type
 
-    def _child(self, metric: Metric, labels: tuple[str, ...]) -> Any:
-        child = self._children.get((metric, labels))
-        if child is None:
-            family = self._counted[metric]
-            child = family.labels(*labels) if metric.labels else family
-            self._children[metric, labels] = child
-        return child
 
-    def _make(self, metric: Metric) -> Any:
-        kinds = {Kind.COUNTER: self._client.Counter, Kind.GAUGE: self._client.Gauge}
-        if metric.kind is Kind.HISTOGRAM:
-            return self._client.Histogram(
-                metric.name,
-                metric.help,
-                metric.labels,
-                buckets=metric.buckets,
-                registry=self._registry,
-            )
-        return kinds[metric.kind](metric.name, metric.help, metric.labels, registry=self._registry)
+_Series: TypeAlias = tuple[Metric, tuple[str, ...]]
+"""A metric and the values of its labels, in its order."""
 
 
-class _Watched:
-    """The watched metrics, as prometheus-client asks for them at a scrape."""
+class _Histogram:
+    """How many values lay in each bucket, the last of them without a bound, and their sum."""
 
-    def __init__(self, watched: dict[Metric, list[Read]]) -> None:
+    __slots__ = ("counts", "total")
+
+    def __init__(self, bounds: tuple[float, ...]) -> None:
+        self.counts = [0] * (len(bounds) + 1)
+        self.total = 0.0
+
+    def buckets(self, bounds: tuple[float, ...]) -> list[tuple[str, float]]:
+        """Upper bound and how many values lie below, as Prometheus wants them: summed up."""
+        told = (*(str(bound) for bound in bounds), "+Inf")
+        return list(zip(told, map(float, accumulate(self.counts)), strict=True))
+
+
+class _Families:
+    """Every metric as prometheus-client asks for it at a scrape."""
+
+    def __init__(
+        self,
+        numbers: Mapping[_Series, float],
+        histograms: Mapping[_Series, _Histogram],
+        watched: Mapping[Metric, list[Read]],
+    ) -> None:
+        self._numbers = numbers
+        self._histograms = histograms
         self._watched = watched
 
     def describe(self) -> list[Any]:
@@ -290,13 +305,29 @@ class _Watched:
         return []
 
     def collect(self) -> Iterator[Any]:
-        """A family for each metric that somebody tells."""
+        """A family for each metric that is counted or that somebody tells."""
         from prometheus_client import core  # noqa: PLC0415 - there since ``Metrics`` was made
 
         families = {Kind.COUNTER: core.CounterMetricFamily, Kind.GAUGE: core.GaugeMetricFamily}
-        for metric, reads in self._watched.items():
-            family = families[metric.kind](metric.name, metric.help, labels=metric.labels)
-            for read in reads:
-                for labels, value in read():
+        for metric in TABLE:
+            if metric.kind is Kind.HISTOGRAM:
+                yield self._histogram(metric, core)
+            elif not metric.watched or metric in self._watched:
+                family = families[metric.kind](metric.name, metric.help, labels=metric.labels)
+                for labels, value in self._samples(metric):
                     family.add_metric(labels, value)
-            yield family
+                yield family
+
+    def _histogram(self, metric: Metric, core: Any) -> Any:
+        family = core.HistogramMetricFamily(metric.name, metric.help, labels=metric.labels)
+        for (each, labels), found in self._histograms.items():
+            if each is metric:
+                family.add_metric(labels, found.buckets(metric.buckets), found.total)
+        return family
+
+    def _samples(self, metric: Metric) -> Iterator[Sample]:
+        for read in self._watched.get(metric, ()):
+            yield from read()
+        for (each, labels), value in self._numbers.items():
+            if each is metric:
+                yield labels, value

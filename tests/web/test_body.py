@@ -145,4 +145,5 @@ async def test_work_that_is_done_is_handed_on():
     assert 3 == await unless_gone(Wire().receive, asyncio.sleep(0, 3))
     with pytest.raises(MalformedRequest):
         await unless_gone(Wire().receive, fail())
+    await asyncio.sleep(0)  # what watched the client ends in the loop's next turn
     assert {asyncio.current_task()} == asyncio.all_tasks()

@@ -88,14 +88,14 @@ def create_app(
     static = Files(read_files(sorted(_STATIC.iterdir())))
     metrics = services.metrics
     sign_in = SignIn(services.door, title=title)
-    table: dict[str, Mapping[str, tuple[Handler, Need]]] = {
+    table: dict[str, Mapping[str, tuple[Handler, Need]]] = {  # asked most first
+        "/api/predict": {"POST": (api.predict, Need.PREDICT)},
         "/": {"GET": (pages.index, Need.PAGE), "POST": (pages.submit, Need.PAGE)},
         "/predictions/{id}": {"GET": (feedback.show, Need.PAGE)},
         "/feedback": {"POST": (feedback.submit, Need.FEEDBACK)},
         "/dashboard": {"GET": (dashboard, Need.ADMIN)},
         "/sign-in": {"GET": (sign_in.form, Need.OPEN), "POST": (sign_in.submit, Need.OPEN)},
         "/sign-out": {"POST": (sign_in.sign_out, Need.OPEN)},
-        "/api/predict": {"POST": (api.predict, Need.PREDICT)},
         "/api/predict/batch": {"POST": (api.predict_batch, Need.PREDICT)},
         "/api/models": {"GET": (api.models, Need.PREDICT)},
         "/api/models/{name:path}/reload": {"POST": (changes.reload, Need.ADMIN)},
