@@ -8,15 +8,14 @@ Processor time of one process, in one run, so that a busy machine does not chang
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import json
 import time
 from pathlib import Path
 
-import structlog
-
 import tintype
-from tintype.log_setup import LogLines, LogSettings, set_up_logs
+from tintype.log_setup import LogSettings, set_up_logs
 from tintype.metrics import Metrics
 from tintype.models.library import find_cards
 from tintype.observers import PredictionLog, PredictionMetrics
@@ -31,9 +30,8 @@ ROUNDS, OBSERVED = 200, 5000
 
 async def main() -> None:
     """Ask, then tell the observers the same prediction again and again."""
-    set_up_logs(LogSettings(format="json"))
-    lines = LogLines(io.StringIO())
-    structlog.configure(logger_factory=structlog.WriteLoggerFactory(file=lines))  # type: ignore[arg-type]
+    with contextlib.redirect_stderr(io.StringIO()):
+        lines = set_up_logs(LogSettings(format="json"))
     cards = find_cards((DEMO / "models/cats-dogs",))
     plans = await make_plans(cards, left_out=print)
     asked = PredictRequest(image=(DEMO / "pictures/dog.jpg").read_bytes())

@@ -85,6 +85,11 @@ def test_an_address_cannot_steer_the_terminal(capsys: pytest.CaptureFixture):
     assert 1 == told.count("\n")
 
 
+def said(event: dict) -> str:
+    """The event alone."""
+    return f"{event['event']}\n"
+
+
 class Full(io.StringIO):
     """A file on a disk that is full until there is ``room``."""
 
@@ -100,13 +105,13 @@ class Full(io.StringIO):
 def test_a_log_that_cannot_be_written_stops_nobody():
     """The lines are lost and counted, the thread lives on and says so once it can."""
     full = Full()
-    lines = LogLines(full)
-    lines.write("lost\n")
-    lines.write("lost\n")
+    lines = LogLines(full, render=said)
+    lines.take({"event": "lost"})
+    lines.take({"event": "lost"})
     assert lines.drain()
     assert 2 == lines.dropped
     full.room = True
-    lines.write("here\n")
+    lines.take({"event": "here"})
     assert lines.drain()
     assert '{"event": "log lines dropped", "count": 2}\nhere\n' == full.getvalue()
 
@@ -129,11 +134,11 @@ class Stuck(io.StringIO):
 def test_a_pipe_that_nobody_reads_stops_nobody():
     """What does not fit is dropped, and said once it can be."""
     stuck = Stuck()
-    lines = LogLines(stuck, most=2)
-    lines.write("first\n")
+    lines = LogLines(stuck, render=said, most=2)
+    lines.take({"event": "first"})
     stuck.writing.wait(20)
     for number in range(5):
-        lines.write(f"{number}\n")
+        lines.take({"event": f"{number}"})
     stuck.release.set()
     assert lines.drain(20)
     assert 3 == lines.dropped

@@ -13,18 +13,27 @@ import logging
 import queue
 import sys
 import threading
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, TextIO
+from datetime import UTC, datetime
+from typing import Any, Final, TextIO, TypeAlias
 
 import msgspec
 import structlog
+from structlog.typing import EventDict, Processor
 
 from tintype.errors import SettingsError
 
 _MOST_WAITING: Final = 10_000
+_LINGER_SECONDS: Final = 0.02
 _LIBRARIES: Final = ("uvicorn", "asyncio")
 _FORMATS: Final = ("auto", "json", "pretty")
 _LEVELS: Final = ("debug", "info", "warning", "error")
+
+
+Render: TypeAlias = Callable[[EventDict], str]
+"""Makes an event the line that is written, with its end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,15 +59,20 @@ class LogSettings:
 
 
 class LogLines:
-    """A file for loggers: a thread of its own writes the lines, so that ``write`` never waits.
+    """A file for loggers: a thread of its own renders and writes, so that ``take`` never waits.
 
     Lines above ``most`` that wait are dropped, and so are those that the file does not take: its
     disk is full, its reader gone. Both are counted, and told in the next line that is written.
+    The thread lets a few come together, ``_LINGER_SECONDS`` at most: waking it for each would cost
+    more than writing it.
     """
 
-    def __init__(self, file: TextIO, *, most: int = _MOST_WAITING) -> None:
+    def __init__(self, file: TextIO, *, render: Render, most: int = _MOST_WAITING) -> None:
         self._file = file
-        self._lines: queue.Queue[str | threading.Event] = queue.Queue(most)
+        self._render = render
+        self._most = most
+        self._events: queue.SimpleQueue[EventDict | threading.Event] = queue.SimpleQueue()
+        self._hurry = threading.Event()
         self._overflow = 0  # belongs to those who write
         self._unwritten = self._told = 0  # belong to the thread
         threading.Thread(target=self._work, name="log", daemon=True).start()
@@ -68,42 +82,43 @@ class LogLines:
         """Lines dropped so far."""
         return self._overflow + self._unwritten
 
-    def write(self, text: str) -> int:
-        """Take a line. Never raises, never waits."""
-        try:
-            self._lines.put_nowait(text)
-        except queue.Full:
+    def take(self, event: EventDict) -> None:
+        """Take what will be a line. Never raises, never waits."""
+        if self._events.qsize() < self._most:
+            self._events.put(event)
+        else:
             self._overflow += 1
-        return len(text)
-
-    def flush(self) -> None:
-        """Nothing: the thread flushes every line. Loggers call this."""
 
     def drain(self, seconds: float = 1.0) -> bool:
         """Wait until what was taken so far is written, at most so long; tell whether it is."""
         written = threading.Event()
-        with contextlib.suppress(queue.Full):
-            self._lines.put(written, timeout=seconds)
+        self._events.put(written)
+        self._hurry.set()
         return written.wait(seconds)
 
     def _work(self) -> None:
         while True:
-            line = self._lines.get()
-            if isinstance(line, threading.Event):
-                line.set()
-                continue
-            self._write_out(line)
+            waiting = [self._events.get()]
+            self._hurry.wait(_LINGER_SECONDS)
+            self._hurry.clear()
+            with contextlib.suppress(queue.Empty):
+                while True:
+                    waiting.append(self._events.get_nowait())
+            self._write_out([each for each in waiting if not isinstance(each, threading.Event)])
+            for each in waiting:
+                if isinstance(each, threading.Event):
+                    each.set()
 
-    def _write_out(self, line: str) -> None:
+    def _write_out(self, events: list[EventDict]) -> None:
         dropped = self.dropped
         try:
             if dropped > self._told:
                 count = dropped - self._told
                 self._file.write(f'{{"event": "log lines dropped", "count": {count}}}\n')
-            self._file.write(line)
+            self._file.write("".join(map(self._render, events)))
             self._file.flush()
-        except (OSError, ValueError):  # full, gone or closed
-            self._unwritten += 1
+        except Exception:  # noqa: BLE001 - full, gone, closed, or nothing that can be told: it goes on
+            self._unwritten += len(events)
         else:
             self._told = dropped
 
@@ -119,6 +134,21 @@ class _FromLibraries(logging.Handler):
         )
 
 
+def _noted(_: object, level: str, event: EventDict) -> tuple[tuple[EventDict], dict[str, object]]:
+    """What is known only here and now; the rest of a line is made where it is written."""
+    event["level"] = "error" if level == "exception" else level
+    event["timestamp"] = time.time()
+    if event.get("exc_info") is True:
+        event["exc_info"] = sys.exc_info()
+    return (event,), {}
+
+
+def _stamped(_: object, __: str, event: EventDict) -> EventDict:
+    at = datetime.fromtimestamp(event.pop("timestamp"), UTC)
+    event["timestamp"] = at.isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return event
+
+
 def _json(line: object, **_: object) -> str:
     """One line; what JSON has no word for is told as Python would print it."""
     try:
@@ -127,28 +157,44 @@ def _json(line: object, **_: object) -> str:
         return json.dumps(line, default=repr)
 
 
-def set_up_logs(settings: LogSettings) -> LogLines:
-    """Configure logs once for this process."""
-    # no local variables in tracebacks: they hold what people sent
-    if settings.as_json:
+def _renderer(*, as_json: bool) -> Render:
+    """Makes an event a line. No local variables in tracebacks: they hold what people sent."""
+    last: tuple[Processor, ...]
+    if as_json:
         transformer = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
-        rendering: list[structlog.typing.Processor] = [
+        last = (
             structlog.processors.ExceptionRenderer(transformer),
             structlog.processors.JSONRenderer(_json),
-        ]
+        )
     else:
         plain = structlog.dev.plain_traceback
-        rendering = [structlog.dev.ConsoleRenderer(exception_formatter=plain)]
-    lines = LogLines(sys.stderr)
+        last = (structlog.dev.ConsoleRenderer(exception_formatter=plain),)
+    processors: tuple[Processor, ...] = (_stamped, *last)
+
+    def render(event: EventDict) -> str:
+        line: Any = event
+        for process in processors:
+            line = process(None, event["level"], line)
+        return f"{line}\n"
+
+    return render
+
+
+class _Taking:
+    """The logger under structlog's: every level is taken alike."""
+
+    def __init__(self, lines: LogLines) -> None:
+        self.debug = self.info = self.warning = self.error = self.critical = lines.take
+        self.exception = lines.take
+
+
+def set_up_logs(settings: LogSettings) -> LogLines:
+    """Configure logs once for this process."""
+    lines = LogLines(sys.stderr, render=_renderer(as_json=settings.as_json))
     structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            *rendering,
-        ],
+        processors=[structlog.contextvars.merge_contextvars, _noted],
         wrapper_class=structlog.make_filtering_bound_logger(settings.level),
-        logger_factory=structlog.WriteLoggerFactory(file=lines),  # type: ignore[arg-type]  # it calls write and flush only
+        logger_factory=lambda *_: _Taking(lines),
         cache_logger_on_first_use=True,
     )
     for library in _LIBRARIES:
