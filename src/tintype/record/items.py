@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import threading
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from queue import SimpleQueue
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -54,7 +55,55 @@ class Stop:
 
 
 Item: TypeAlias = Entry | Refusal | Difference | Ask
-Items: TypeAlias = SimpleQueue[Item | Stop]
+
+
+class Items:
+    """The record's queue: many put, the event loop alone all but questions; the writer gathers.
+
+    The writer sleeps while things come together. Something in an empty queue wakes it once, to
+    linger; a question, the end, and a full batch end that at once.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: deque[Item | Stop] = deque()
+        self._there = threading.Event()
+        self._urgent = threading.Event()
+
+    def __len__(self) -> int:
+        """How many wait."""
+        return len(self._waiting)
+
+    def put(self, item: Item | Stop) -> None:
+        """Hand something over. Never waits."""
+        self._waiting.append(item)
+        waiting = len(self._waiting)
+        if isinstance(item, Ask | Stop) or waiting >= MOST_AT_ONCE:
+            self._urgent.set()
+            self._there.set()
+        elif waiting == 1:
+            self._there.set()
+
+    def gather(self, *, seconds: float) -> tuple[list[Item], bool]:
+        """What waits, and what comes within LINGER_SECONDS of the first; whether a stop came.
+
+        A question ends the waiting: only what is already there goes with it. Nothing at all
+        within ``seconds`` gives an empty list.
+        """
+        if not self._there.wait(seconds):
+            return [], False
+        self._urgent.wait(LINGER_SECONDS)
+        self._there.clear()
+        self._urgent.clear()
+        found: list[Item] = []
+        while self._waiting and len(found) < MOST_AT_ONCE:
+            item = self._waiting.popleft()
+            if isinstance(item, Stop):
+                return found, True
+            found.append(item)
+        if self._waiting:
+            self._urgent.set()
+            self._there.set()
+        return found, False
 
 
 def unavailable(why: str) -> RecordUnavailable:

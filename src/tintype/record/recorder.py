@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
-from queue import SimpleQueue
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Protocol, Self, TypeVar
 
@@ -89,7 +88,7 @@ class Recorder:
         self._place = place
         self._policy = policy
         self._models: Models = {}
-        self._items: Items = SimpleQueue()
+        self._items = Items()
         self._asks = 0
         self._ledger = Ledger(state)
         self._tally = Tally(self._ledger)
@@ -240,7 +239,7 @@ class Recorder:
         return self._tally.counts()
 
     def _is_full(self) -> bool:
-        return self._items.qsize() >= self._policy.queue
+        return len(self._items) >= self._policy.queue
 
     def _write(self) -> None:
         # SQLAlchemy takes longer to import than the rest of a start: here, nobody waits for it.

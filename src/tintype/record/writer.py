@@ -6,7 +6,6 @@ is asked meanwhile is refused, and what no longer fits into the queue is dropped
 
 from __future__ import annotations
 
-import queue
 import threading
 import time
 from typing import Final
@@ -19,7 +18,7 @@ from tintype.errors import TintypeError
 from tintype.record import store
 from tintype.record.batch import KnownModels, Outcome, write, write_each
 from tintype.record.database import writing
-from tintype.record.items import LINGER_SECONDS, MOST_AT_ONCE, Ask, Item, Items, Stop, unavailable
+from tintype.record.items import Ask, Item, Items, unavailable
 from tintype.record.opening import open_database
 from tintype.record.place import Place
 from tintype.record.policy import RecordPolicy
@@ -65,10 +64,10 @@ class Writer:
         if lost:
             log.warning("an earlier run ended before it recorded all it answered", count=lost)
             self._losses.append(("killed", lost))
-        items, stop = gather(self._items, seconds=_FIRST_SECONDS)
+        items, stop = self._items.gather(seconds=_FIRST_SECONDS)
         while not stop:
             self._write(items)
-            items, stop = gather(self._items, seconds=_IDLE_SECONDS)
+            items, stop = self._items.gather(seconds=_IDLE_SECONDS)
         self._write(items)
         if self._engine is not None:
             self._engine.dispose()
@@ -147,29 +146,6 @@ class Writer:
             self._losses.append(("refused", outcome.turned_down))
         for ask, answer in outcome.answers:
             ask.give(answer)
-
-
-def gather(items: Items, *, seconds: float) -> tuple[list[Item], bool]:
-    """What waits, and what comes within LINGER_SECONDS of the first; whether a stop came.
-
-    A question ends the waiting: only what is already there goes with it. Nothing at all within
-    ``seconds`` gives an empty list.
-    """
-    found: list[Item] = []
-    until = time.monotonic() + seconds
-    asked = False
-    while len(found) < MOST_AT_ONCE:
-        try:
-            item = items.get(timeout=0 if asked else max(0.0, until - time.monotonic()))
-        except queue.Empty:
-            break
-        if isinstance(item, Stop):
-            return found, True
-        if not found:
-            until = time.monotonic() + LINGER_SECONDS
-        asked = asked or isinstance(item, Ask)
-        found.append(item)
-    return found, False
 
 
 def _is_unavailable(error: Exception) -> bool:
