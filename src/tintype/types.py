@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 if TYPE_CHECKING:  # the client library tells these values too, and starts without numpy
+    from collections.abc import Callable
+
     import numpy as np
     import numpy.typing as npt
 
@@ -26,6 +28,9 @@ Float32Array: TypeAlias = "npt.NDArray[np.float32]"
 
 Tensor: TypeAlias = "npt.NDArray[np.generic]"
 """What goes into a model; the model decides the dtype."""
+
+Batch: TypeAlias = "Tensor | Callable[[], Tensor]"
+"""Rows to run, or a function that makes them in the thread that runs them."""
 
 
 class Format(enum.StrEnum):

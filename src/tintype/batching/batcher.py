@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import Self, TypeAlias
 
 from tintype.batching.policy import BatchPolicy, close_batch
-from tintype.batching.running import Answer, Entry, Outcome, Runnable, run_batch
+from tintype.batching.running import Answer, Entry, Make, Outcome, Runnable, run_batch
 from tintype.errors import DeadlineExceeded, ModelUnavailable, Overloaded, TintypeError
 from tintype.types import Tensor
 
@@ -125,12 +125,14 @@ class Batcher:
         """How many pictures wait for the engine."""
         return len(self._queue)
 
-    async def submit(self, row: Tensor, *, deadline: float | None) -> Answer:
+    async def submit(self, row: Tensor | Make, *, deadline: float | None) -> Answer:
         """Have one picture answered.
 
         Args:
             row: one picture as the engine takes it, without the batch axis. Not copied: leave it
-                alone until the answer is there.
+                alone until the answer is there. Or a function that makes it in the engine's
+                thread, for an engine that takes pictures one by one; one that raises is answered
+                with EngineFailed.
             deadline: in seconds of ``time.monotonic``; None waits for ever.
 
         Raises:
@@ -150,7 +152,7 @@ class Batcher:
             self._leave(entry)  # still in the queue when its waiter was cancelled
             del entry  # a raised error would keep this frame, and with it the row
 
-    def _accept(self, row: Tensor, deadline: float | None) -> Entry:
+    def _accept(self, row: Tensor | Make, deadline: float | None) -> Entry:
         threads, now = self._threads, time.monotonic()
         if threads is None or not self._accepting:
             raise ModelUnavailable("the model is not loaded, or is going away")
@@ -165,7 +167,7 @@ class Batcher:
             )
         entry = Entry(
             row=row,
-            kind=(row.shape, row.dtype),
+            kind=None if callable(row) else (row.shape, row.dtype),
             arrived=now,
             deadline=deadline,
             future=threads.loop.create_future(),

@@ -66,7 +66,7 @@ class ByteGate:
         """How many wait to be let in."""
         return len(self._waiters)
 
-    def hold(self, size: int, *, deadline: float | None = None) -> _Hold:
+    def hold(self, size: int, *, deadline: float | None = None) -> Hold:
         """Hold ``size`` bytes inside ``async with``.
 
         Args:
@@ -78,7 +78,7 @@ class ByteGate:
             Overloaded: when too many wait, or patience runs out.
             DeadlineExceeded: when the deadline passes first.
         """
-        return _Hold(self, size, deadline)
+        return Hold(self, size, deadline)
 
     async def _enter(self, size: int, deadline: float | None) -> bool:
         """Come in; tell whether others were overtaken."""
@@ -165,7 +165,7 @@ class ByteGate:
         )
 
 
-class _Hold:
+class Hold:
     """What ``ByteGate.hold`` gives; to be entered once."""
 
     __slots__ = ("_deadline", "_gate", "_overtook", "_size", "_work")

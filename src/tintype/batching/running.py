@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 import numpy as np
 
 from tintype.errors import EngineFailed, ServingError
-from tintype.types import Tensor
+from tintype.types import Batch, Tensor
 
 
 class Runnable(Protocol):
@@ -33,8 +33,11 @@ class Runnable(Protocol):
         """How many threads may gain by calling ``run`` side by side."""
         ...
 
-    def run(self, batch: Tensor, *, deadline: float | None = None) -> tuple[Tensor, ...]:
-        """Stacked pictures in, one row a picture out, before ``deadline`` if it can."""
+    def run(self, batch: Batch, *, deadline: float | None = None) -> tuple[Tensor, ...]:
+        """Stacked pictures in, one row a picture out, before ``deadline`` if it can.
+
+        A function that makes the batch is called in this thread, when there is room to run.
+        """
         ...
 
 
@@ -43,8 +46,8 @@ class Answer:
     """One picture's raw outputs, without a batch axis, and where its time went.
 
     ``outputs`` are float32, or bytes where a remote gives names, in the engine's order.
-    ``queue_seconds`` is from ``submit`` to the start of the run, ``run_seconds`` the run of its
-    batch, ``batch`` the pictures in that run.
+    ``queue_seconds`` is from ``submit`` to when a thread takes it, ``run_seconds`` what the thread
+    needs for its batch, ``batch`` the pictures in that run.
     """
 
     outputs: tuple[Tensor, ...]
@@ -53,16 +56,22 @@ class Answer:
     batch: int
 
 
+Make: TypeAlias = Callable[[], Tensor]
+"""Makes a row in the thread that runs it."""
+
 Kind: TypeAlias = tuple[tuple[int, ...], np.dtype[np.generic]]
 """Shape and dtype of a row: only rows alike are stacked."""
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Entry:
-    """One picture that waits or is run. ``timer`` tells its waiter when the deadline passes."""
+    """One picture that waits or is run. ``timer`` tells its waiter when the deadline passes.
 
-    row: Tensor
-    kind: Kind
+    A ``row`` that is made when its turn comes has no ``kind`` yet, and runs alone.
+    """
+
+    row: Tensor | Make
+    kind: Kind | None
     arrived: float
     deadline: float | None
     future: asyncio.Future[Answer]
@@ -83,7 +92,7 @@ def run_batch(engine: Runnable, batch: list[Entry]) -> list[Outcome]:
     if not batch:
         return []
     started = time.monotonic()
-    outputs = _attempt(engine, [entry.row for entry in batch], deadline=_last_deadline(batch))
+    outputs = _attempt(engine, _stacked(batch), rows=len(batch), deadline=_last_deadline(batch))
     seconds = time.monotonic() - started
     if isinstance(outputs, ServingError):
         if len(batch) == 1 or not isinstance(outputs, EngineFailed):
@@ -121,7 +130,7 @@ def run_rows(engine: Runnable, rows: Sequence[Tensor], *, most: int) -> list[Row
 
 
 def _run_alike(engine: Runnable, rows: list[Tensor]) -> list[RowOutcome]:
-    outputs = _attempt(engine, rows, deadline=None)
+    outputs = _attempt(engine, _stack(rows), rows=len(rows), deadline=None)
     if not isinstance(outputs, ServingError):
         return [tuple(output[row] for output in outputs) for row in range(len(rows))]
     if len(rows) == 1 or not isinstance(outputs, EngineFailed):
@@ -136,10 +145,21 @@ def _last_deadline(batch: list[Entry]) -> float | None:
     return max(known) if len(known) == len(deadlines) else None
 
 
+def _stacked(batch: list[Entry]) -> Batch:
+    """The rows as one batch; of a row that is yet to be made, how to."""
+    make = batch[0].row
+    if callable(make):
+        return lambda: make()[np.newaxis]
+    return _stack([entry.row for entry in batch if not callable(entry.row)])
+
+
+def _stack(rows: list[Tensor]) -> Tensor:
+    return rows[0][np.newaxis] if len(rows) == 1 else np.stack(rows)
+
+
 def _attempt(
-    engine: Runnable, rows: list[Tensor], *, deadline: float | None
+    engine: Runnable, batch: Batch, *, rows: int, deadline: float | None
 ) -> tuple[Tensor, ...] | ServingError:
-    batch = rows[0][np.newaxis] if len(rows) == 1 else np.stack(rows)
     try:
         outputs = engine.run(batch, deadline=deadline)
     except ServingError as error:
@@ -148,7 +168,7 @@ def _attempt(
         failure = EngineFailed(f"the engine raised {type(error).__name__}: {error}")
         failure.__cause__ = error
         return failure
-    if any(output.shape[:1] != (len(rows),) for output in outputs):
+    if any(output.shape[:1] != (rows,) for output in outputs):
         shapes = ", ".join(str(output.shape) for output in outputs)
-        return EngineFailed(f"the engine gave {shapes} for {len(rows)} pictures")
+        return EngineFailed(f"the engine gave {shapes} for {rows} pictures")
     return outputs

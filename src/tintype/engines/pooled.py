@@ -18,7 +18,7 @@ from tintype.engines.tensors import (
     with_batch,
 )
 from tintype.errors import EngineFailed
-from tintype.types import Float32Array, Graph, Tensor, TensorSpec
+from tintype.types import Batch, Float32Array, Graph, Tensor, TensorSpec
 
 
 class Runner(Protocol):
@@ -116,15 +116,19 @@ class PooledEngine:
         """Always."""
         return True
 
-    def run(self, batch: Tensor, *, deadline: float | None = None) -> tuple[Float32Array, ...]:
+    def run(self, batch: Batch, *, deadline: float | None = None) -> tuple[Float32Array, ...]:
         """Run ``batch``, see ``Engine.run``. Any number of rows goes: a fixed size is cut to."""
         del deadline  # a run in this process is short, and cannot be stopped
-        check_batch(batch, self._input)
+        with self._runners.lend() as runner:  # who makes a batch has begun: others are company
+            rows = batch() if callable(batch) else batch
+            check_batch(rows, self._input)
+            return self._run_parts(runner, rows)
+
+    def _run_parts(self, runner: Runner, batch: Tensor) -> tuple[Float32Array, ...]:
         size = self._facts.batch_size
-        with self._runners.lend() as runner:
-            if size is None or size == batch.shape[0]:
-                return self._run(runner, batch)
-            done = [self._run(runner, part) for part in parts(batch, size)]
+        if size is None or size == batch.shape[0]:
+            return self._run(runner, batch)
+        done = [self._run(runner, part) for part in parts(batch, size)]
         rows = batch.shape[0]
         return tuple(np.concatenate(pieces)[:rows] for pieces in zip(*done, strict=True))
 

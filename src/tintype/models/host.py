@@ -14,7 +14,7 @@ import numpy as np
 
 from tintype.batching.batcher import Batcher, OnBatch
 from tintype.batching.policy import BatchPolicy
-from tintype.batching.running import Answer, RowOutcome, run_rows
+from tintype.batching.running import Answer, Make, RowOutcome, run_rows
 from tintype.batching.turns import Turn, Turns
 from tintype.cores import usable_cores
 from tintype.engines.catalog import load
@@ -189,11 +189,16 @@ class ModelHost(Hosted):
         """The right to have one picture made ready for it now, see ``Turns.take``."""
         return self._turns.take(deadline=deadline)
 
-    async def submit(self, row: Tensor, *, deadline: float | None) -> Answer:
-        """Run one row in some batch. Raises ServingError."""
+    async def submit(self, row: Tensor | Make, *, deadline: float | None) -> Answer:
+        """Run one row in some batch, see ``Batcher.submit``. Raises ServingError."""
         if self._batcher is None or self._state is not Health.READY:
             raise ModelUnavailable(f"the model {self.name!r} is {self.health.value}")
         return await self._batcher.submit(row, deadline=deadline)
+
+    @property
+    def one_by_one(self) -> bool:
+        """Whether rows are run one by one: the thread that runs one may as well make it."""
+        return self._engine is not None and self._engine.batch_size == 1
 
     @property
     def rows_at_once(self) -> int:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 from tintype.batching.admission import Hold
+from tintype.batching.running import Answer
 from tintype.errors import DeadlineExceeded, ServingError
 from tintype.models.absent import AbsentModel
 from tintype.models.host import Found, ModelHost
@@ -19,9 +21,9 @@ from tintype.predict.answers import (
     late,
     told,
 )
-from tintype.predict.prepare import Preparer, Question
+from tintype.predict.prepare import Prepared, Preparer, Question, prepare_picture
 from tintype.predict.request import PredictRequest
-from tintype.types import Result, Seconds
+from tintype.types import Result, Seconds, Tensor
 
 
 class Here:
@@ -32,35 +34,85 @@ class Here:
         self._parallel = parallel
 
     async def answer(self, asking: Asking) -> Answers:
-        """Make the picture ready in a thread, then ask."""
+        """Make the picture ready in a thread, then ask; in the engine's thread, where it may be."""
+        host = self._preparer.waits_with(asking.header, asking.asked)
+        if host is None:
+            return await self._prepared(asking)
+        async with host.turn(deadline=asking.deadline) as turn:
+            if host.one_by_one and len(asking.points) == 1:
+                answers = await self._in_one_go(host, asking)
+            else:
+                answers = await self._prepared(asking)
+        return replace(answers, seconds=replace(answers.seconds, queue=turn.waited))
+
+    async def _in_one_go(self, host: ModelHost, asking: Asking) -> Answers:
+        """A thread that decodes a picture runs it: nothing changes hands, or leaves the caches."""
+        made = _Made(host, asking)
+        async with self._preparer.memory(asking.header, deadline=asking.deadline):
+            try:
+                answer = await host.submit(made.row, deadline=asking.deadline)
+            except ServingError:
+                if made.failure is not None:
+                    raise made.failure from None
+                raise
+        prepared = made.prepared
+        assert prepared is not None  # noqa: S101 - there is an answer to it
+        (question,) = prepared.questions[host]
+        run = answer.run_seconds - prepared.decode_seconds - prepared.prepare_seconds
+        answered = _read_out(
+            question, answer, asking.request, seconds=answer.queue_seconds + run, run=run
+        )
+        asking.line.answered(host.name)
+        return _answers(prepared, [[answered]])
+
+    async def _prepared(self, asking: Asking) -> Answers:
         hosts = tuple(model for model in asking.asked if isinstance(model, ModelHost))
-        header, deadline = asking.header, asking.deadline
-        async with self._preparer.turn(header, asking.asked, deadline=deadline) as turn:
-            prepared = await self._preparer.prepare(
-                asking.request, header, hosts, deadline=deadline
+        deadline = asking.deadline
+        prepared = await self._preparer.prepare(
+            asking.request, asking.header, hosts, deadline=deadline
+        )
+
+        async def ask(model: Asked) -> list[Answered]:
+            if isinstance(model, AbsentModel):
+                return [absence(model, point) for point in asking.points]
+            assert isinstance(model, ModelHost)  # noqa: S101 - all of a registry are
+            within = deadline_of(model, deadline=deadline)
+            return await ask_each(
+                lambda each: _in_line(each, asking.request, asking.line, deadline=within),
+                prepared.questions[model],
             )
 
-            async def ask(model: Asked) -> list[Answered]:
-                if isinstance(model, AbsentModel):
-                    return [absence(model, point) for point in asking.points]
-                assert isinstance(model, ModelHost)  # noqa: S101 - all of a registry are
-                within = deadline_of(model, deadline=deadline)
-                return await ask_each(
-                    lambda each: _in_line(each, asking.request, asking.line, deadline=within),
-                    prepared.questions[model],
-                )
+        return _answers(prepared, await ask_each(ask, asking.asked, parallel=self._parallel))
 
-            groups = await ask_each(ask, asking.asked, parallel=self._parallel)
-        return Answers(
-            facts=prepared.facts,
-            look=prepared.look,
-            groups=groups,
-            seconds=Seconds(
-                decode=prepared.decode_seconds,
-                prepare=prepared.prepare_seconds,
-                queue=turn.waited,
-            ),
-        )
+
+class _Made:
+    """A picture that is made ready when its turn comes, in a thread; or why it could not be."""
+
+    def __init__(self, host: ModelHost, asking: Asking) -> None:
+        self._host = host
+        self._asking = asking
+        self.prepared: Prepared | None = None
+        self.failure: Exception | None = None
+
+    def row(self) -> Tensor:
+        """The row to run. Raises ImageError."""
+        asking, host = self._asking, self._host
+        try:
+            self.prepared = prepare_picture(asking.request, asking.header, (host,))
+        except Exception as failure:
+            self.failure = failure
+            raise
+        (question,) = self.prepared.questions[host]
+        return question.row
+
+
+def _answers(prepared: Prepared, groups: list[list[Answered]]) -> Answers:
+    return Answers(
+        facts=prepared.facts,
+        look=prepared.look,
+        groups=groups,
+        seconds=Seconds(decode=prepared.decode_seconds, prepare=prepared.prepare_seconds),
+    )
 
 
 async def _in_line(
@@ -73,24 +125,32 @@ async def _in_line(
 
 
 async def _one(question: Question, request: PredictRequest, *, deadline: float) -> Answered:
-    host = question.host
     begun = time.monotonic()
-    failure: ServingError | None = None
-    found, queue, run = Found(), 0.0, 0.0
+    failure: ServingError
     try:
-        answer = await host.submit(question.row, deadline=deadline)
-        queue, run = answer.queue_seconds, answer.run_seconds
-        found = host.read_out(
-            answer.outputs, window=question.window, top=request.top, threshold=request.threshold
-        )
+        answer = await question.host.submit(question.row, deadline=deadline)
+        seconds = time.monotonic() - begun
+        return _read_out(question, answer, request, seconds=seconds, run=answer.run_seconds)
     except DeadlineExceeded as error:
-        failure = late(host, error)
+        failure = late(question.host, error)
     except ServingError as error:
         failure = error
+    seconds = time.monotonic() - begun
     return Answered(
-        result=result_of(question, found, failure=failure, seconds=time.monotonic() - begun),
-        failure=failure,
-        queue_seconds=queue,
+        result=result_of(question, Found(), failure=failure, seconds=seconds), failure=failure
+    )
+
+
+def _read_out(
+    question: Question, answer: Answer, request: PredictRequest, *, seconds: float, run: float
+) -> Answered:
+    """What an answer says. Raises EngineFailed."""
+    found = question.host.read_out(
+        answer.outputs, window=question.window, top=request.top, threshold=request.threshold
+    )
+    return Answered(
+        result=result_of(question, found, failure=None, seconds=seconds),
+        queue_seconds=answer.queue_seconds,
         run_seconds=run,
     )
 

@@ -8,8 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
 
-from tintype.batching.gate import ByteGate
-from tintype.batching.turns import Turn, Turns
+from tintype.batching.gate import ByteGate, Hold
 from tintype.errors import DeadlineExceeded
 from tintype.imaging.decode import Pixels, decode, decoded_bytes
 from tintype.imaging.encoded import encoded_row
@@ -75,12 +74,12 @@ class Preparer:
         self._lanes = lanes
         self._gate = gate
 
-    def turn(self, header: Header, asked: tuple[Asked, ...], *, deadline: float) -> Turn:
-        """The turn to take before ``prepare``, and to hold until the answer is there.
+    def waits_with(self, header: Header, asked: tuple[Asked, ...]) -> ModelHost | None:
+        """The one model asked, if the picture may wait for its time before it is made ready.
 
-        None is waited for where that would keep others from another model, or small pictures
-        behind large ones; nor where the model's own deadline or fallback would come too late:
-        both are about a picture that is ready.
+        Not where that would keep others from another model, or small pictures behind large ones;
+        nor where the model's own deadline or fallback would come too late: both are about a
+        picture that is ready.
         """
         alone = asked[0] if len(asked) == 1 else None
         if (
@@ -89,8 +88,15 @@ class Preparer:
             and not alone.fallback
             and self._lanes.of(header) is self._lanes.quick
         ):
-            return alone.turn(deadline=deadline)
-        return Turns(1).take(deadline=deadline)
+            return alone
+        return None
+
+    def memory(self, header: Header, *, deadline: float) -> Hold:
+        """The memory that decoding takes, for who decodes in a thread of their own.
+
+        Entering raises DeadlineExceeded, Overloaded, ImageTooLarge.
+        """
+        return self._gate.hold(decoded_bytes(header), deadline=deadline)
 
     async def prepare(
         self,

@@ -22,7 +22,7 @@ from tintype.errors import (
     TintypeError,
     UnsupportedModel,
 )
-from tintype.types import Graph, RemoteModel, Tensor, TensorSpec
+from tintype.types import Batch, Graph, RemoteModel, Tensor, TensorSpec
 
 _FAIR_SECONDS = 1.0
 """A call that was given less says nothing of the remote when it is late."""
@@ -104,8 +104,9 @@ class TfServingEngine:
         """Whether a call would be tried now."""
         return not self._breaker.is_open(time.monotonic())
 
-    def run(self, batch: Tensor, *, deadline: float | None = None) -> tuple[Tensor, ...]:
+    def run(self, batch: Batch, *, deadline: float | None = None) -> tuple[Tensor, ...]:
         """Have the remote run ``batch``, see ``Engine.run``."""
+        batch = batch() if callable(batch) else batch
         check_batch(batch, self._input)
         if self._closed.is_set():
             raise EngineFailed("the engine is closed: it can run nothing more")
