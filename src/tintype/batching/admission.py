@@ -120,6 +120,7 @@ class Admission:
         self._policy = policy
         self._clock = clock
         self._lines: dict[str, Line] = {}
+        self._held = 0
 
     def line(self, name: str) -> Line:
         """The line of a model."""
@@ -127,6 +128,10 @@ class Admission:
         if found is None:
             found = self._lines[name] = Line(self._policy)
         return found
+
+    def is_quiet(self, *, arriving: int = 0) -> bool:
+        """Whether so few are asked, all models together, that nobody can be refused."""
+        return self._held + arriving < min(_ALWAYS, self._policy.max_in_flight)
 
     def refusal(self, names: Iterable[str], *, arriving: int = 0) -> Overloaded | None:
         """Why a question to these models is refused: each of their lines is full.
@@ -148,6 +153,14 @@ class Admission:
             hint="try again later; the setting requests.max_wait_seconds moves the limit",
             retry_after=max(1, round(shortest)),
         )
+
+    def enter(self, count: int) -> None:
+        """Some more stand in the lines."""
+        self._held += count
+
+    def leave(self, count: int) -> None:
+        """Some less do."""
+        self._held -= count
 
     def hold(self, names: tuple[str, ...], *, each: int) -> Hold:
         """Stand in these lines, ``each`` times in every one, inside ``with``.
@@ -175,12 +188,14 @@ class Hold:
     def answered(self, name: str) -> None:
         """One question to that model was answered."""
         self._left[name] -= 1
+        self._admission.leave(1)
         self._admission.line(name).answer(self._clock())
 
     def __enter__(self) -> Self:
         now = self._clock()
         for name in self._names:
             self._left[name] = self._each
+            self._admission.enter(self._each)
             self._admission.line(name).enter(now, self._each)
         return self
 
@@ -193,4 +208,5 @@ class Hold:
         now = self._clock()
         for name, count in self._left.items():
             if count:
+                self._admission.leave(count)
                 self._admission.line(name).leave(now, count)

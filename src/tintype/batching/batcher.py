@@ -175,7 +175,9 @@ class Batcher:
         if deadline is not None:
             entry.timer = threads.loop.call_later(deadline - now, self._expire, entry)
         self._queue[entry] = None
-        if threads.free and self._soon is None:
+        if threads.free and self._engine.batch_size == 1:
+            self._close_batches()
+        elif threads.free and self._soon is None:
             # at the end of this turn of the loop, so that what arrives in it goes together
             self._soon = threads.loop.call_soon(self._close_batches)
         return entry

@@ -144,6 +144,8 @@ class ByteGate:
         self._admit()
 
     def _admit(self) -> None:
+        if not self._waiters:
+            return
         while self._waiters and self._fits(self._waiters[0].size):
             self._let_in(self._waiters.popleft(), overtook=False)
         for waiter in [one for one in self._waiters if one.size <= self._share]:

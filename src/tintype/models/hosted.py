@@ -76,7 +76,8 @@ class Hosted(ABC):
     @property
     def fallback(self) -> tuple[LabelScore, ...] | None:
         """What is told when it gives no answer, None where its card says nothing."""
-        return fallback_labels(self.plan.card.fallback, labels=self.plan.labels)
+        fallback = self.plan.card.fallback
+        return fallback_labels(fallback, labels=self.plan.labels) if fallback else None
 
     @property
     def recipe(self) -> Recipe:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from types import TracebackType
@@ -149,18 +149,18 @@ class Registry:
 
     def choose_all(self, image: bytes) -> tuple[Hosted, ...]:
         """The version of every model that answers ``image``."""
-        return tuple(_chosen(served, image) for served in self._served.values())
+        return tuple([_chosen(served, image) for served in self._served.values()])
 
     @contextmanager
-    def holding(self, hosts: Iterable[Hosted]) -> Iterator[None]:
+    def holding(self, hosts: Sequence[Hosted]) -> Iterator[None]:
         """Keep these hosts loaded meanwhile. Enter it in the turn in which they were chosen."""
-        held = tuple(hosts)
-        self._held.update(held)
+        for host in hosts:
+            self._held[host] += 1
         try:
             yield
         finally:
-            self._held.subtract(held)
-            for host in held:
+            for host in hosts:
+                self._held[host] -= 1
                 if not self._held[host]:
                     del self._held[host]
                     if host in self._free:

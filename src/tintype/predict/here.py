@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 
 from tintype.batching.admission import Hold
 from tintype.batching.running import Answer
@@ -40,12 +39,10 @@ class Here:
             return await self._prepared(asking)
         async with host.turn(deadline=asking.deadline) as turn:
             if host.one_by_one and len(asking.points) == 1:
-                answers = await self._in_one_go(host, asking)
-            else:
-                answers = await self._prepared(asking)
-        return replace(answers, seconds=replace(answers.seconds, queue=turn.waited))
+                return await self._in_one_go(host, asking, waited=turn.waited)
+            return await self._prepared(asking, waited=turn.waited)
 
-    async def _in_one_go(self, host: ModelHost, asking: Asking) -> Answers:
+    async def _in_one_go(self, host: ModelHost, asking: Asking, *, waited: float) -> Answers:
         """A thread that decodes a picture runs it: nothing changes hands, or leaves the caches."""
         made = _Made(host, asking)
         async with self._preparer.memory(asking.header, deadline=asking.deadline):
@@ -63,9 +60,9 @@ class Here:
             question, answer, asking.request, seconds=answer.queue_seconds + run, run=run
         )
         asking.line.answered(host.name)
-        return _answers(prepared, [[answered]])
+        return _answers(prepared, [[answered]], waited=waited)
 
-    async def _prepared(self, asking: Asking) -> Answers:
+    async def _prepared(self, asking: Asking, *, waited: float = 0.0) -> Answers:
         hosts = tuple(model for model in asking.asked if isinstance(model, ModelHost))
         deadline = asking.deadline
         prepared = await self._preparer.prepare(
@@ -82,7 +79,8 @@ class Here:
                 prepared.questions[model],
             )
 
-        return _answers(prepared, await ask_each(ask, asking.asked, parallel=self._parallel))
+        groups = await ask_each(ask, asking.asked, parallel=self._parallel)
+        return _answers(prepared, groups, waited=waited)
 
 
 class _Made:
@@ -106,12 +104,14 @@ class _Made:
         return question.row
 
 
-def _answers(prepared: Prepared, groups: list[list[Answered]]) -> Answers:
+def _answers(prepared: Prepared, groups: list[list[Answered]], *, waited: float) -> Answers:
     return Answers(
         facts=prepared.facts,
         look=prepared.look,
         groups=groups,
-        seconds=Seconds(decode=prepared.decode_seconds, prepare=prepared.prepare_seconds),
+        seconds=Seconds(
+            decode=prepared.decode_seconds, prepare=prepared.prepare_seconds, queue=waited
+        ),
     )
 
 

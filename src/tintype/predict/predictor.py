@@ -15,7 +15,7 @@ from tintype.models.absent import AbsentModel
 from tintype.models.hosted import Hosted
 from tintype.models.info import ModelInfo
 from tintype.models.registry import Registry
-from tintype.predict.answers import Answering, Asked, Asking, raise_if_none_answered
+from tintype.predict.answers import Answered, Answering, Asked, Asking, raise_if_none_answered
 from tintype.predict.observer import Observer
 from tintype.predict.request import PredictPolicy, PredictRequest
 from tintype.types import Prediction, Seconds
@@ -79,6 +79,8 @@ class Predictor:
         were let in before it and did not get here yet.
         """
         models = self._models
+        if self._admission.is_quiet(arriving=arriving):
+            return None
         if names:
             found = [models.find(name) for name in names]
             asked: tuple[Asked, ...] = tuple(each[1] or each[0].stable for each in found if each)
@@ -108,7 +110,7 @@ class Predictor:
         left = math.inf if request.seconds is None else request.seconds
         deadline = begun + min(self._policy.deadline_seconds, left)
         asked = self._asked(request.models, request.image)
-        with self._models.holding(model for model in asked if isinstance(model, Hosted)):
+        with self._models.holding([model for model in asked if isinstance(model, Hosted)]):
             return await self._answer_with(asked, request, begun=begun, deadline=deadline)
 
     async def _answer_with(
@@ -126,17 +128,16 @@ class Predictor:
             )
         groups = answers.groups
         raise_if_none_answered(groups)
-        together = max if self._policy.parallel else sum
+        queued, ran = _longest(groups, parallel=self._policy.parallel)
         return Prediction(
             id=new_id(),
             image=answers.facts,
-            results=tuple(answer.result for group in groups for answer in group),
+            results=tuple([answer.result for group in groups for answer in group]),
             seconds=Seconds(
                 decode=answers.seconds.decode,
                 prepare=answers.seconds.prepare,
-                queue=answers.seconds.queue
-                + together(max(answer.queue_seconds for answer in group) for group in groups),
-                run=together(max(answer.run_seconds for answer in group) for group in groups),
+                queue=answers.seconds.queue + queued,
+                run=ran,
                 total=time.monotonic() - begun,
             ),
             look=answers.look,
@@ -174,7 +175,7 @@ class Predictor:
 
     def _refusal(self, asked: Sequence[Asked], *, arriving: int = 0) -> Overloaded | None:
         """Why nobody may be asked now. A model with a fallback always has an answer."""
-        if any(model.fallback for model in asked):
+        if self._admission.is_quiet(arriving=arriving) or any(model.fallback for model in asked):
             return None
         return self._admission.refusal(
             [model.name for model in asked if isinstance(model, Hosted)], arriving=arriving
@@ -185,8 +186,16 @@ class Predictor:
         refusal = self._refusal(asked)
         if refusal is not None:
             raise refusal
-        names = tuple(model.name for model in asked if isinstance(model, Hosted))
+        names = tuple([model.name for model in asked if isinstance(model, Hosted)])
         return self._admission.hold(names, each=each)
+
+
+def _longest(groups: Sequence[Sequence[Answered]], *, parallel: bool) -> tuple[float, float]:
+    """Seconds that the models let a picture wait, and that they ran; side by side, the slowest."""
+    queue = [max([answer.queue_seconds for answer in group]) for group in groups]
+    run = [max([answer.run_seconds for answer in group]) for group in groups]
+    together = max if parallel else sum
+    return together(queue), together(run)
 
 
 def _may_answer(model: Asked) -> bool:

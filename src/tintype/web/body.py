@@ -14,6 +14,7 @@ from tintype.web.uploads import UploadLimits
 
 T = TypeVar("T")
 _LONGEST_NUMBER: Final = 18
+_PATIENCE_SECONDS: Final = 0.05
 
 
 async def read_body(receive: Receive, *, headers: Mapping[str, str], limits: UploadLimits) -> bytes:
@@ -39,12 +40,19 @@ async def read_body(receive: Receive, *, headers: Mapping[str, str], limits: Upl
 async def unless_gone(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
     """Wait for ``work``, and cancel it when the client goes away. The body must have been read.
 
-    It runs in the caller's own task, which costs less than another one. Raises ClientGone, or
-    whatever ``work`` raises.
+    It runs in the caller's own task, and the client is looked after when it has taken
+    ``_PATIENCE_SECONDS``: most work is done before that, and a watch is a task of its own. Raises
+    ClientGone, or whatever ``work`` raises.
     """
     task = asyncio.current_task()
     assert task is not None  # noqa: S101 - a coroutine of asyncio is awaited by one
     cancelled_before, gone, waits = task.cancelling(), False, True
+    watch: asyncio.Task[None] | None = None
+
+    def begin() -> None:
+        nonlocal watch
+        watch = asyncio.create_task(_until_disconnect(receive))
+        watch.add_done_callback(leave)
 
     def leave(watch: asyncio.Task[None]) -> None:
         nonlocal gone
@@ -54,8 +62,7 @@ async def unless_gone(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
                 gone = True
                 task.cancel()
 
-    watch = asyncio.create_task(_until_disconnect(receive))
-    watch.add_done_callback(leave)
+    later = asyncio.get_running_loop().call_later(_PATIENCE_SECONDS, begin)
     try:
         return await work
     except asyncio.CancelledError:
@@ -64,7 +71,9 @@ async def unless_gone(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
         raise
     finally:
         waits = False
-        watch.cancel()
+        later.cancel()
+        if watch is not None:
+            watch.cancel()
 
 
 async def _until_disconnect(receive: Receive) -> None:

@@ -85,7 +85,7 @@ class Forwarded:
 
 def _is_passed_on(scope: Scope) -> bool:
     """Whether a proxy before this server has touched the request, or somebody says so."""
-    return any(name in _PASSED_ON for name, _ in scope.get("headers", ()))
+    return not _PASSED_ON.isdisjoint(dict(scope.get("headers", ())))
 
 
 def _tell_of_stranger(scope: Scope) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from types import TracebackType
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -22,30 +22,52 @@ class BytesInFlight:
         """Bytes held now."""
         return self._held
 
-    @contextmanager
-    def counted(self) -> Iterator[Callable[[int], None]]:
+    def counted(self) -> _Counted:
         """A function that counts the bytes it is told of, until the end of the block.
 
         It raises Overloaded, at once, when they are too many together with those of others; the
         others go on.
         """
-        mine = 0
+        return _Counted(self)
 
-        def count(size: int) -> None:
-            nonlocal mine
-            mine += size
-            self._held += size
-            if self._held > self._most:
-                raise Overloaded(
-                    f"the pictures of all requests together have more than {self._most} bytes",
-                    hint="try again later; the setting uploads.max_bytes_in_flight moves the limit",
-                    limit=self._most,
-                )
+    def hold(self, size: int) -> None:
+        """Hold more. Raises Overloaded when that is too much; it is held all the same."""
+        self._held += size
+        if self._held > self._most:
+            raise Overloaded(
+                f"the pictures of all requests together have more than {self._most} bytes",
+                hint="try again later; the setting uploads.max_bytes_in_flight moves the limit",
+                limit=self._most,
+            )
 
-        try:
-            yield count
-        finally:
-            self._held -= mine
+    def give_back(self, size: int) -> None:
+        """Hold that much less."""
+        self._held -= size
+
+
+class _Counted:
+    """One request's share of what is held, until the block ends."""
+
+    __slots__ = ("_held", "_mine")
+
+    def __init__(self, held: BytesInFlight) -> None:
+        self._held = held
+        self._mine = 0
+
+    def __enter__(self) -> Callable[[int], None]:
+        return self._count
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._held.give_back(self._mine)
+
+    def _count(self, size: int) -> None:
+        self._mine += size
+        self._held.hold(size)
 
 
 class BodiesInFlight:

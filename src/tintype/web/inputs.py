@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Executor
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -115,14 +115,16 @@ class Pictures:
         self._held = held
         self._limit = limit
 
-    @asynccontextmanager
-    async def bytes_of(self, picture: Picture) -> AsyncIterator[bytes]:
+    def bytes_of(self, picture: Picture) -> AbstractAsyncContextManager[bytes]:
         """The picture's bytes. Those of a named one are got here, and counted until the end.
 
         Raises what ``Inputs.read`` raises.
         """
         if isinstance(picture, bytes):  # counted as the body that it came with
-            yield picture
-            return
+            return nullcontext(picture)
+        return self._named(picture)
+
+    @asynccontextmanager
+    async def _named(self, picture: NamedPicture) -> AsyncIterator[bytes]:
         with self._held.counted() as count:
             yield await self._inputs.read(picture, limit=self._limit, count=count)

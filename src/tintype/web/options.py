@@ -38,9 +38,14 @@ class Options:
     explain: frozenset[Explain] = frozenset()
 
 
+_NOTHING: Final = Options()
+
+
 def read_options(pairs: Pairs, *, max_points: int) -> Options:
     """Check every option. Raises MalformedRequest: unknown, given twice or out of range."""
     given = _gather(pairs)
+    if not given:
+        return _NOTHING
     point = _point(given)
     points = _points(given.get("points", []), most=max_points)
     if point and points:

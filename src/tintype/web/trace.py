@@ -44,8 +44,8 @@ def request_id(scope: Scope) -> str:
     state: MutableMapping[str, Any] = scope.setdefault("state", {})
     known = state.get("tintype_request_id")
     if known is None:
-        given = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
-        known = given.decode() if _ID.fullmatch(given) else new_id()
+        given = dict(scope["headers"]).get(b"x-request-id", b"")
+        known = given.decode() if given and _ID.fullmatch(given) else new_id()
         state["tintype_request_id"] = known
         state["tintype_begun"] = time.monotonic()
     return str(known)
@@ -104,10 +104,10 @@ def _finish(message: Message, scope: Scope, seconds: float) -> None:
     """Add the headers that every response carries, and write the request's line to the log."""
     name = request_id(scope)
     headers = message["headers"]
-    timed = any(header == b"server-timing" for header, _ in headers)
+    if b"server-timing" not in dict(headers):
+        headers = [*headers, (b"server-timing", b"total;dur=%.3f" % (seconds * 1000))]
     message["headers"] = [
         *headers,
-        *(() if timed else ((b"server-timing", b"total;dur=%.3f" % (seconds * 1000)),)),
         (b"x-request-id", name.encode()),
         *SECURITY_HEADERS,
         *scope["state"].get("tintype_headers", {}).items(),
