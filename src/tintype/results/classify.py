@@ -22,23 +22,15 @@ def label_scores(
     labels. Raises EngineFailed when the model answered something that is no number.
     """
     scores = probabilities(np.asarray(row, np.float32).reshape(-1), activation=output.activation)
+    order = (-scores).argsort(kind="stable")[: keep.top]
+    best = zip(order.tolist(), scores[order].tolist(), strict=True)
     return tuple(
         [
             LabelScore(index=place, label=labels[place], score=score)
-            for place, score in _best(scores, keep.top)
-            if keep.allows(score)
+            for place, score in best
+            if keep.threshold is None or keep.allows(score)
         ]
     )
-
-
-def _best(scores: Float32Array, top: int) -> list[tuple[int, float]]:
-    """Place and score of the ``top`` best, best first; of equal ones the first come first."""
-    places = np.arange(scores.size)
-    if top < scores.size:  # sorting all of a thousand costs twice as much
-        least = np.partition(scores, -top)[-top]
-        places = np.flatnonzero(scores >= least)
-    order = places[np.argsort(-scores[places], kind="stable")][:top]
-    return list(zip(order.tolist(), scores[order].tolist(), strict=True))
 
 
 def ranked_scores(
@@ -82,7 +74,7 @@ def probabilities(row: Float32Array, *, activation: Activation) -> Float32Array:
     One number alone is the score of the second of two labels: a sigmoid unit answers how much
     the picture is of class 1 (Keras' ``class_mode="binary"``), so class 0 gets the rest.
     """
-    if not np.isfinite(row).all():
+    if not np.logical_and.reduce(np.isfinite(row)):  # quicker than ``all``, which is Python
         raise EngineFailed(
             "the model answered NaN or infinity instead of scores",
             hint="its weights or the recipe may not fit: look at `tintype inspect`",
