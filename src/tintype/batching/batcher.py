@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self, TypeAlias
 
+from tintype.batching.held import AHEAD, Held
 from tintype.batching.policy import BatchPolicy, close_batch
 from tintype.batching.running import Answer, Entry, Make, Outcome, Runnable, run_batch
 from tintype.errors import DeadlineExceeded, ModelUnavailable, Overloaded, TintypeError
@@ -82,9 +83,9 @@ class Batcher:
             )
             threads.workers.append(worker)
             worker.start()
-        # Where pictures run one by one, nothing is lost by closing the next batch early, and a
+        # Where pictures run one by one, nothing is lost by closing the next batches early, and a
         # thread need not wait for the loop's turn between two runs.
-        threads.places = len(threads.workers) * (2 if self._engine.batch_size == 1 else 1)
+        threads.places = len(threads.workers) * (AHEAD if self._engine.batch_size == 1 else 1)
         threads.free = threads.places
         self._threads = threads
         self._accepting = True
@@ -221,15 +222,20 @@ class Batcher:
         """The life of one engine thread."""
         self._begin()
         hand_back = threads.loop.call_soon_threadsafe
+        held = Held()
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
             while (batch := threads.jobs.get()) is not None:
-                outcomes = run_batch(self._engine, batch)
-                hand_back(self._done, threads, outcomes)
-                del batch, outcomes  # rows are large, and the next job may be long in coming
+                begun = time.monotonic()
+                held.add(run_batch(self._engine, batch))
+                del batch  # rows are large, and the next job may be long in coming
+                if held.waits(begun, time.monotonic(), more=threads.jobs.qsize()):
+                    continue
+                hand_back(self._done, threads, held.batches, held.outcomes)
+                held = Held()
             hand_back(self._thread_ended, threads)
 
-    def _done(self, threads: _Threads, outcomes: list[Outcome]) -> None:
-        threads.free += 1
+    def _done(self, threads: _Threads, batches: int, outcomes: list[Outcome]) -> None:
+        threads.free += batches
         for entry, outcome in outcomes:
             _tell(entry, outcome)
         self._close_batches()

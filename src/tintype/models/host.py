@@ -16,7 +16,6 @@ from tintype.batching.batcher import Batcher, OnBatch
 from tintype.batching.policy import BatchPolicy
 from tintype.batching.running import Answer, Make, RowOutcome, run_rows
 from tintype.batching.turns import Turn, Turns
-from tintype.cores import usable_cores
 from tintype.engines.catalog import load
 from tintype.engines.engine import Engine, EngineOptions
 from tintype.engines.give_back import give_back_memory
@@ -248,5 +247,5 @@ def _ahead(engine: Engine, *, max_batch: int) -> int:
     them; more would only drive each other and the weights out of the processor's caches.
     """
     if engine.batch_size == 1:
-        return 2 * (engine.streams + usable_cores())
+        return 8 * engine.streams
     return max(_AHEAD, 2 * (engine.batch_size or max_batch) * engine.streams)
