@@ -471,3 +471,65 @@ async def test_leaving_ends_the_lingering(echo, picture, queued):
     await batcher.__aexit__(None, None, None)
 
     assert (await lonely[0]).queue_seconds < 0.9
+
+
+async def test_no_answer_is_forgotten_where_some_are_kept(echo, picture, arrived, queued):
+    """More short runs than are answered together, and the last with nobody behind them."""
+    gate = Gate()
+    async with Batcher(echo(before_run=gate, batch=1), policy=BatchPolicy(max_queue=32)) as batcher:
+        tasks = ask(batcher, *(picture(value) for value in range(23)))
+        await arrived(gate)
+        gate.open()
+        async with asyncio.timeout(20):
+            answers = await asyncio.gather(*tasks)
+
+    assert [float(value) for value in range(23)] == [number(answer) for answer in answers]
+
+
+async def test_a_row_may_be_made_by_the_thread_that_runs_it(echo, picture):
+    """So nothing changes hands, where pictures run one by one."""
+    made_in: list[str] = []
+
+    def make():
+        made_in.append(threading.current_thread().name)
+        return picture(7)
+
+    async with Batcher(echo(batch=1), policy=POLICY) as batcher:
+        answer = await batcher.submit(make, deadline=None)
+
+    assert (7.0, ["engine-fake-0"]) == (number(answer), made_in)
+
+
+async def test_a_row_that_cannot_be_made_harms_no_other(echo, picture):
+    """Its own asker is told."""
+
+    def fail():
+        raise ValueError("torn")
+
+    async with Batcher(echo(batch=1), policy=POLICY) as batcher:
+        tasks = [
+            asyncio.create_task(batcher.submit(row, deadline=None))
+            for row in (picture(1), fail, picture(2))
+        ]
+        first, failure, last = await asyncio.gather(*tasks, return_exceptions=True)
+
+    assert (1.0, 2.0) == (number(first), number(last))
+    assert isinstance(failure, EngineFailed)
+    assert "torn" in str(failure)
+
+
+async def test_a_row_that_nobody_waits_for_any_more_is_not_made(echo, picture, arrived):
+    """Its asker left while the engine was at work on another."""
+    gate = Gate()
+    made: list[int] = []
+    async with Batcher(echo(before_run=gate, batch=1), policy=POLICY) as batcher:
+        (first,) = ask(batcher, picture(1))
+        await arrived(gate)
+        (gone,) = ask(batcher, lambda: made.append(1))
+        await asyncio.sleep(0)
+        gone.cancel()
+        await asyncio.wait([gone])
+        gate.open()
+        await first
+
+    assert [] == made
