@@ -26,7 +26,8 @@ from structlog.typing import EventDict, Processor
 from tintype.errors import SettingsError
 
 _MOST_WAITING: Final = 10_000
-_LINGER_SECONDS: Final = 0.02
+_LINGER_SECONDS: Final = 0.1
+_URGENT: Final = frozenset({"warning", "error", "critical"})
 _LIBRARIES: Final = ("uvicorn", "asyncio")
 _FORMATS: Final = ("auto", "json", "pretty")
 _LEVELS: Final = ("debug", "info", "warning", "error")
@@ -64,7 +65,7 @@ class LogLines:
     Lines above ``most`` that wait are dropped, and so are those that the file does not take: its
     disk is full, its reader gone. Both are counted, and told in the next line that is written.
     The thread lets a few come together, ``_LINGER_SECONDS`` at most: waking it for each would cost
-    more than writing it.
+    more than writing it. A warning, and what came before it, is written at once.
     """
 
     def __init__(self, file: TextIO, *, render: Render, most: int = _MOST_WAITING) -> None:
@@ -84,10 +85,12 @@ class LogLines:
 
     def take(self, event: EventDict) -> None:
         """Take what will be a line. Never raises, never waits."""
-        if self._events.qsize() < self._most:
-            self._events.put(event)
-        else:
+        if self._events.qsize() >= self._most:
             self._overflow += 1
+            return
+        self._events.put(event)
+        if event.get("level") in _URGENT:
+            self._hurry.set()
 
     def drain(self, seconds: float = 1.0) -> bool:
         """Wait until what was taken so far is written, at most so long; tell whether it is."""

@@ -473,7 +473,7 @@ async def test_leaving_ends_the_lingering(echo, picture, queued):
     assert (await lonely[0]).queue_seconds < 0.9
 
 
-async def test_no_answer_is_forgotten_where_some_are_kept(echo, picture, arrived, queued):
+async def test_no_answer_is_forgotten_where_some_are_kept(echo, picture, arrived):
     """More short runs than are answered together, and the last with nobody behind them."""
     gate = Gate()
     async with Batcher(echo(before_run=gate, batch=1), policy=BatchPolicy(max_queue=32)) as batcher:

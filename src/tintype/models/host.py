@@ -13,6 +13,7 @@ from typing import Self
 import numpy as np
 
 from tintype.batching.batcher import Batcher, OnBatch
+from tintype.batching.held import AHEAD
 from tintype.batching.policy import BatchPolicy
 from tintype.batching.running import Answer, Make, RowOutcome, run_rows
 from tintype.batching.turns import Turn, Turns
@@ -243,9 +244,8 @@ class ModelHost(Hosted):
 def _ahead(engine: Engine, *, max_batch: int) -> int:
     """How many pictures are made ready ahead: enough that the engine never waits for the next.
 
-    One by one, those are the ones it runs, as many that are next, and one in each hand that makes
-    them; more would only drive each other and the weights out of the processor's caches.
+    One by one, those are what each of its threads is given, and a few more to give.
     """
     if engine.batch_size == 1:
-        return 8 * engine.streams
+        return (AHEAD + 2) * engine.streams
     return max(_AHEAD, 2 * (engine.batch_size or max_batch) * engine.streams)
