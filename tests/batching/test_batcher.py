@@ -473,17 +473,20 @@ async def test_leaving_ends_the_lingering(echo, picture, queued):
     assert (await lonely[0]).queue_seconds < 0.9
 
 
-async def test_no_answer_is_forgotten_where_some_are_kept(echo, picture, arrived):
-    """More short runs than are answered together, and the last with nobody behind them."""
+@pytest.mark.parametrize("streams", [1, 3])
+@pytest.mark.parametrize("count", [1, 2, 3, 5, 23])
+async def test_no_answer_is_forgotten_where_some_are_kept(echo, picture, arrived, streams, count):
+    """Some threads find that others took what they kept their answers for."""
     gate = Gate()
-    async with Batcher(echo(before_run=gate, batch=1), policy=BatchPolicy(max_queue=32)) as batcher:
-        tasks = ask(batcher, *(picture(value) for value in range(23)))
+    engine = echo(before_run=gate, batch=1, streams=streams)
+    async with Batcher(engine, policy=BatchPolicy(max_queue=32)) as batcher:
+        tasks = ask(batcher, *(picture(value) for value in range(count)))
         await arrived(gate)
         gate.open()
         async with asyncio.timeout(20):
             answers = await asyncio.gather(*tasks)
 
-    assert [float(value) for value in range(23)] == [number(answer) for answer in answers]
+    assert [float(value) for value in range(count)] == [number(answer) for answer in answers]
 
 
 async def test_a_row_may_be_made_by_the_thread_that_runs_it(echo, picture):

@@ -222,17 +222,29 @@ class Batcher:
         """The life of one engine thread."""
         self._begin()
         hand_back = threads.loop.call_soon_threadsafe
-        held = Held()
+        ended = False
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-            while (batch := threads.jobs.get()) is not None:
-                begun = time.monotonic()
-                held.add(run_batch(self._engine, batch))
-                del batch  # rows are large, and the next job may be long in coming
-                if held.waits(begun, time.monotonic(), more=threads.jobs.qsize()):
-                    continue
-                hand_back(self._done, threads, held.batches, held.outcomes)
+            while not ended:
                 held = Held()
+                ended = self._work_on(threads.jobs, held)
+                if held.batches:
+                    hand_back(self._done, threads, held.batches, held.outcomes)
+                del held  # rows are large, and the next job may be long in coming
             hand_back(self._thread_ended, threads)
+
+    def _work_on(self, jobs: queue.SimpleQueue[list[Entry] | None], held: Held) -> bool:
+        """Run the next batch, and those whose answers go with its own; tell whether that is all."""
+        batch = jobs.get()
+        while batch is not None:
+            begun = time.monotonic()
+            held.add(run_batch(self._engine, batch))
+            if not held.waits(begun, time.monotonic(), more=jobs.qsize()):
+                return False
+            try:
+                batch = jobs.get_nowait()
+            except queue.Empty:  # other threads took them: nothing is kept for who may never come
+                return False
+        return True
 
     def _done(self, threads: _Threads, batches: int, outcomes: list[Outcome]) -> None:
         threads.free += batches
