@@ -44,9 +44,10 @@ _LONGER: Final = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Cost:
-    """Of the best load: CPU and other milliseconds a request, and the share that was answered."""
+    """Of the best load: CPU and other milliseconds an answer, how many, and of how many asked."""
 
     cpu_ms: float
+    rate: float
     p50: float
     p99: float
     answered: float
@@ -94,6 +95,7 @@ class Growth:
             panels=(
                 Panel(y="CPU ms an answer", series={"": [cost.cpu_ms for cost in costs]}),
                 Panel(y="ms to an answer", series=waits),
+                Panel(y="answers a second", series={"": [cost.rate for cost in costs]}),
                 Panel(y="% of requests answered", series={"": answered}, log=False),
             ),
         )
@@ -198,6 +200,7 @@ class Growth:
             found.append(
                 _Cost(
                     cpu_ms=1000 * (server.cpu_seconds() - used) / load.answered,
+                    rate=load.rate,
                     p50=load.p50,
                     p99=load.p99,
                     answered=load.answered / sum(load.statuses.values()),

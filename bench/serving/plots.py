@@ -46,14 +46,15 @@ def serving(results: dict[str, Any], file: Path) -> None:
 
 
 def growth(results: dict[str, Any], file: Path) -> None:
-    """One plot a curve, with a panel a unit; the lines of both axes are powers of each other."""
+    """One plot a curve, with a panel a unit. On axes that are logarithms a power is a line."""
     for curve in results["curves"]:
         panels = curve["panels"]
-        figure = Figure(figsize=(max(6.0, 3.6 * len(panels)), 3.6), layout="constrained")
+        rows = 2 if len(panels) % 2 == 0 and len(panels) > 2 else 1
+        columns = len(panels) // rows
+        figure = Figure(figsize=(max(6.0, 3.6 * columns), 3.4 * rows), layout="constrained")
         figure.suptitle(curve["title"], fontsize=10, x=0.01, ha="left")
-        for axes, panel in zip(
-            figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True
-        ):
+        drawn = figure.subplots(rows, columns, squeeze=False).flat
+        for axes, panel in zip(drawn, panels, strict=True):
             _panel(axes, panel, curve)
         _save(figure, file.with_name(f"{file.stem}-{curve['name']}.svg"))
 
