@@ -202,7 +202,9 @@ def truth(form: str) -> Callable[[str, Path], dict[str, Any]]:
     def job(name: str, folder: Path) -> dict[str, Any]:
         framework = form.partition(".")[0]
         keras = importlib.import_module(FRAMEWORKS[framework])
-        weights = keras.models.load_model(folder / form, compile=False).get_weights()
+        # Keras 3 does not read every .h5 that it wrote itself; its .keras has the same weights
+        file = folder / (FORMS[0] if framework == "keras3" else form)
+        weights = keras.models.load_model(file, compile=False).get_weights()
         known, here = np.load(folder / f"{framework}.npz"), np.load(folder / f"{form}.npy")
         batch = known["batch"].astype(np.float64)
         keras.backend.set_floatx("float64")
