@@ -8,6 +8,7 @@ The second name is for results with one plot: those of ``bench/scale_simulation.
 from __future__ import annotations
 
 import json
+import math
 import sys
 from pathlib import Path
 from typing import Any, Final
@@ -45,21 +46,55 @@ def serving(results: dict[str, Any], file: Path) -> None:
 
 
 def growth(results: dict[str, Any], file: Path) -> None:
-    """One plot a curve."""
+    """One plot a curve, with a panel a unit. On axes that are logarithms a power is a line."""
     for curve in results["curves"]:
-        figure, axes = _axes(curve["title"], curve["x"], "")
-        for color, (name, values) in zip(_LINES, curve["series"].items(), strict=False):
-            points = [(x, y) for x, y in zip(curve["at"], values, strict=True) if y is not None]
-            axes.plot(*zip(*points, strict=True), marker="o", color=color, label=name)
-        if curve.get("log"):
-            axes.set_xscale("log")
-            axes.set_yscale("log")
-        else:
-            axes.set_ylim(bottom=0)
-        axes.set_xticks(curve["at"], [f"{each:g}" for each in curve["at"]])
-        axes.minorticks_off()
-        axes.legend(frameon=False)
+        panels = curve["panels"]
+        rows = 2 if len(panels) % 2 == 0 and len(panels) > 2 else 1
+        columns = len(panels) // rows
+        figure = Figure(figsize=(max(6.0, 3.6 * columns), 3.4 * rows), layout="constrained")
+        figure.suptitle(curve["title"], fontsize=10, x=0.01, ha="left")
+        drawn = figure.subplots(rows, columns, squeeze=False).flat
+        for axes, panel in zip(drawn, panels, strict=True):
+            _panel(axes, panel, curve)
         _save(figure, file.with_name(f"{file.stem}-{curve['name']}.svg"))
+
+
+def _panel(axes: Any, panel: dict[str, Any], curve: dict[str, Any]) -> None:
+    for color, (name, values) in zip(_LINES, panel["series"].items(), strict=False):
+        axes.plot(curve["at"], values, marker="o", markersize=4, color=color, label=name or None)
+    axes.set_xscale("log")
+    axes.set_xticks(curve["at"], [f"{each:g}" for each in curve["at"]])
+    axes.set_xlabel(curve["x"])
+    axes.set_ylabel(panel["y"])
+    if panel["log"]:
+        ticks = _log_ticks([each for values in panel["series"].values() for each in values])
+        axes.set_yscale("log")
+        axes.set_ylim(ticks[0], ticks[-1])
+        axes.set_yticks(ticks, [f"{each:g}" for each in ticks])
+    else:
+        axes.set_ylim(0, 1.05 * max(each for values in panel["series"].values() for each in values))
+    axes.minorticks_off()
+    axes.grid(axis="y", color="#e4e4e4", linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    if len(panel["series"]) > 1:
+        axes.legend(frameon=False, fontsize=9)
+
+
+def _log_ticks(values: list[float]) -> list[float]:
+    """1, 2, 5, 10 ... around the values, at least four of them, so that what is flat looks flat."""
+    steps = [
+        digit * 10.0**power
+        for power in range(
+            math.floor(math.log10(min(values))) - 1, 2 + math.ceil(math.log10(max(values)))
+        )
+        for digit in (1, 2, 5)
+    ]
+    first = max(number for number, each in enumerate(steps) if each <= 0.95 * min(values))
+    last = min(number for number, each in enumerate(steps) if each >= 1.05 * max(values))
+    while last - first < 3:
+        first, last = first - 1, last + 1
+    return steps[first : last + 1]
 
 
 def waits(results: dict[str, Any], file: Path) -> None:

@@ -50,21 +50,36 @@ def test_a_target_that_was_not_measured_is_neither_reached_nor_missed(serving):
     assert {None} == {target.reached({}) for target in serving("targets").TARGETS}
 
 
+def powers(serving, at, values):
+    """Where straight pieces begin, and their powers."""
+    return [(piece.begin, round(piece.power, 2)) for piece in serving("curves").pieces(at, values)]
+
+
 def test_the_power_of_a_curve_is_one_in_proportion_and_zero_when_flat(serving):
-    """Between neighbours."""
-    growth = serving("growth")
-    assert [0.0, pytest.approx(1.0)] == growth.slopes((1, 2, 4), (3.0, 3.0, 6.0))
+    """And what one load is off by is no bend."""
+    assert [(1, 1.0)] == powers(serving, (1, 2, 4, 8), (3.0, 6.0, 12.0, 24.0))
+    assert [(1, 0.0)] == powers(serving, (1, 2, 4, 8), (3.0, 3.0, 3.0, 3.0))
+    assert 1 == len(powers(serving, (1, 2, 4, 8), (3.0, 3.3, 2.9, 3.0)))
+
+
+def test_a_curve_has_as_few_pieces_as_its_points_allow(serving):
+    """Flat up to 4, in proportion up to 32, then flat again."""
+    at, values = (1, 2, 4, 8, 16, 32, 64), (2.0, 2.0, 2.0, 4.0, 8.0, 16.0, 16.0)
+    assert [(1, 0.0), (4, 1.0), (32, 0.0)] == powers(serving, at, values)
 
 
 def test_a_curve_says_where_it_bends(serving):
-    """Flat up to 4, in proportion from there."""
-    growth = serving("growth")
-    curve = growth.Curve(
-        name="c", title="C", x="x", at=(1, 4, 16), series={"cost": [2.0, 2.0, 8.0]}
+    """Flat up to 4, in proportion from there; a straight one says so, each with its unit."""
+    curves = serving("curves")
+    panels = (
+        curves.Panel(y="ms", series={"cost": [2.0, 2.0, 8.0]}),
+        curves.Panel(y="MiB", series={"": [3.0, 12.0, 48.0]}),
     )
-    assert ["- cost: 4.00 times from 1 to 16; bends at 4 (power 0.00 before, 1.00 after)."] == (
-        growth.words_of(curve)
-    )
+    curve = curves.Curve(name="c", title="C", x="models", at=(1, 4, 16), panels=panels)
+    assert [
+        "- cost, ms: 4.00 times from 1 to 16 models; power 0.00, bends at 4 to power 1.00.",
+        "- MiB: 16.00 times from 1 to 16 models; power 1.00, no bend.",
+    ] == curves.words_of(curve)
 
 
 @pytest.mark.parametrize(

@@ -130,6 +130,16 @@ def test_stores_are_asked_for_what_lies_in_them(folder):
     assert ["s3://pets/kept/1.jpg", "s3://pets/one.jpg"] == names(found, folder)
 
 
+def test_a_store_that_cannot_be_opened_is_told_at_the_start(folder):
+    """Not when the folders before it are done."""
+
+    def no_keys() -> Store:
+        raise SettingsError("no keys")
+
+    with pytest.raises(SettingsError, match="no keys"):
+        sources(folder / "a", "s3://pets", store=no_keys).check()
+
+
 @pytest.mark.parametrize("name", ["gone", "gone.jpg", "*.gone", "@gone.txt"])
 def test_a_source_that_is_not_there_is_told_at_the_start(folder, name):
     """A slip in a name must not cost the hours before it."""

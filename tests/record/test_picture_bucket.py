@@ -8,6 +8,7 @@ import pytest
 
 from tintype.errors import SettingsError
 from tintype.record.fake_store import KEY, SECRET, running_store
+from tintype.record.picture_bucket import PictureBucket
 from tintype.record.picture_place import picture_name, picture_place
 from tintype.record.policy import PicturePolicy
 
@@ -68,3 +69,33 @@ def test_addresses_that_are_none_are_told(tmp_path, place, endpoint):
     """Before anything is served."""
     with pytest.raises(SettingsError, match="is no address"):
         picture_place(PicturePolicy(place=place, endpoint=endpoint), state=tmp_path)
+
+
+@pytest.fixture
+def nowhere(monkeypatch, tmp_path):
+    """A machine without keys: no variables, no file of AWS, no role; the path of that file."""
+    file = tmp_path / "credentials"
+    for variable in ("ACCESS_KEY_ID", "ACCESS_KEY", "SECRET_ACCESS_KEY", "SECRET_KEY", "PROFILE"):
+        monkeypatch.delenv(f"AWS_{variable}", raising=False)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(file))
+    monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://127.0.0.1:9/role")
+    return file
+
+
+@pytest.mark.usefixtures("nowhere")
+def test_a_store_without_keys_is_told_at_once(tmp_path):
+    """With what to set, before the first picture is lost."""
+    policy = PicturePolicy(place="s3://pets", endpoint="https://store.example")
+    with pytest.raises(SettingsError, match=r"no keys .* at store\.example") as raised:
+        picture_place(policy, state=tmp_path)
+    assert "AWS_ACCESS_KEY_ID" in raised.value.hint
+
+
+def test_keys_may_lie_in_the_file_of_aws(nowhere, tmp_path):
+    """And a file that is none is told."""
+    policy = PicturePolicy(place="s3://pets", endpoint="https://store.example")
+    nowhere.write_text("[default]\naws_access_key_id = a\naws_secret_access_key = b\n")
+    assert isinstance(picture_place(policy, state=tmp_path), PictureBucket)
+    nowhere.write_text("no section")
+    with pytest.raises(SettingsError, match="file of keys cannot be read"):
+        picture_place(policy, state=tmp_path)

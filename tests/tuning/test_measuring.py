@@ -63,7 +63,7 @@ async def test_speeds_are_ratios_to_the_base():
 
 
 async def test_a_machine_that_slows_down_changes_no_ratio():
-    """Every second round, and the warm-up, run at a third of the speed."""
+    """Every second round, and the warm-up, run at a third of the speed; rates compare as ratios."""
     clock = Clock()
     told: list[str] = []
 
@@ -74,6 +74,10 @@ async def test_a_machine_that_slows_down_changes_no_ratio():
     hosts = {BASE: Host(clock, 0.01), OTHER: Host(clock, 0.005)}
     speeds = await measure(hosts, BASE, Work(rows=ROWS, seconds=64, clock=clock), done=done)
     assert pytest.approx(2.0, rel=0.1) == speeds[OTHER].throughput
+    assert speeds[OTHER].throughput == speeds[OTHER].a_second / speeds[BASE].a_second
+    assert pytest.approx(speeds[OTHER].alone) == (
+        speeds[BASE].alone_seconds / speeds[OTHER].alone_seconds
+    )
     assert 2 * (ROUNDS + 1) == len(told)
 
 

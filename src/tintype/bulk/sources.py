@@ -52,7 +52,12 @@ class Sources:
     store: Callable[[], Store]
 
     def check(self) -> None:
-        """Raise SettingsError for a source that is not there: a slip, seldom meant."""
+        """Raise SettingsError for a source that is not there: a slip, seldom meant.
+
+        A store that is named is opened, which tells whether there are keys for it.
+        """
+        if any(name.startswith(_S3) for name in self.named):
+            self.store()
         for name in self.named:
             if name == "-" or name.startswith(_S3):
                 continue

@@ -32,17 +32,30 @@ def serve_on_ray(cards: tuple[Card, ...], settings: Settings, *, address: str) -
     )
 
 
-def print_config(paths: tuple[Path, ...], overrides: Overrides, settings: Settings) -> None:
-    """Write to stdout what ``serve deploy`` takes. Raises SettingsError for flags of one model."""
+def print_config(
+    paths: tuple[Path, ...], overrides: Overrides, settings: Settings, *, host: str | None
+) -> None:
+    """Write to stdout what ``serve deploy`` takes. Raises SettingsError for flags of one model.
+
+    ``host``: where to listen, None where nobody said it.
+    """
     given = overrides.given()
     if given:
         raise SettingsError(
             f"{', '.join(given)} cannot stand in a config of a cluster",
             hint="write it into a model.toml beside the model",
         )
-    from tintype.cluster.config import serve_config  # noqa: PLC0415 - see above
+    from tintype.cluster.config import EVERYWHERE, serve_config  # noqa: PLC0415 - see above
 
-    typer.echo(serve_config(tuple(str(path.absolute()) for path in paths), settings), nl=False)
+    models = tuple(str(whole(path)) for path in paths)
+    typer.echo(serve_config(models, settings, host=host or EVERYWHERE), nl=False)
+
+
+def whole(path: Path) -> Path:
+    """The path from the root on, without ``..``; links behind the last of these stay links."""
+    parts = path.absolute().parts
+    up = len(parts) - parts[::-1].index("..") if ".." in parts else 0
+    return Path(*parts[:up]).resolve().joinpath(*parts[up:]) if up else Path(*parts)
 
 
 def _missing(error: ImportError) -> SettingsError:

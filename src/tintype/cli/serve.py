@@ -22,7 +22,7 @@ from tintype.cli.options import (
 )
 from tintype.cli.server import serve
 from tintype.errors import SettingsError
-from tintype.settings import read_settings
+from tintype.settings import read_with_sources
 
 Host: TypeAlias = Annotated[
     str | None, typer.Option("--host", help="Address to listen on. Default 127.0.0.1.")
@@ -89,8 +89,10 @@ def command(  # noqa: PLR0913 - a flag each
     print_config: PrintConfig = False,
 ) -> None:
     """Put model files on the web: a page, an API, docs."""
+    if print_config and state is not None:
+        state = on_ray.whole(state)
     flags = server_flags(host, port, state) | {"compat.enabled": compat or None}
-    settings = read_settings(file=config, flags=flags)
+    settings, said = read_with_sources(file=config, flags=flags)
     overrides = Overrides(
         labels=labels,
         recipe=recipe,
@@ -105,7 +107,8 @@ def command(  # noqa: PLR0913 - a flag each
     if on is None:
         serve(partial(cards_for, tuple(paths), overrides), settings=settings)
     elif print_config:
-        on_ray.print_config(tuple(paths), overrides, settings)
+        said_host = settings.server.host if "server.host" in said else None
+        on_ray.print_config(tuple(paths), overrides, settings, host=said_host)
     else:
         cards = cards_for(tuple(paths), overrides)
         on_ray.serve_on_ray(cards, settings, address=address or "")

@@ -15,7 +15,7 @@ _FORMAT = """\
 # What `serve deploy` takes. Paths are those on the nodes of the cluster.
 proxy_location: EveryNode
 http_options:
-  host: 0.0.0.0
+  host: {host}
   port: {port}
   request_timeout_s: {timeout:g}
 applications:
@@ -25,16 +25,22 @@ applications:
     args:
       models: {models}
 {settings}"""
+EVERYWHERE = "0.0.0.0"  # noqa: S104 - each node's proxy is asked from outside the node
 _SPARE_SECONDS = 10.0
 _REPLICA_SPARE_SECONDS = 5.0
 
 
-def serve_config(models: tuple[str, ...], settings: Settings) -> str:
-    """The config as YAML. A setting that holds a secret is left out, and named in a comment."""
+def serve_config(models: tuple[str, ...], settings: Settings, *, host: str = EVERYWHERE) -> str:
+    """The config as YAML. A setting that holds a secret is left out, and named in a comment.
+
+    ``host``: where the proxy of every node listens. It is no setting's default: that of a server on
+    one machine is reached by nobody but that machine.
+    """
     plain, secret = _changed(settings)
     lines = [f"      settings: {json.dumps(plain)}\n"] if plain else []
     lines += [f"      # {each.variable} holds a secret: set it on the nodes\n" for each in secret]
     return _FORMAT.format(
+        host=json.dumps(host),
         port=settings.server.port,
         timeout=last_bound(settings),
         models=json.dumps(models),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import io
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
@@ -10,10 +11,13 @@ from tintype.errors import SettingsError
 
 if TYPE_CHECKING:
     from minio import Minio
+    from urllib3 import PoolManager
 
 _TIMEOUT_SECONDS: Final = 10.0
 _TRIES: Final = 2
 _CONNECTIONS: Final = 16
+_ROLE_SECONDS: Final = 1.0
+"""A machine that has a role answers at once; where there is none, often nobody answers at all."""
 _ONE_PART: Final = 1 << 30  # a picture is one request
 
 
@@ -77,11 +81,11 @@ def bucket(address: str, *, endpoint: str) -> PictureBucket:
 
 
 def store_client(endpoint: str) -> Minio:
-    """The client of an S3-compatible store; nothing is connected to yet.
+    """The client of an S3-compatible store; the store is not connected to yet.
 
     Keys come from the environment (``AWS_ACCESS_KEY_ID``, ``AWS_SECRET_ACCESS_KEY``), from AWS'
-    own file, or from the machine's role. Raises SettingsError for an address that is none, and
-    where the client is not installed.
+    own file, or from the machine's role. Raises SettingsError for an address that is none, where
+    there are no keys, and where the client is not installed.
     """
     try:
         import urllib3  # noqa: PLC0415 - it comes with minio
@@ -100,16 +104,30 @@ def store_client(endpoint: str) -> Minio:
     store = urlsplit(endpoint)
     if store.scheme not in {"http", "https"} or not store.netloc:
         raise _no_address()
-    patience = urllib3.PoolManager(
-        timeout=urllib3.Timeout(_TIMEOUT_SECONDS),
-        retries=urllib3.Retry(_TRIES),
-        maxsize=_CONNECTIONS,
-    )
+    asks_role = IamAwsProvider(http_client=_http(seconds=_ROLE_SECONDS))
+    keys = ChainedProvider([EnvAWSProvider(), AWSConfigProvider(), asks_role])
+    try:
+        keys.retrieve()  # at the start, not with the first picture
+    except configparser.Error as error:
+        raise SettingsError(
+            f"AWS' own file of keys cannot be read: {str(error).partition(chr(10))[0]}",
+            hint="mend it, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+        ) from error
+    except (ValueError, urllib3.exceptions.HTTPError) as error:
+        raise _no_keys(store.netloc) from error
     return Minio(
         store.netloc,
         secure=store.scheme == "https",
-        credentials=ChainedProvider([EnvAWSProvider(), AWSConfigProvider(), IamAwsProvider()]),
-        http_client=patience,
+        credentials=keys,
+        http_client=_http(seconds=_TIMEOUT_SECONDS),
+    )
+
+
+def _http(*, seconds: float) -> PoolManager:
+    import urllib3  # noqa: PLC0415 - see above
+
+    return urllib3.PoolManager(
+        timeout=urllib3.Timeout(seconds), retries=urllib3.Retry(_TRIES), maxsize=_CONNECTIONS
     )
 
 
@@ -117,4 +135,13 @@ def _no_address() -> SettingsError:
     return SettingsError(
         "pictures.place or pictures.endpoint is no address",
         hint="place: s3://BUCKET/PREFIX, endpoint: https://HOST",
+    )
+
+
+def _no_keys(host: str) -> SettingsError:
+    return SettingsError(
+        f"no keys for the store of pictures at {host}: the environment has none, AWS' own file has "
+        "none, and this machine has no role",
+        hint="set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE and "
+        "AWS_SHARED_CREDENTIALS_FILE; the store's address is pictures.endpoint",
     )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
-from typing import Final
+from typing import Final, Self
 
 from tintype.tuning.candidates import Candidate
 
@@ -26,7 +26,9 @@ class Speed:
     """How fast a candidate is: times as fast as the base, round by round, and in numbers.
 
     ``throughputs`` with many clients, ``alones`` with one picture at a time; ``a_second`` pictures
-    with many clients, ``alone_seconds`` for one that comes alone, of the middle round each.
+    with many clients, ``alone_seconds`` for one that comes alone: what the base needs in the middle
+    round, times the middle ratio. So numbers compare as the ratios do, whatever else the machine
+    did in a round.
     """
 
     throughputs: tuple[float, ...]
@@ -43,6 +45,14 @@ class Speed:
     def alone(self) -> float:
         """Of the middle round."""
         return median(self.alones)
+
+    def beside(self, base: Self) -> Self:
+        """The same ratios, with the numbers that they come to beside that base."""
+        return replace(
+            self,
+            a_second=base.a_second * self.throughput,
+            alone_seconds=base.alone_seconds / self.alone,
+        )
 
     def rounds(self, aim: Aim) -> tuple[float, ...]:
         """The ratios that count."""

@@ -78,7 +78,8 @@ async def measure(
         if number:
             rounds.append(found)
         order.reverse()  # nobody always follows the same one
-    return {candidate: _speed(rounds, candidate, base) for candidate in hosts}
+    speeds = {candidate: _speed(rounds, candidate, base) for candidate in hosts}
+    return {candidate: speed.beside(speeds[base]) for candidate, speed in speeds.items()}
 
 
 async def _rate(host: Asks, work: Work, *, seconds: float, clients: int) -> float:

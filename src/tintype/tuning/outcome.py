@@ -40,8 +40,9 @@ class Outcome:
 
     @property
     def all_speeds(self) -> dict[Candidate, Speed]:
-        """Of every candidate; where it was measured twice, the last counts."""
-        return {**self.layouts, **self.speeds}
+        """Of every candidate, all beside one base; where it was measured twice, the last counts."""
+        speeds = {**self.layouts, **self.speeds}
+        return {candidate: speed.beside(speeds[self.base]) for candidate, speed in speeds.items()}
 
 
 def evidence(outcome: Outcome, machine: Machine) -> dict[str, object]:
