@@ -16,7 +16,7 @@ from PIL import Image
 from tintype.batching.gate import ByteGate
 from tintype.batching.policy import BatchPolicy
 from tintype.engines.engine import EngineOptions
-from tintype.engines.fake import FakeEngine, Gate
+from tintype.engines.fake import PICTURES, FakeEngine, Gate
 from tintype.errors import EngineFailed, ModelUnavailable
 from tintype.imaging.limits import DecodeLimits
 from tintype.imaging.recipe import parse_recipe
@@ -28,10 +28,17 @@ from tintype.models.registry import Registry
 from tintype.predict import Lanes, Observer, Predictor, PredictPolicy, PredictRequest
 from tintype.predict.here import Here
 from tintype.predict.prepare import Preparer
+from tintype.types import TensorSpec
+
+
+@pytest.fixture(params=[None, 1], ids=["in batches", "one by one"])
+def pictures(request: pytest.FixtureRequest) -> TensorSpec:
+    """What engines take: pictures together, or each alone, made where it runs."""
+    return replace(PICTURES, shape=(request.param, *PICTURES.shape[1:]))
 
 
 @pytest.fixture
-def host() -> Callable[..., ModelHost]:
+def host(pictures) -> Callable[..., ModelHost]:
     """Make a host, not entered: red, green or blue on 8 x 8 pixels. More words are its card's."""
 
     def make(
@@ -47,7 +54,7 @@ def host() -> Callable[..., ModelHost]:
             replace(plan, recipe=parse_recipe(words)),
             policy=BatchPolicy(),
             options=EngineOptions(),
-            engine=engine or FakeEngine(),
+            engine=engine or FakeEngine(pictures=pictures),
         )
 
     return make
@@ -109,19 +116,19 @@ def red(stripes) -> PredictRequest:
 
 
 @pytest.fixture
-def hanging() -> Callable[[], tuple[Gate, FakeEngine]]:
+def hanging(pictures) -> Callable[[], tuple[Gate, FakeEngine]]:
     """Make an engine that is warm and then hangs until its gate is opened."""
 
     def make() -> tuple[Gate, FakeEngine]:
         gate = Gate()
         gate.let()  # the warm-up
-        return gate, FakeEngine(before_run=gate)
+        return gate, FakeEngine(pictures=pictures, before_run=gate)
 
     return make
 
 
 @pytest.fixture
-def failing() -> FakeEngine:
+def failing(pictures) -> FakeEngine:
     """Fails every run but the first, which warms it."""
     runs = iter([None])
 
@@ -129,7 +136,7 @@ def failing() -> FakeEngine:
         if next(runs, "later") == "later":
             raise EngineFailed("broken on purpose")
 
-    return FakeEngine(before_run=fail)
+    return FakeEngine(pictures=pictures, before_run=fail)
 
 
 @pytest.fixture

@@ -6,10 +6,12 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 
 from tintype.batching.gate import ByteGate
+from tintype.engines.fake import PICTURES, FakeEngine
 from tintype.errors import DeadlineExceeded
 from tintype.imaging.decode import decoded_bytes
 from tintype.imaging.header import Header, read_header
@@ -51,9 +53,21 @@ def test_the_lane_goes_by_the_decoder_s_work(side, scans, lane):
 async def test_the_wait_for_a_decoder_ends_at_the_deadline(serving, host, red):
     """No thread is free to decode: 504 in time, and not when a thread becomes free."""
     with busy_lane() as lane:
-        async with serving(host(), deadline=0.05, lanes=Lanes(quick=lane, slow=lane)) as predictor:
+        lanes = Lanes(quick=lane, slow=lane)
+        async with serving(host(), host("other"), deadline=0.05, lanes=lanes) as predictor:
             with pytest.raises(DeadlineExceeded, match="decoded"):
                 await predictor.predict(red)
+
+
+async def test_who_runs_a_picture_alone_decodes_it_too(serving, host, red):
+    """One model that runs pictures one by one: no thread is waited for but its own."""
+    alone = FakeEngine(pictures=replace(PICTURES, shape=(1, *PICTURES.shape[1:])))
+    with busy_lane() as lane:
+        lanes = Lanes(quick=lane, slow=lane)
+        async with serving(host(engine=alone), lanes=lanes) as predictor:
+            prediction = await predictor.predict(red)
+    assert "red" == prediction.results[0].labels[0].label
+    assert prediction.seconds.decode > 0
 
 
 async def test_two_ways_of_decoding_need_the_memory_of_one(serving, host, red):
