@@ -10,8 +10,8 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from tintype.access.door import Door
 from tintype.errors import TintypeError
@@ -150,15 +150,34 @@ def create_app(
 
 def _route(path: str, methods: Mapping[str, tuple[Handler, Need]], *, door: Door | None) -> Route:
     """One route a path, so that a wrong method is told all the right ones."""
-    told = path.replace(":path}", "}")
     handlers = {
         method: guarded(handler, need, door=door) for method, (handler, need) in methods.items()
     }
-
-    async def endpoint(request: Request) -> Response:
-        note_route(request.scope, told)
-        method = "GET" if request.method == "HEAD" else request.method
-        return await handlers[method](request)
-
-    endpoint.needs = {method: need for method, (_, need) in methods.items()}  # type: ignore[attr-defined]  # for those who look at the table
+    endpoint = Endpoint(
+        path.replace(":path}", "}"),
+        handlers,
+        needs={method: need for method, (_, need) in methods.items()},
+    )
     return Route(path, endpoint, methods=[*handlers])
+
+
+class Endpoint:
+    """What a route leads to, as an application: Starlette catches errors once, around all of them.
+
+    ``needs`` is for those who look at the table.
+    """
+
+    def __init__(
+        self, told: str, handlers: Mapping[str, Handler], *, needs: Mapping[str, Need]
+    ) -> None:
+        self._told = told
+        self._handlers = handlers
+        self.needs = needs
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer by the handler of the method."""
+        note_route(scope, self._told)
+        request = Request(scope, receive, send)
+        method = "GET" if request.method == "HEAD" else request.method
+        response = await self._handlers[method](request)
+        await response(scope, receive, send)
