@@ -103,7 +103,6 @@ def make_host(
 
     ``company``: many may ask at once.
     """
-
     name = plan.card.name  # the plan itself holds the graph, which is let go once it is loaded
 
     def count(pictures: int) -> None:
