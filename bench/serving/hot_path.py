@@ -49,7 +49,7 @@ _PARTS: Final = (
     ("routes, body, JSON", r"tintype/web/|multipart|msgspec"),
     ("Starlette", r"starlette"),
     ("the connection (uvicorn, httptools)", r"uvicorn|tintype/cli/connection"),
-    ("the loop itself", r"asyncio|uvloop|tintype/cli/server"),
+    ("the loop itself", r"asyncio|uvloop|tintype/cli/(server|listening)"),
     ("handing over to threads", r"concurrent/futures|threading\.py|queue\.py"),
 )
 """A part, and what the innermost known frame of a sample looks like."""

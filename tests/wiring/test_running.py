@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import shutil
 from dataclasses import replace
 from functools import partial
@@ -15,6 +16,7 @@ from tintype.errors import InputNotAllowed, ModelFileDamaged, ModelFileError, Se
 from tintype.models.library import find_cards
 from tintype.predict import PredictRequest
 from tintype.settings import Settings, read_settings
+from tintype.types import Graph
 from tintype.web.inputs import InputPolicy
 from tintype.web.uploads import NamedPicture
 from tintype.wiring.plans import LeftOut, make_plans
@@ -82,6 +84,18 @@ async def test_a_found_model_that_does_not_load_stops_no_other(folder: Path):
         names = [info.name for info in services.predictor.models()]
     assert ["good"] == names
     assert "bad.keras" in told[0].error.message
+
+
+async def test_the_bytes_of_a_graph_are_let_go_once_it_is_loaded():
+    """A served model has its weights in its engine, and not once more as a file in memory."""
+    async with running(
+        await make_plans(find_cards((COLOURS,)), left_out=pytest.fail),
+        settings=Settings(),
+        left_out=pytest.fail,
+    ):
+        gc.collect()
+        graphs = [each for each in gc.get_objects() if isinstance(each, Graph)]
+    assert [] == [each.name for graph in graphs if graph.source for each in graph.outputs]
 
 
 async def test_pictures_by_path_are_wired(folder: Path):

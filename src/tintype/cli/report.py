@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 import typer
 
@@ -58,6 +59,12 @@ def full_lines(plan: ModelPlan) -> Iterator[str]:
     yield "  recipe in full"
     for step, value in expand(plan.recipe).items():
         yield f"    {step}: {value}"
+
+
+def tell(words: str) -> None:
+    """Words for the person who started this, if there is one: a full disk must not stop it."""
+    with suppress(OSError):
+        typer.echo(words, err=True)
 
 
 def print_left_out(left: LeftOut) -> None:

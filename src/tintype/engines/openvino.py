@@ -14,6 +14,7 @@ from typing import Any, Final
 from tintype.cores import quota_cores, usable_cores
 from tintype.engines.engine import EngineOptions
 from tintype.engines.memory import check_activations
+from tintype.engines.openvino_import import import_openvino
 from tintype.engines.openvino_tensorflow import read_tensorflow
 from tintype.engines.pooled import (
     Company,
@@ -57,8 +58,7 @@ def load_openvino(graph: Graph, options: EngineOptions) -> PooledEngine:
     Raises UnsupportedModel for what OpenVINO cannot read or compile, ModelFileDamaged for names
     that are not in the file, ModelFileTooLarge for tensors above ``max_activation_bytes``.
     """
-    import openvino  # noqa: PLC0415 - takes long to import, and other engines do without
-
+    openvino = import_openvino()
     core = openvino.Core()
     # A mapped file that someone writes over while it is served ends the process (SIGBUS).
     core.set_property({"ENABLE_MMAP": False})
@@ -166,8 +166,7 @@ def open_graph(graph: Graph, *, batch_size: int | None) -> Any:
     Cut to its input and outputs, in their order; ``batch_size`` as the loaded engine has it. Raises
     UnsupportedModel, ModelFileDamaged.
     """
-    import openvino  # noqa: PLC0415 - see above
-
+    openvino = import_openvino()
     core = openvino.Core()
     core.set_property({"ENABLE_MMAP": False})
     with _reading(graph):

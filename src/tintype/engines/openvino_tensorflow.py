@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 
+from tintype.engines.openvino_import import import_openvino
 from tintype.engines.openvino_saved_model import saved_model_for
 from tintype.errors import ModelFileDamaged, UnsupportedModel
 from tintype.types import Format, Graph, TensorSpec
@@ -73,9 +74,7 @@ def read_tensorflow(_core: Any, graph: Graph) -> Any:
 
 
 def _convert(path: Path, graph: Graph, *, batch: int | None) -> Any:
-    from openvino.frontend import FrontEndManager  # noqa: PLC0415 - slow to import, needed here only
-
-    front_end = FrontEndManager().load_by_framework("tf")
+    front_end = import_openvino().frontend.FrontEndManager().load_by_framework("tf")
     tensors = front_end.load(str(path))
     held = [(_place(tensors, held.name), held.value) for held in graph.held]
     start = _place(tensors, graph.input.name)
@@ -101,16 +100,12 @@ def _with_port(name: str) -> str:
 
 
 def _partial_shape(spec: TensorSpec, batch: int | None) -> Any:
-    import openvino  # noqa: PLC0415 - slow to import, needed here only
-
     sides = (batch, *spec.shape[1:])
-    return openvino.PartialShape([-1 if side is None else side for side in sides])
+    return import_openvino().PartialShape([-1 if side is None else side for side in sides])
 
 
 def _element_type(spec: TensorSpec) -> Any:
-    import openvino  # noqa: PLC0415 - slow to import, needed here only
-
-    return getattr(openvino.Type, _OPENVINO_TYPES[spec.dtype])
+    return getattr(import_openvino().Type, _OPENVINO_TYPES[spec.dtype])
 
 
 def _follows_batch(model: Any, graph: Graph) -> bool:
@@ -153,8 +148,7 @@ def _named(model: Any, graph: Graph) -> Any:
 
 def _failures() -> tuple[type[Exception], ...]:
     """What the front end raises. Most of these are no RuntimeError."""
-    from openvino import frontend  # noqa: PLC0415 - slow to import, needed here only
-
+    frontend = import_openvino().frontend
     return (
         RuntimeError,
         frontend.GeneralFailure,

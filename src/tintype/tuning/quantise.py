@@ -18,6 +18,7 @@ import numpy as np
 
 from tintype.engines.engine import EngineOptions
 from tintype.engines.openvino import load_openvino, open_graph
+from tintype.engines.openvino_import import import_openvino
 from tintype.errors import SettingsError, UnsupportedModel
 from tintype.types import Graph, Tensor
 
@@ -45,7 +46,6 @@ def quantise(
     model = open_graph(graph, batch_size=size)
     with _quiet():
         import nncf  # noqa: PLC0415 - an extra, and slow to import
-        import openvino  # noqa: PLC0415 - see engines/openvino.py
 
         nncf.set_log_level(logging.ERROR)
         try:
@@ -58,7 +58,7 @@ def quantise(
         except Exception as error:
             raise UnsupportedModel(f"NNCF cannot quantise the graph: {_line(error)}") from error
     _name_ends(quantised, graph)
-    openvino.save_model(quantised, out, compress_to_fp16=False)
+    import_openvino().save_model(quantised, out, compress_to_fp16=False)
 
 
 def _batch(row: Tensor, size: int | None) -> Tensor:

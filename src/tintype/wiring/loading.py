@@ -103,10 +103,11 @@ def make_host(
 
     ``company``: many may ask at once.
     """
+    name = plan.card.name  # the plan itself holds the graph, which is let go once it is loaded
 
     def count(pictures: int) -> None:
         if metrics is not None:
-            metrics.observe(BATCH_PICTURES, pictures, plan.card.name)
+            metrics.observe(BATCH_PICTURES, pictures, name)
 
     return ModelHost(
         plan,

@@ -82,7 +82,6 @@ async def running(  # noqa: PLR0913 - what is served, and in which way
     as they are to the end, canaries among them.
     Raises ModelFileError, SettingsError, ServingError, naming the file.
     """
-    roots, fetch = allowed_roots(settings.inputs.paths), make_fetch(settings.inputs)
     serves = find is not None or places is not None
     metrics = Metrics() if serves else None
     make_hosts = partial(make_host, settings=settings, metrics=metrics, company=serves or pinned)
@@ -90,6 +89,8 @@ async def running(  # noqa: PLR0913 - what is served, and in which way
     record = make_recorder(settings) if serves else None
     live = LiveWindow() if serves else None
     events = _events(metrics, record)
+    # a plan holds its graph until it is loaded, so no other list of them may live on here
+    cards, unloaded, plans = [plan.card for plan in plans], [*plans], ()
     async with AsyncExitStack() as stack:
         door = await open_door(settings, stack, metrics) if serves else None
         threads = usable_cores()
@@ -98,12 +99,17 @@ async def running(  # noqa: PLR0913 - what is served, and in which way
             slow=stack.enter_context(ThreadPoolExecutor(threads, "slow-pictures")),
         )
         files = stack.enter_context(ThreadPoolExecutor(_FILE_THREADS, "named-pictures"))
-        inputs = Inputs(settings.inputs, roots=roots, threads=files, fetch=fetch)
+        inputs = Inputs(
+            settings.inputs,
+            roots=allowed_roots(settings.inputs.paths),
+            threads=files,
+            fetch=make_fetch(settings.inputs),
+        )
         registry = await stack.enter_async_context(Registry())
         telling = Telling(left_out, absent, events)
-        waiting = await load_all([*plans], registry, loader, telling)
+        waiting = await load_all(unloaded, registry, loader, telling)
         if pinned or places is not None:
-            await load_canaries([plan.card for plan in plans], registry, loader, telling)
+            await load_canaries(cards, registry, loader, telling)
         await stack.enter_async_context(
             Comebacks(waiting, registry, load=loader.load_card, events=events)
         )

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tintype.errors import ModelFileDamaged, ModelFileTooLarge
+from tintype.modelfiles.keras.biases import biases_apart
 from tintype.modelfiles.keras.onnx_wire import Attribute, Node, OnnxGraph, Port
 from tintype.modelfiles.keras.tidy import tidy
 from tintype.types import Shape
@@ -235,7 +236,7 @@ class GraphBuilder:
             inputs=inputs,
             outputs=outputs,
         )
-        return tidy(graph, self.moved_shapes)
+        return biases_apart(tidy(graph, self.moved_shapes))
 
 
 def check_shape(shape: Shape, layer: str) -> Shape:

@@ -35,6 +35,9 @@ _FREE_BYTES = 64 << 20
 _MAX_EXPANSION = 100
 """Trained weights hardly compress; what claims to have shrunk a hundredfold is a bomb."""
 
+_HARD_LINK = 0
+"""``H5L_TYPE_HARD`` of HDF5's H5Lpublic.h."""
+
 _DEFLATE, _SHUFFLE, _CHECKSUM, _LZF = 1, 2, 3, 32000
 _KNOWN_FILTERS = frozenset({_DEFLATE, _SHUFFLE, _CHECKSUM, _LZF})
 """HDF5's registry of filters. LZF cannot pack more than 88 to 1, Deflate 1032 to 1."""
@@ -215,29 +218,27 @@ class Hdf5Reader:
     def _checked(self, dataset: Any, path: str) -> Stored:
         if not hasattr(dataset, "shape"):
             raise ModelFileDamaged(f"{path!r} should be a weight, but it is a group")
-        if dataset.is_virtual or dataset.external:
+        dtype, plan = dataset.dtype, dataset.id.get_create_plist()  # h5py makes both anew each time
+        if dataset.is_virtual or plan.get_external_count():
             raise UnsafeModel(f"the weight {path!r} takes its numbers from another file")
-        bfloat16 = _is_bfloat16(dataset)
-        if dataset.dtype.kind not in "fiub" and not bfloat16:
-            raise UnsafeModel(
-                f"the weight {path!r} holds {dataset.dtype}, not numbers: it may be a pickle"
-            )
-        _check_filters(dataset, path)
+        bfloat16 = _is_bfloat16(dataset, dtype)
+        if dtype.kind not in "fiub" and not bfloat16:
+            raise UnsafeModel(f"the weight {path!r} holds {dtype}, not numbers: it may be a pickle")
+        filters = [plan.get_filter(index)[0] for index in range(plan.get_nfilters())]
+        _check_filters(filters, path)
         shape = tuple(int(length) for length in dataset.shape or ())
-        self._spend(shape, dataset, path)
-        _check_packed(dataset, path)
-        return Stored(
-            name=path, shape=shape, dtype=dataset.dtype, dataset=dataset, bfloat16=bfloat16
-        )
+        chunk = math.prod(dataset.chunks or ()) * dtype.itemsize
+        self._spend(math.prod(shape) * dtype.itemsize, chunk, dataset, path)
+        _check_packed(dataset, filters, chunk, path)
+        return Stored(name=path, shape=shape, dtype=dtype, dataset=dataset, bfloat16=bfloat16)
 
-    def _spend(self, shape: tuple[int, ...], dataset: Any, path: str) -> None:
-        size = math.prod(shape) * dataset.dtype.itemsize
+    def _spend(self, size: int, chunk: int, dataset: Any, path: str) -> None:
+        """Take what a weight declares off the budget; ``chunk`` is the size of a piece, or 0."""
         if dataset.chunks is None and dataset.id.get_storage_size() < size:
             raise ModelFileDamaged(
                 f"the weight {path!r} declares {size} bytes, but only "
                 f"{dataset.id.get_storage_size()} are in the file"
             )
-        chunk = math.prod(dataset.chunks or ()) * dataset.dtype.itemsize
         self._budget -= max(size, chunk)
         if self._budget < 0:
             raise ModelFileTooLarge(
@@ -270,14 +271,14 @@ def _size_of(source: Path | bytes) -> int:
     return len(source) if isinstance(source, bytes) else source.stat().st_size
 
 
-def _is_bfloat16(dataset: Any) -> bool:
+def _is_bfloat16(dataset: Any, dtype: np.dtype[Any]) -> bool:
     """HDF5 has no bfloat16: Keras 3 stores two opaque bytes, and tells so in an attribute.
 
     In its ``.h5`` form the attribute is missing (keras ``saving/saving_lib.py``, H5IOStore).
     """
-    if dataset.dtype.itemsize != 2 or dataset.dtype.kind not in "Vu":
+    if dtype.itemsize != 2 or dtype.kind not in "Vu":
         return False
-    opaque = dataset.dtype.kind == "V" and dataset.dtype.names is None
+    opaque = dtype.kind == "V" and dtype.names is None
     if "dtype" not in dataset.attrs:
         return opaque
     attribute = dataset.attrs.get_id("dtype")
@@ -292,31 +293,29 @@ def _from_bfloat16(values: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
 
 
 def _child(group: Any, name: str, path: str) -> Any | None:
-    link = group.get(name, getlink=True) if name else None
-    if link is None:
+    if not name:
         return None
-    if type(link).__name__ != "HardLink":
+    links, raw = group.id.links, name.encode()
+    if not links.exists(raw):
+        return None
+    if links.get_info(raw).type != _HARD_LINK:
         raise UnsafeModel(f"{path!r} is a link to another place, which is not followed")
     return group[name]
 
 
-def _check_filters(dataset: Any, path: str) -> None:
-    plan = dataset.id.get_create_plist()
-    for index in range(plan.get_nfilters()):
-        code = plan.get_filter(index)[0]
+def _check_filters(filters: list[int], path: str) -> None:
+    for code in filters:
         if code not in _KNOWN_FILTERS:
             raise UnsafeModel(
                 f"the weight {path!r} is packed by the plug-in filter {code}, which is not loaded"
             )
 
 
-def _check_packed(dataset: Any, path: str) -> None:
-    """Unpack each piece as far as it declares; HDF5 itself would go on to its end.
+def _check_packed(dataset: Any, filters: list[int], length: int, path: str) -> None:
+    """Unpack each piece up to ``length``, which it declares; HDF5 itself would go on to its end.
 
     Filters are applied last to first when a piece is read: a checksum is cut off, then Deflate.
     """
-    plan = dataset.id.get_create_plist()
-    filters = [plan.get_filter(index)[0] for index in range(plan.get_nfilters())]
     if _DEFLATE not in filters:
         return
     if filters.count(_DEFLATE) > 1 or filters[filters.index(_DEFLATE) :] not in (
@@ -324,7 +323,6 @@ def _check_packed(dataset: Any, path: str) -> None:
         [_DEFLATE, _CHECKSUM],
     ):
         raise UnsafeModel(f"the weight {path!r} is packed by the filters {filters} one on another")
-    length = math.prod(dataset.chunks) * dataset.dtype.itemsize
     places: list[tuple[int, ...]] = []
 
     def keep(info: Any) -> bool | None:

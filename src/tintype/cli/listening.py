@@ -1,0 +1,83 @@
+"""The web application behind its address. Imported while the models are loaded."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import uvicorn
+
+from tintype.cli.connection import connection_with
+from tintype.cli.report import tell
+from tintype.cli.shedding import Shedding, asking_paths
+from tintype.metrics import SHED
+from tintype.settings import Settings
+from tintype.web.app import create_app
+from tintype.web.forwarded import Forwarded, trusted_proxies
+from tintype.web.services import Services
+
+
+def make_server(
+    services: Services, *, settings: Settings, samples: tuple[Path, ...], drain_seconds: int
+) -> uvicorn.Server:
+    """The server of ``services``, not yet listening.
+
+    It has ``drain_seconds`` to finish what it accepted. Raises SettingsError.
+    """
+    app = create_app(services, limits=settings.uploads, compat=settings.compat, samples=samples)
+    proxies = trusted_proxies(
+        settings.server.trusted_proxies, header=settings.server.forwarded_header
+    )
+    shedding = Shedding(
+        asking_paths(app), services.predictor.refusal, soon=asyncio.get_running_loop().call_soon
+    )
+    if services.metrics is not None:
+        services.metrics.watch(SHED, lambda: [((), shedding.refused)])
+    return _Server(
+        uvicorn.Config(
+            Forwarded(app, proxies=proxies),
+            http=connection_with(shedding),
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,  # our own, which believes nobody by default
+            timeout_graceful_shutdown=drain_seconds,
+        )
+    )
+
+
+class _Server(uvicorn.Server):
+    """Says when it is ready, and leaves by its own door on a signal.
+
+    uvicorn's own handling ends the process; here what is wired around it is drained and closed.
+    """
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to accept, with the signals already in hand; then tell the address."""
+        await super().startup(sockets)
+        for listener in sockets or ():
+            host, port = listener.getsockname()[:2]
+            tell(f"ready: http://{_shown(host)}:{port}  (Ctrl-C stops)")
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """SIGINT and SIGTERM stop accepting; a second SIGINT stops waiting."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        try:
+            yield
+        finally:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.remove_signal_handler(number)
+
+
+def _shown(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
