@@ -76,11 +76,7 @@ class Direct:
         long.
         """
         headers = [self._header(image) for image in images]
-        ran = [
-            each
-            for group in self._groups(images, headers, asked)
-            for each in self._ask(group)
-        ]
+        ran = [each for group in self._groups(images, headers, asked) for each in self._ask(group)]
         return [_told(each, asked) for each in ran]
 
     def _header(self, image: Given) -> Header | TintypeError:
