@@ -30,10 +30,24 @@ def test_large_items_make_small_pieces():
 
 
 def test_a_listing_without_end_is_never_held():
-    """The first piece comes before the second is listed."""
+    """The first piece comes when five are listed: the end, if it comes, is to be cut small."""
     listed = (item(str(number)) for number in itertools.count())
     assert 0 == next(in_pieces(listed)).first
-    assert "16" == next(listed).name
+    assert "80" == next(listed).name
+
+
+def test_large_items_are_not_held_back():
+    """Members of an archive bring their bytes."""
+    listed = (item(str(number), 3 << 20) for number in itertools.count())
+    assert 0 == next(in_pieces(listed)).first
+    assert "4" == next(listed).name
+
+
+def test_the_end_is_cut_small():
+    """So that none who work on pieces wait long for the last."""
+    sizes = [len(piece.items) for piece in in_pieces(item(str(number)) for number in range(200))]
+    assert [16] * 9 == sizes[:9]
+    assert [4] * 14 == sizes[9:]
 
 
 def test_an_identity_is_name_and_size():

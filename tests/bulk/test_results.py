@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import subprocess
+import sys
 
 import msgspec
 import pytest
@@ -64,6 +66,27 @@ def test_parquet_is_written_in_groups(tmp_path, monkeypatch):
     monkeypatch.setattr(results, "_GROUP_BYTES", 1)
     write_results(lines(*[ROW] * 25), tmp_path / "r.parquet")
     assert 25 == parquet.ParquetFile(tmp_path / "r.parquet").num_row_groups
+
+
+def test_parquet_takes_rows_of_any_length(tmp_path):
+    """Longer than the megabyte that Arrow reads at a time."""
+    long = msgspec.structs.replace(ROW, labels=("x" * 5_000_000,), scores=(1.0,), indexes=(0,))
+    write_results(lines(ROW, long, BOXES), tmp_path / "r.parquet")
+    assert plain(ROW, long, BOXES) == parquet.read_table(tmp_path / "r.parquet").to_pylist()
+
+
+def test_parquet_is_written_without_pandas(tmp_path):
+    """Importing it takes longer than answering some hundred pictures."""
+    program = (
+        "import sys; from pathlib import Path; from tintype.bulk.results import write_results; "
+        "write_results(iter([Path(sys.argv[1]).read_bytes()]), Path(sys.argv[2])); "
+        "sys.exit('pandas' in sys.modules)"
+    )
+    (tmp_path / "line").write_bytes(next(lines(ROW)))
+    subprocess.run(
+        [sys.executable, "-c", program, tmp_path / "line", tmp_path / "r.parquet"], check=True
+    )
+    assert plain(ROW) == parquet.read_table(tmp_path / "r.parquet").to_pylist()
 
 
 def test_parquet_without_rows_has_its_columns(tmp_path):

@@ -135,6 +135,22 @@ async def test_a_model_that_is_away_is_no_answer():
         direct(one).answer([RED], ASKED)
 
 
+async def test_a_model_that_goes_away_is_asked_no_more():
+    """Each further picture would wait for its deadline."""
+    asked: list[int] = []
+
+    def fail(_):
+        asked.append(1)
+        if len(asked) > 1:  # the first was to get warm
+            raise RemoteUnreachable("nobody is there")
+
+    single = FakeEngine(before_run=fail, pictures=TensorSpec(name="p", shape=(1, 8, 8, 3)))
+    async with host(engine=single) as one:
+        with pytest.raises(RemoteUnreachable):
+            direct(one).answer([RED] * 5, ASKED)
+    assert 2 == len(asked)
+
+
 async def test_every_model_and_point_has_its_result():
     """In the order of models, then of points."""
     points = (Point(x=1, y=1), Point(x=2, y=2))

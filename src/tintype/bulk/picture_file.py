@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from tintype.errors import BodyTooLarge, InputUnreachable
@@ -11,7 +12,10 @@ def read_picture(image: Path, *, limit: int) -> bytes:
     """The bytes of a file. Raises InputUnreachable, BodyTooLarge above ``limit`` bytes."""
     try:
         with image.open("rb") as file:
-            data = file.read(limit + 1)  # a pipe or a device tells no size
+            size = os.fstat(file.fileno()).st_size
+            data = file.read(min(size, limit) + 1)  # room for ``limit`` each time would cost more
+            if size < len(data) <= limit:  # a pipe or a device tells no size, a file may grow
+                data += file.read(limit + 1 - len(data))
     except (OSError, ValueError) as error:  # a name with a zero byte is no name
         why = error.strerror if isinstance(error, OSError) else error
         raise InputUnreachable(f"the file cannot be read: {why}") from error

@@ -1,7 +1,6 @@
 """Pieces of a listing are read, worked on and given back in order, by threads.
 
-Reading has threads of its own: a disk or a store that is slow is read ahead. What is read ahead
-and not given back yet is bounded by pieces, and a piece by bytes.
+What is read ahead and not given back yet is bounded by pieces, and a piece by bytes.
 """
 
 from __future__ import annotations
@@ -14,15 +13,14 @@ from typing import Final, TypeAlias, TypeVar
 
 from tintype.bulk.items import Item, Piece, in_pieces
 from tintype.bulk.job import Road
+from tintype.bulk.reading import READERS, Images, Reading
 from tintype.bulk.rows import Done
-from tintype.errors import TintypeError
 from tintype.predict import Given
 
 T = TypeVar("T")
 Work: TypeAlias = Callable[[Piece, Sequence[Given]], T]
 """What is done with a piece and the bytes of its pictures, in some thread."""
 
-READERS: Final = 16
 _SWITCH_SECONDS: Final = 0.0002
 """Whoever lists or reads asks the system about each file, and waits for Python's lock afterwards.
 At Python's own 5 ms a turn the listing would be slower than the engine."""
@@ -38,12 +36,12 @@ def in_order(pieces: Iterable[Piece], work: Work[T], *, threads: int) -> Generat
     waiting: deque[tuple[Piece, Future[T]]] = deque()
     switch = sys.getswitchinterval()
     sys.setswitchinterval(_SWITCH_SECONDS)
-    readers = ThreadPoolExecutor(READERS, "reading")
+    reading = Reading()
     workers = ThreadPoolExecutor(threads, "answering")
     try:
         for piece in pieces:
-            read = readers.submit(_read, piece)
-            waiting.append((piece, workers.submit(_then, work, piece, read)))
+            images = reading.images(piece)
+            waiting.append((piece, workers.submit(_then, work, piece, images)))
             if len(waiting) > ahead:
                 done, future = waiting.popleft()
                 yield done, future.result()
@@ -52,7 +50,7 @@ def in_order(pieces: Iterable[Piece], work: Work[T], *, threads: int) -> Generat
             yield done, future.result()
     finally:
         sys.setswitchinterval(switch)
-        readers.shutdown(cancel_futures=True)
+        reading.close()
         workers.shutdown(cancel_futures=True)
 
 
@@ -66,15 +64,5 @@ def local_road(asker: Work[Done], *, threads: int) -> Road:
     return road
 
 
-def _read(piece: Piece) -> list[Given]:
-    found: list[Given] = []
-    for item in piece.items:
-        try:
-            found.append(item.read())
-        except TintypeError as error:
-            found.append(error)
-    return found
-
-
-def _then(work: Work[T], piece: Piece, read: Future[list[Given]]) -> T:
-    return work(piece, read.result())
+def _then(work: Work[T], piece: Piece, images: Images) -> T:
+    return work(piece, images())

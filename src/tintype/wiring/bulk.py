@@ -54,9 +54,10 @@ def throughput(options: EngineOptions) -> EngineOptions:
 def threads_for(hosts: tuple[ModelHost, ...]) -> int:
     """How many threads are to ask: enough for every processor and every stream, here or far away.
 
-    Two more stand ready for those that wait: for a stream, for memory, for Python's own lock.
+    One more stands ready for those that wait: for a stream, for memory, for Python's own lock. With
+    two, each would wait for that lock so much the longer.
     """
-    return max(usable_cores(), *(host.streams for host in hosts)) + 2
+    return max(usable_cores(), *(host.streams for host in hosts)) + 1
 
 
 async def _load(plans: tuple[ModelPlan, ...], loader: Loader) -> Registry:
