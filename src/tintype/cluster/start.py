@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import math
-import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import ray
 from ray import serve
 
 from tintype.cluster.app import APP, application, sound
 from tintype.cluster.config import last_bound
+from tintype.cluster.connection import connected
 from tintype.cluster.layout import lay_out, least_cpus
-from tintype.cores import usable_cores
+from tintype.cluster.unanswered import VARIABLES
 from tintype.errors import ModelUnavailable, SettingsError
 from tintype.models.card import Card
 from tintype.settings import Settings
-
-_QUIETLY: Final[dict[str, Any]] = {"log_to_driver": False, "logging_level": "ERROR"}
-"""Ray writes the logs of its processes into files; what it says here would stand beside ours."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,32 +41,62 @@ def serve_on_ray(
     Raises SettingsError where there is no cluster at the address, and what ``application`` raises.
     """
     app = application(cards, settings)
-    stop = threading.Event()
     served = sound(cards)
     for card in cards:
         if card not in served:
             tell(f"left out: {card.name}. tintype inspect {card.file} says why")
     needed = least_cpus(lay_out(served, settings.cluster), settings.cluster)
-    _connect(cluster, cpus=needed)
-    try:
+    with connected(cluster.address, cores=needed, variables=VARIABLES):
         there = ray.cluster_resources().get("CPU", 0.0)
         if there < needed:
             tell(f"note: {needed:g} cores are wanted, the cluster has {there:g}: waiting for more")
-        serve.start(
-            proxy_location="EveryNode",
-            http_options=http_options(settings),
-            logging_config={"log_level": "WARNING", "enable_access_log": False},
+        with _serving(settings, lasts=bool(cluster.address), tell=tell) as address:
+            _run(app)
+            tell(f"ready: http://{address}  (Ctrl-C stops)")
+            _wait_for_signal()
+
+
+@contextmanager
+def _serving(settings: Settings, *, lasts: bool, tell: Callable[[str], None]) -> Iterator[str]:
+    """Ray Serve, and where it listens. Of ours nothing is left in a cluster that ``lasts``.
+
+    Where Serve ran before, what was said then of its address holds. Raises SettingsError where it
+    has an application of our name: ending ours would end that.
+    """
+    before = serve.status()
+    if APP in before.applications:
+        raise SettingsError(
+            f"an application {APP!r} is served on this cluster already",
+            hint="serve deploy changes it; serve shutdown ends all that Serve has there",
         )
-        _run(app)
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: stop.set())
-        tell(f"ready: http://{settings.server.host}:{settings.server.port}  (Ctrl-C stops)")
-        stop.wait()
-        serve.delete(APP)
+    serve.start(
+        proxy_location="EveryNode",
+        http_options=http_options(settings),
+        logging_config={"log_level": "WARNING", "enable_access_log": False},
+    )
+    host, port = settings.server.host, settings.server.port
+    if before.proxies:
+        host, port = _listens()
+        tell("note: Serve was running on this cluster: its address holds, and its longest time")
+    try:
+        yield f"{host}:{port}"
     finally:
-        if not cluster.address:
+        serve.delete(APP)
+        if lasts and not serve.status().applications:
             serve.shutdown()
-        ray.shutdown()
+
+
+def _listens() -> tuple[str, int]:
+    controller = ray.get_actor("SERVE_CONTROLLER_ACTOR", namespace="serve")
+    options = ray.get(controller.get_http_config.remote())
+    return str(options.host), int(options.port)
+
+
+def _wait_for_signal() -> None:
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    stop.wait()
 
 
 def _run(app: serve.Application) -> None:
@@ -87,19 +114,3 @@ def http_options(settings: Settings) -> dict[str, Any]:
     """Ray's own HTTP server: where it listens, and the last bound on a request's time."""
     server = settings.server
     return {"host": server.host, "port": server.port, "request_timeout_s": last_bound(settings)}
-
-
-def _connect(cluster: Cluster, *, cpus: float) -> None:
-    """Cores are what Ray counts by: a small machine is told to have as many as must start."""
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nobody is told that we run
-    if not cluster.address:
-        most = max(usable_cores(), math.ceil(cpus))
-        ray.init(address="local", num_cpus=most, include_dashboard=False, **_QUIETLY)
-        return
-    try:
-        ray.init(address=cluster.address, **_QUIETLY)
-    except (ConnectionError, ValueError) as error:
-        raise SettingsError(
-            f"no Ray cluster answers at {cluster.address!r}: {error}",
-            hint="--address auto, HOST:6379, or ray://HOST:10001",
-        ) from error
