@@ -202,14 +202,14 @@ def kills(harness: Any, folder: Path) -> None:
             nodes.until(lambda: nodes.running("model-colours") >= 2)
             back = time.monotonic() - at
         _tell("a node killed", load, "8", f"{_last(load, at)}; {back:.1f} until 2 replicas again")
+        down = nodes.until(lambda: nodes.running("model-colours") == 1)
         with nodes.load(6) as load:
-            _shared(nodes, load)
+            nodes.until(lambda: len(load.heard) >= 50)
             at = time.monotonic()
             nodes.replicas("front")[0].kill()
             nodes.until(lambda: any(each.status == 200 and each.at > at for each in load.heard))
             back = time.monotonic() - at
         _tell("the front killed", load, "6", f"{_last(load, at)}; {back:.1f} until it answers")
-        down = nodes.until(lambda: nodes.running("model-colours") == 1)
         print(f"\nWithout load, one replica again after {down:.1f} s (downscale_seconds = 2).")
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, redirect_stdout
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,14 +47,17 @@ def serve_on_ray(
         if card not in served:
             tell(f"left out: {card.name}. tintype inspect {card.file} says why")
     needed = least_cpus(lay_out(served, settings.cluster), settings.cluster)
-    with connected(cluster.address, cores=needed, variables=VARIABLES):
+    with ExitStack() as ending, connected(cluster.address, cores=needed, variables=VARIABLES):
         there = ray.cluster_resources().get("CPU", 0.0)
         if there < needed:
             tell(f"note: {needed:g} cores are wanted, the cluster has {there:g}: waiting for more")
         with _serving(settings, lasts=bool(cluster.address), tell=tell) as address:
             _run(app)
+            stop = _stop_signal()
             tell(f"ready: http://{address}  (Ctrl-C stops)")
-            _wait_for_signal()
+            stop.wait()
+            # Ray's driver writes to stdout that Serve's controller, told to end, has ended.
+            ending.enter_context(redirect_stdout(io.StringIO()))
 
 
 @contextmanager
@@ -74,15 +78,16 @@ def _serving(settings: Settings, *, lasts: bool, tell: Callable[[str], None]) ->
         http_options=http_options(settings),
         logging_config={"log_level": "WARNING", "enable_access_log": False},
     )
+    ran = bool(before.proxies)
     host, port = settings.server.host, settings.server.port
-    if before.proxies:
+    if ran:
         host, port = _listens()
         tell("note: Serve was running on this cluster: its address holds, and its longest time")
     try:
         yield f"{host}:{port}"
     finally:
         serve.delete(APP)
-        if lasts and not serve.status().applications:
+        if lasts and not ran and not serve.status().applications:
             serve.shutdown()
 
 
@@ -92,11 +97,12 @@ def _listens() -> tuple[str, int]:
     return str(options.host), int(options.port)
 
 
-def _wait_for_signal() -> None:
+def _stop_signal() -> threading.Event:
+    """Set by SIGINT and SIGTERM from now on."""
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    stop.wait()
+    return stop
 
 
 def _run(app: serve.Application) -> None:
