@@ -17,7 +17,7 @@ from ray.cluster_utils import Cluster
 
 from tintype.cluster.app import APP, application
 from tintype.cluster.config import last_bound
-from tintype.cluster.unanswered import VARIABLES
+from tintype.cluster.start import VARIABLES
 from tintype.models.library import find_cards
 from tintype.settings import read_settings
 

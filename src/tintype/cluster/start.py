@@ -5,22 +5,31 @@ from __future__ import annotations
 import io
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, redirect_stdout
 from dataclasses import dataclass
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 
 import ray
 from ray import serve
+from ray.exceptions import RayError
 
 from tintype.cluster.app import APP, application, sound
 from tintype.cluster.config import last_bound
 from tintype.cluster.connection import connected
 from tintype.cluster.layout import lay_out, least_cpus
-from tintype.cluster.unanswered import VARIABLES
+from tintype.cluster.unanswered import VARIABLES as OF_UNANSWERED
 from tintype.errors import ModelUnavailable, SettingsError
 from tintype.models.card import Card
 from tintype.settings import Settings
+
+VARIABLES: Final[Mapping[str, str]] = MappingProxyType(
+    {**OF_UNANSWERED, "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "30"}
+)
+"""Of the processes of Serve. A busy machine needs longer than Ray's 5 s to start an HTTP server;
+Ray would end it and try again, until it gives up.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,11 +82,14 @@ def _serving(settings: Settings, *, lasts: bool, tell: Callable[[str], None]) ->
             f"an application {APP!r} is served on this cluster already",
             hint="serve deploy changes it; serve shutdown ends all that Serve has there",
         )
-    serve.start(
-        proxy_location="EveryNode",
-        http_options=http_options(settings),
-        logging_config={"log_level": "WARNING", "enable_access_log": False},
-    )
+    try:
+        serve.start(
+            proxy_location="EveryNode",
+            http_options=http_options(settings),
+            logging_config={"log_level": "WARNING", "enable_access_log": False},
+        )
+    except RayError as error:
+        raise _not_started(error) from error
     ran = bool(before.proxies)
     host, port = settings.server.host, settings.server.port
     if ran:
@@ -110,10 +122,14 @@ def _run(app: serve.Application) -> None:
     try:
         serve.run(app, name=APP, route_prefix="/")
     except RuntimeError as error:
-        first = str(error).partition("\n")[0]
-        raise ModelUnavailable(
-            f"Ray could not start it: {first}", hint="its logs say why: serve status"
-        ) from error
+        raise _not_started(error) from error
+
+
+def _not_started(error: Exception) -> ModelUnavailable:
+    first = str(error).partition("\n")[0]
+    return ModelUnavailable(
+        f"Ray could not start it: {first}", hint="its logs say why: serve status"
+    )
 
 
 def http_options(settings: Settings) -> dict[str, Any]:
