@@ -2,9 +2,10 @@
 
     python bench/cluster.py [--seconds 4] [--only speed | kills]
 
-Prints Markdown. The load is closed (a connection asks again when it is answered), over kept
-connections, by one process on the same cores. The model is the demo's cats-dogs on its own cat,
-640 x 480 (50 kB).
+Prints Markdown. The load is closed (a connection asks again when it is answered), by one process on
+the same cores. Speed: the demo's cats-dogs on its own cat, 640 x 480 (50 kB), over kept
+connections. Kills: the demo's colours on that cat at 3000 x 2000 (0.6 MB), whose decoding keeps the
+replicas busy; a connection for each request.
 """
 
 from __future__ import annotations
@@ -202,6 +203,13 @@ def kills(harness: Any, folder: Path) -> None:
             back = time.monotonic() - at
         _tell("a node killed", load, "8", f"{_last(load, at)}; {back:.1f} until 2 replicas again")
         down = nodes.until(lambda: nodes.running("model-colours") == 1)
+        with nodes.load(6) as load:
+            nodes.until(lambda: len(load.heard) >= 50)
+            at = time.monotonic()
+            nodes.replicas("front")[0].kill()
+            nodes.until(lambda: any(each.status == 200 and each.at > at for each in load.heard))
+            back = time.monotonic() - at
+        _tell("the front killed", load, "6", f"{_last(load, at)}; {back:.1f} until it answers")
         print(f"\nWithout load, one replica again after {down:.1f} s (downscale_seconds = 2).")
 
 

@@ -40,17 +40,18 @@ def test_it_serves_until_ctrl_c_and_leaves_nothing_behind(short, tmp_path):
     program = Path(sys.executable).with_name("tintype")
     process = subprocess.Popen(
         [program, "serve", models, "--on", "ray", "--port", str(port), "--state", tmp_path],
+        stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "RAY_TMPDIR": short},
     )
     try:
-        told = []
+        lines = []
         for line in process.stderr:
-            told.append(line)
+            lines.append(line)
             if line.startswith("ready:"):
                 break
-        assert any(line.startswith("left out: half") for line in told), told
+        assert any(line.startswith("left out: half") for line in lines), lines
         picture = (DEMO / "pictures/cat.jpg").read_bytes()
         url = f"http://127.0.0.1:{port}/api/predict"
         with urllib.request.urlopen(url, data=picture, timeout=30) as response:
@@ -60,8 +61,8 @@ def test_it_serves_until_ctrl_c_and_leaves_nothing_behind(short, tmp_path):
         ]
         started = psutil.Process(process.pid).children(recursive=True)
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=60)
-        assert 0 == process.returncode
+        output, errors = process.communicate(timeout=60)
+        assert (0, "", "") == (process.returncode, output, errors)
         assert [] == psutil.wait_procs(started, timeout=20)[1]
     finally:
         left = (

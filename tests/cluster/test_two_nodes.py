@@ -160,6 +160,32 @@ def test_callers_that_hang_up_make_room(nodes):
     nodes.until(lambda: nodes.ask(None, path).status == 200)
 
 
+def test_replicas_are_added_under_load_and_taken_away_after_it(nodes):
+    """They go to the second node, where there is room."""
+    with nodes.load(6) as load:
+        scaled_up(nodes, load)
+    assert [] == load.failed()
+    assert 2 == len({each.parent() for each in nodes.replicas("model-")})
+    nodes.until(lambda: nodes.running("model-colours") == 1)
+    assert 200 == nodes.ask(None, ONE_MODEL).status
+
+
+def test_a_front_that_is_killed_takes_what_it_held_and_no_more(nodes):
+    """A 503 of ours from Ray's server for each, and another front takes its place."""
+    (front,) = nodes.replicas("front")
+    with nodes.load(6) as load:
+        nodes.until(lambda: len(load.heard) >= 30)
+        front.kill()
+        nodes.until(load.failed)
+        begun = len(load.heard)
+        nodes.until(lambda: len(load.heard) > begun + 30)
+    for each in load.failed():
+        assert (503, "/problems/model-unavailable") == (each.status, each.told["type"])
+        assert "1" == each.headers["retry-after"]
+        assert 1 == each.times["x-request-id"]
+    assert len(load.failed()) <= 6  # those who came later waited for the next front
+
+
 def test_a_replica_that_is_killed_takes_what_it_held_and_no_more(nodes):
     """A 503 for each, and another replica takes its place."""
     with nodes.load(6) as load:

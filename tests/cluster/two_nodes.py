@@ -17,6 +17,7 @@ from ray.cluster_utils import Cluster
 
 from tintype.cluster.app import APP, application
 from tintype.cluster.config import last_bound
+from tintype.cluster.start import VARIABLES
 from tintype.models.library import find_cards
 from tintype.settings import read_settings
 
@@ -29,7 +30,12 @@ def main() -> None:
     cluster = Cluster(
         initialize_head=True, head_node_args={**_NODE, "num_cpus": cpus, "include_dashboard": False}
     )
-    ray.init(address=cluster.address, log_to_driver=False, logging_level="ERROR")
+    ray.init(
+        address=cluster.address,
+        runtime_env={"env_vars": {**VARIABLES}},
+        log_to_driver=False,
+        logging_level="ERROR",
+    )
     settings = read_settings(environment={}, flags=flags)
     serve.start(
         proxy_location="HeadOnly",

@@ -14,6 +14,7 @@ import yaml
 
 from tintype.cli.server import _DRAIN_SECONDS
 from tintype.cluster.config import front_seconds, serve_config
+from tintype.cluster.unanswered import VARIABLES
 from tintype.record import pictures, recorder
 from tintype.settings import Settings, all_settings, read_settings
 
@@ -112,6 +113,11 @@ def test_one_ray_everywhere():
     version = importlib.metadata.version("ray")
     assert version == CLUSTER["rayVersion"]
     assert f"rayproject/ray:{version}-py311" in DOCKERFILE
+
+
+def test_ray_s_server_in_the_image_has_our_last_word():
+    """As it has where ``--on ray`` starts it."""
+    assert VARIABLES.items() <= {*re.findall(r"(RAY_\w+)=([^\s\\]+)", DOCKERFILE)}
 
 
 @pytest.mark.parametrize("file", ["tintype.yaml", "rayservice.yaml", "Dockerfile"])

@@ -12,7 +12,6 @@ import asyncio
 import itertools
 import logging
 import os
-import socket
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -33,7 +32,7 @@ from tintype.bulk.picture_file import read_picture
 from tintype.bulk.road import in_order
 from tintype.bulk.rows import Asker, Done, recipe_text
 from tintype.bulk.sources import Sources
-from tintype.cores import usable_cores
+from tintype.cluster import connection
 from tintype.errors import ModelUnavailable, SettingsError, TintypeError
 from tintype.models.card import Card
 from tintype.predict import Given, PredictRequest
@@ -43,9 +42,7 @@ from tintype.wiring.plans import LeftOut, make_plans
 
 _TOGETHER: Final = 64
 """Pictures in a piece: Ray's own work for a block takes as long as some small pictures do."""
-_KNOCK_SECONDS: Final = 5.0
 _COLUMN: Final = "parcel"
-_QUIETLY: Final[dict[str, Any]] = {"log_to_driver": False, "logging_level": "ERROR"}
 
 _Answer: TypeAlias = tuple[int, Done]
 """The place of a piece, and its answers. One without items marks the end of the listing."""
@@ -76,37 +73,16 @@ class Orders:
 
 @contextmanager
 def connected(address: str) -> Iterator[None]:
-    """A running cluster at an address, or one on this machine for this alone.
+    """A Ray cluster, one of its own without an address. Raises SettingsError where there is none.
 
-    Raises SettingsError where there is none.
+    Its progress is not told: that of the pictures is.
     """
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nobody is told that we run
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     for handler in logging.getLogger("ray.data").handlers:
         if handler.name == "console":
             handler.setLevel(logging.ERROR)
-    try:
-        if address:
-            _knock(address)
-            ray.init(address=address, **_QUIETLY)
-        else:
-            ray.init(address="local", num_cpus=usable_cores(), include_dashboard=False, **_QUIETLY)
-    except (OSError, ValueError) as error:
-        raise SettingsError(
-            f"no Ray cluster answers at {address!r}: {error}",
-            hint="--address auto, HOST:6379, or ray://HOST:10001",
-        ) from error
-    try:
+    with connection.connected(address):
         yield
-    finally:
-        ray.shutdown()
-
-
-def _knock(address: str) -> None:
-    """Raise OSError where nobody listens: Ray itself would try for minutes."""
-    host, colon, port = address.removeprefix("ray://").rpartition(":")
-    if colon and port.isdigit():
-        socket.create_connection((host, int(port)), timeout=_KNOCK_SECONDS).close()
 
 
 def ray_road(orders: Orders, sources: Sources, *, by_path: bool) -> Road:
