@@ -14,7 +14,7 @@ from tintype.batching.running import Outcome
 AHEAD: Final = 6
 """Batches of one that a thread is given at a time: those it answers together, and the next."""
 _TOGETHER: Final = 4
-_MOST_SECONDS: Final = 0.02
+_MOST_SECONDS: Final = 0.03
 """The longest that an answer is kept: a fraction of what its asker has waited in such a line."""
 
 

@@ -224,11 +224,14 @@ class ModelHost(Hosted):
         self,
         outputs: tuple[Tensor, ...],
         *,
-        window: Window,
+        window: Window | None,
         top: int | None,
         threshold: float | None,
     ) -> Found:
-        """Labels or boxes from one picture's raw outputs. Raises EngineFailed."""
+        """Labels or boxes from one picture's raw outputs. Raises EngineFailed.
+
+        Boxes need the ``window`` in which they were found.
+        """
         output, labels = self.plan.description.output, self.plan.labels
         keep = Keep(
             top=self.plan.top if top is None else top,
@@ -238,6 +241,7 @@ class ModelHost(Hosted):
             return Found(labels=label_scores(outputs[0], output=output, labels=labels, keep=keep))
         if isinstance(output, RankedOutput):
             return Found(labels=ranked_scores(outputs, labels=labels, keep=keep))
+        assert window is not None  # noqa: S101 - the picture was made ready for a detector
         return Found(boxes=boxes(outputs, output=output, labels=labels, window=window, keep=keep))
 
 

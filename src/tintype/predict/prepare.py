@@ -22,7 +22,7 @@ from tintype.imaging.window import seen_window
 from tintype.models.host import ModelHost
 from tintype.predict.answers import Asked
 from tintype.predict.request import PredictRequest
-from tintype.types import ImageFacts, PictureLook, Point, SeenInput, Tensor, Window
+from tintype.types import ImageFacts, PictureLook, Point, SeenInput, Task, Tensor, Window
 
 _QUICK_PIXELS: Final = 6_000_000  # about 50 ms of decoding
 
@@ -46,12 +46,15 @@ class Lanes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """One model asked about one point: the row to run, and what the model saw if asked."""
+    """One model asked about one point: the row to run, and what the model saw if asked.
+
+    ``window`` is the part of the picture that fills the row, where the model finds boxes in it.
+    """
 
     host: ModelHost
     point: Point | None
     row: Tensor
-    window: Window
+    window: Window | None
     input: SeenInput | None
 
 
@@ -173,16 +176,14 @@ def _question(
         shown: Tensor = cut(picture.array, view=recipe.view, point=point)
     else:
         row = shown = prepare(picture.array, recipe=recipe, target=target, point=point)
+    window: Window | None = None
+    if host.task is Task.DETECT:
+        width, height = picture.facts.width, picture.facts.height
+        window = seen_window(width=width, height=height, recipe=recipe, target=target, point=point)
     return Question(
         host=host,
         point=point,
         row=row,
-        window=seen_window(
-            width=picture.facts.width,
-            height=picture.facts.height,
-            recipe=recipe,
-            target=target,
-            point=point,
-        ),
+        window=window,
         input=seen(shown, recipe=recipe, target=target) if explain else None,
     )
