@@ -159,3 +159,14 @@ def test_other_words_are_refused_with_the_known_ones(wrong):
     """The message names the setting and what it takes."""
     with pytest.raises(SettingsError, match=rf"log\.{next(iter(wrong))} .* expected "):
         LogSettings(**wrong)
+
+
+def test_a_line_that_cannot_be_made_takes_no_other_with_it():
+    """A value whose own words raise: its line is dropped and counted, those around it are there."""
+    file = io.StringIO()
+    lines = LogLines(file, render=said)
+    lines.take({"event": "before"})
+    lines.take({})
+    lines.take({"event": "after"})
+    assert lines.drain()
+    assert ("before\nafter\n", 1) == (file.getvalue(), lines.dropped)

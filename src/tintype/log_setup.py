@@ -118,12 +118,20 @@ class LogLines:
             if dropped > self._told:
                 count = dropped - self._told
                 self._file.write(f'{{"event": "log lines dropped", "count": {count}}}\n')
-            self._file.write("".join(map(self._render, events)))
+            self._file.write("".join(map(self._line, events)))
             self._file.flush()
-        except Exception:  # noqa: BLE001 - full, gone, closed, or nothing that can be told: it goes on
+        except (OSError, ValueError):  # full, gone or closed
             self._unwritten += len(events)
         else:
             self._told = dropped
+
+    def _line(self, event: EventDict) -> str:
+        """The event as a line; nothing, counted, for one that cannot be told."""
+        try:
+            return self._render(event)
+        except Exception:  # noqa: BLE001 - a value's own words for itself may raise anything
+            self._unwritten += 1
+            return ""
 
 
 class _FromLibraries(logging.Handler):

@@ -157,3 +157,22 @@ def test_time_without_work_does_not_count(admission, clock):
 def test_nothing_served_is_nothing_to_refuse(admission):
     """What is wrong then is told by whoever looks for the model."""
     assert admission.refusal(()) is None
+
+
+def test_two_versions_of_a_model_stand_in_its_line_twice(admission):
+    """And leave it as often, answered or not."""
+    for _ in range(3):
+        with admission.hold(("a", "a"), each=2) as held:
+            assert 4 == admission.line("a").in_flight
+            held.answered("a")
+    assert 0 == admission.line("a").in_flight
+    assert admission.is_quiet()
+
+
+def test_few_of_all_models_together_are_quiet(admission):
+    """Then nobody can be refused, and no line has to be looked at."""
+    holds = fill(admission, 15)
+    assert admission.is_quiet()
+    assert not admission.is_quiet(arriving=1)
+    holds[0].__exit__(None, None, None)
+    assert admission.is_quiet(arriving=1)

@@ -536,3 +536,17 @@ async def test_a_row_that_nobody_waits_for_any_more_is_not_made(echo, picture, a
         await first
 
     assert [] == made
+
+
+async def test_a_drain_that_takes_too_long_tells_all_that_wait(echo, picture, arrived):
+    """Also those that a thread was given, behind a run that hangs."""
+    gate = Gate()
+    engine = echo(before_run=gate, batch=1)
+    async with Batcher(engine, policy=POLICY, drain_seconds=0.01) as batcher:
+        first, *others = ask(batcher, *(picture(value) for value in range(8)))
+        await arrived(gate)
+    told = await asyncio.gather(*others, return_exceptions=True)
+    gate.open()
+    first.cancel()
+
+    assert {ModelUnavailable} == {type(each) for each in told}

@@ -15,6 +15,7 @@ from PIL import Image
 
 from tintype.batching.gate import ByteGate
 from tintype.batching.policy import BatchPolicy
+from tintype.cores import usable_cores
 from tintype.engines.engine import EngineOptions
 from tintype.engines.fake import PICTURES, FakeEngine, Gate
 from tintype.errors import EngineFailed, ModelUnavailable
@@ -38,7 +39,13 @@ def pictures(request: pytest.FixtureRequest) -> TensorSpec:
 
 
 @pytest.fixture
-def host(pictures) -> Callable[..., ModelHost]:
+def streams(pictures) -> int:
+    """A thread for each core, where each makes what it runs."""
+    return usable_cores() if pictures.shape[0] else 1
+
+
+@pytest.fixture
+def host(pictures, streams) -> Callable[..., ModelHost]:
     """Make a host, not entered: red, green or blue on 8 x 8 pixels. More words are its card's."""
 
     def make(
@@ -54,7 +61,7 @@ def host(pictures) -> Callable[..., ModelHost]:
             replace(plan, recipe=parse_recipe(words)),
             policy=BatchPolicy(),
             options=EngineOptions(),
-            engine=engine or FakeEngine(pictures=pictures),
+            engine=engine or FakeEngine(pictures=pictures, streams=streams),
         )
 
     return make
@@ -116,19 +123,19 @@ def red(stripes) -> PredictRequest:
 
 
 @pytest.fixture
-def hanging(pictures) -> Callable[[], tuple[Gate, FakeEngine]]:
+def hanging(pictures, streams) -> Callable[[], tuple[Gate, FakeEngine]]:
     """Make an engine that is warm and then hangs until its gate is opened."""
 
     def make() -> tuple[Gate, FakeEngine]:
         gate = Gate()
         gate.let()  # the warm-up
-        return gate, FakeEngine(pictures=pictures, before_run=gate)
+        return gate, FakeEngine(pictures=pictures, before_run=gate, streams=streams)
 
     return make
 
 
 @pytest.fixture
-def failing(pictures) -> FakeEngine:
+def failing(pictures, streams) -> FakeEngine:
     """Fails every run but the first, which warms it."""
     runs = iter([None])
 
@@ -136,7 +143,7 @@ def failing(pictures) -> FakeEngine:
         if next(runs, "later") == "later":
             raise EngineFailed("broken on purpose")
 
-    return FakeEngine(pictures=pictures, before_run=fail)
+    return FakeEngine(pictures=pictures, before_run=fail, streams=streams)
 
 
 @pytest.fixture

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
+import sys
 import threading
 from dataclasses import replace
 
@@ -9,7 +12,8 @@ import numpy as np
 import pytest
 
 from tintype.engines.fake import FakeEngine, colour_scores
-from tintype.errors import DeadlineExceeded, EngineFailed, ModelUnavailable
+from tintype.errors import DeadlineExceeded, EngineFailed, ImageError, ModelUnavailable
+from tintype.predict import PredictRequest
 from tintype.types import Point
 
 
@@ -160,3 +164,38 @@ async def test_in_series_a_late_model_leaves_time_for_the_next(serving, host, re
         prediction = await predictor.predict(red)
         gate.open()
     assert [True, False] == [result.fallback for result in prediction.results]
+
+
+async def test_a_picture_that_cannot_be_decoded_is_let_go_at_once(serving, host, stripes):
+    """Nothing keeps its bytes until some collection of garbage."""
+    torn = PredictRequest(image=stripes((255, 0, 0), (0, 0, 255))[:50])
+    async with serving(host()) as predictor:
+        gc.collect()
+        gc.disable()
+        try:
+            held = []
+            for _ in range(3):
+                with pytest.raises(ImageError):
+                    await predictor.predict(torn)
+                await asyncio.sleep(0)
+                held.append(sys.getrefcount(torn.image))
+            assert held[0] == held[1] == held[2]
+        finally:
+            gc.enable()
+
+
+async def test_of_a_failing_engine_no_picture_is_kept(serving, host, red, failing):
+    """Its error goes to the asker without the frames that held the row."""
+    async with serving(host(engine=failing)) as predictor:
+        gc.collect()
+        gc.disable()
+        try:
+            held = []
+            for _ in range(3):
+                with pytest.raises(EngineFailed):
+                    await predictor.predict(red)
+                await asyncio.sleep(0)
+                held.append(sys.getrefcount(red.image))
+            assert held[0] == held[1] == held[2]
+        finally:
+            gc.enable()

@@ -11,6 +11,7 @@ from dataclasses import replace
 import pytest
 
 from tintype.batching.gate import ByteGate
+from tintype.cores import usable_cores
 from tintype.engines.fake import PICTURES, FakeEngine
 from tintype.errors import DeadlineExceeded
 from tintype.imaging.decode import decoded_bytes
@@ -61,7 +62,8 @@ async def test_the_wait_for_a_decoder_ends_at_the_deadline(serving, host, red):
 
 async def test_who_runs_a_picture_alone_decodes_it_too(serving, host, red):
     """One model that runs pictures one by one: no thread is waited for but its own."""
-    alone = FakeEngine(pictures=replace(PICTURES, shape=(1, *PICTURES.shape[1:])))
+    one = replace(PICTURES, shape=(1, *PICTURES.shape[1:]))
+    alone = FakeEngine(pictures=one, streams=usable_cores())
     with busy_lane() as lane:
         lanes = Lanes(quick=lane, slow=lane)
         async with serving(host(engine=alone), lanes=lanes) as predictor:

@@ -194,7 +194,7 @@ class Hold:
     def __enter__(self) -> Self:
         now = self._clock()
         for name in self._names:
-            self._left[name] = self._each
+            self._left[name] = self._left.get(name, 0) + self._each  # two versions have one name
             self._admission.enter(self._each)
             self._admission.line(name).enter(now, self._each)
         return self

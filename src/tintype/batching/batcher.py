@@ -48,11 +48,12 @@ class Batcher:
 
     Inside, ``submit`` may be called from any task of the loop. Leaving finishes what was
     accepted, then ends the threads; the engine stays open and belongs to whoever made it.
-    ``begin`` is called in each thread of the engine before anything runs there. Constructing does
+    ``begin`` is called in each thread of the engine before anything runs there. ``steady``: a run
+    takes about as long as the one before, which a call over a network does not. Constructing does
     no IO and starts nothing.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - an engine, and how it is run
         self,
         engine: Runnable,
         *,
@@ -60,8 +61,10 @@ class Batcher:
         on_batch: OnBatch = lambda _: None,
         begin: Callable[[], None] = lambda: None,
         drain_seconds: float = 30.0,
+        steady: bool = True,
     ) -> None:
         self._engine = engine
+        self._steady = steady
         self._begin = begin
         self._drain_seconds = drain_seconds
         self._on_batch = on_batch
@@ -238,7 +241,8 @@ class Batcher:
         while batch is not None:
             begun = time.monotonic()
             held.add(run_batch(self._engine, batch))
-            if not held.waits(begun, time.monotonic(), more=jobs.qsize()):
+            more = jobs.qsize() if self._steady else 0
+            if not held.waits(begun, time.monotonic(), more=more):
                 return False
             try:
                 batch = jobs.get_nowait()
@@ -269,9 +273,14 @@ class Batcher:
             self._tell_drained()
 
     def _give_up(self) -> None:
-        for entry in self._queue:
-            _tell(entry, ModelUnavailable("the model went away before this picture's turn"))
+        given = [*self._queue]
         self._queue.clear()
+        if self._threads is not None:
+            with contextlib.suppress(queue.Empty):
+                while True:  # those next behind a run that hangs
+                    given += self._threads.jobs.get_nowait() or ()
+        for entry in given:
+            _tell(entry, ModelUnavailable("the model went away before this picture's turn"))
 
     def _tell_drained(self) -> None:
         threads = self._threads
@@ -291,4 +300,7 @@ def _tell(entry: Entry, outcome: Answer | TintypeError) -> None:
 
 
 def _too_late() -> DeadlineExceeded:
-    return DeadlineExceeded("the deadline passed before the model's answer was there")
+    return DeadlineExceeded(
+        "the deadline passed before the model's answer was there",
+        hint="the setting requests.deadline_seconds moves it",
+    )

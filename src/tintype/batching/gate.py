@@ -198,7 +198,8 @@ class Hold:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._work is None or self._work.done():
+        work, self._work = self._work, None  # it may hold an error, and that whoever holds this
+        if work is None or work.done():
             self._leave()
             return
         loop = asyncio.get_running_loop()
@@ -207,7 +208,7 @@ class Hold:
             with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
                 loop.call_soon_threadsafe(self._leave)
 
-        self._work.add_done_callback(leave_soon)
+        work.add_done_callback(leave_soon)
 
     def _leave(self) -> None:
         self._gate._leave(self._size, overtook=self._overtook)  # noqa: SLF001 - the gate's own handle

@@ -16,6 +16,7 @@ AHEAD: Final = 6
 _TOGETHER: Final = 4
 _MOST_SECONDS: Final = 0.03
 """The longest that an answer is kept: a fraction of what its asker has waited in such a line."""
+_LEFT_SECONDS: Final = 1.0
 
 
 class Held:
@@ -36,11 +37,15 @@ class Held:
     def waits(self, begun: float, ended: float, *, more: int) -> bool:
         """Whether those of the next batch should come first.
 
-        ``begun`` and ``ended`` are those of the last run, in seconds: the next will take as long.
-        ``more`` batches wait for this and other threads of the engine; one is left for when the
-        loop is busy with the answers.
+        ``begun`` and ``ended`` are those of the last run, in seconds: the next will take as long,
+        or a little longer, so that an answer whose deadline is near is not kept. ``more`` batches
+        wait for this and other threads of the engine; one is left for when the loop is busy with
+        the answers.
         """
         if self._since is None:
             self._since = ended
         together = 2 * ended - begun - self._since  # when the next has ended
-        return more > 1 and self.batches < _TOGETHER and together < _MOST_SECONDS
+        if not (more > 1 and self.batches < _TOGETHER and together < _MOST_SECONDS):
+            return False
+        near = ended + _LEFT_SECONDS
+        return all(entry.deadline is None or entry.deadline > near for entry, _ in self.outcomes)

@@ -7,12 +7,14 @@ import itertools
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, TypeVar
 
 import numpy as np
 
-from tintype.errors import EngineFailed, ServingError
+from tintype.errors import EngineFailed, ServingError, TintypeError
 from tintype.types import Batch, Tensor
+
+E = TypeVar("E", bound=BaseException)
 
 
 class Runnable(Protocol):
@@ -145,6 +147,23 @@ def _last_deadline(batch: list[Entry]) -> float | None:
     return max(known) if len(known) == len(deadlines) else None
 
 
+def _by_itself(error: E) -> E:
+    """The error without where it was raised.
+
+    Those frames hold the picture, and this thread's frames the error: a circle that would keep
+    the picture until some collection of garbage.
+    """
+    error.__cause__ = error.__context__ = None
+    return error.with_traceback(None)
+
+
+def _engine_failed(error: BaseException) -> EngineFailed:
+    failure = EngineFailed(f"the engine raised {type(error).__name__}: {error}")
+    # one that nobody foresaw keeps its frames, for the log
+    failure.__cause__ = _by_itself(error) if isinstance(error, TintypeError) else error
+    return failure
+
+
 def _stacked(batch: list[Entry]) -> Batch:
     """The rows as one batch; of a row that is yet to be made, how to."""
     make = batch[0].row
@@ -163,11 +182,9 @@ def _attempt(
     try:
         outputs = engine.run(batch, deadline=deadline)
     except ServingError as error:
-        return error
-    except Exception as error:  # noqa: BLE001 - whatever an engine raises must reach the waiters
-        failure = EngineFailed(f"the engine raised {type(error).__name__}: {error}")
-        failure.__cause__ = error
-        return failure
+        return _by_itself(error)
+    except BaseException as error:  # noqa: BLE001 - whatever an engine raises must reach the waiters
+        return _engine_failed(error)
     if any(output.shape[:1] != (rows,) for output in outputs):
         shapes = ", ".join(str(output.shape) for output in outputs)
         return EngineFailed(f"the engine gave {shapes} for {rows} pictures")

@@ -55,11 +55,11 @@ def main() -> None:
     """Entry point: 0 fine, 1 a mendable error in words, 2 bad usage, 130 interrupted."""
     _open_standard_files()
     called = [word for word in sys.argv[1:2] if word in VERBS]
-    gc.disable()  # imports make much and leave no garbage: no collection has to walk it,
-    app = build_app(*called)
-    gc.freeze()  # nor later ones
-    gc.enable()
     try:
+        gc.disable()  # imports make much and leave no garbage: no collection has to walk it,
+        app = build_app(*called)
+        gc.freeze()  # nor later ones
+        gc.enable()
         app()
     except TintypeError as error:
         typer.echo(f"error: {error.message}", err=True)

@@ -17,6 +17,7 @@ from tintype.batching.held import AHEAD
 from tintype.batching.policy import BatchPolicy
 from tintype.batching.running import Answer, Make, RowOutcome, run_rows
 from tintype.batching.turns import Turn, Turns
+from tintype.cores import usable_cores
 from tintype.engines.catalog import load
 from tintype.engines.engine import Engine, EngineOptions
 from tintype.engines.give_back import give_back_memory
@@ -75,6 +76,8 @@ class ModelHost(Hosted):
         self._expects_company = expects_company
         self._begin = partial(stand_back, options.nice)
         self._widening: asyncio.Task[None] | None = None
+        self._remote = plan.card.remote is not None
+        self._makes_rows = False
 
     async def __aenter__(self) -> Self:
         """Load the engine, warm it with one grey picture. Raises ModelFileError, ServingError."""
@@ -87,9 +90,15 @@ class ModelHost(Hosted):
             raise
         assert self._engine is not None  # noqa: S101 - set by the line above
         batcher = Batcher(
-            self._engine, policy=self._policy, on_batch=self._on_batch, begin=self._begin
+            self._engine,
+            policy=self._policy,
+            on_batch=self._on_batch,
+            begin=self._begin,
+            steady=not self._remote,
         )
         self._batcher = await batcher.__aenter__()
+        alone = self._engine.batch_size == 1 and not self._remote
+        self._makes_rows = alone and self._engine.streams >= usable_cores()
         self._turns = Turns(_ahead(self._engine, max_batch=self._policy.max_batch))
         self._state = Health.READY
         if self._expects_company:
@@ -196,9 +205,13 @@ class ModelHost(Hosted):
         return await self._batcher.submit(row, deadline=deadline)
 
     @property
-    def one_by_one(self) -> bool:
-        """Whether rows are run one by one: the thread that runs one may as well make it."""
-        return self._engine is not None and self._engine.batch_size == 1
+    def makes_rows(self) -> bool:
+        """Whether the thread that runs a row may as well make it.
+
+        It may where rows are run one by one, by a thread for each core: elsewhere pictures are
+        decoded beside the run, by cores that would idle.
+        """
+        return self._makes_rows
 
     @property
     def rows_at_once(self) -> int:

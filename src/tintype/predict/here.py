@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import Future
 
 from tintype.batching.admission import Hold
 from tintype.batching.running import Answer
@@ -38,20 +39,27 @@ class Here:
         if host is None:
             return await self._prepared(asking)
         async with host.turn(deadline=asking.deadline) as turn:
-            if host.one_by_one and len(asking.points) == 1:
+            if host.makes_rows and len(asking.points) == 1:
                 return await self._in_one_go(host, asking, waited=turn.waited)
             return await self._prepared(asking, waited=turn.waited)
 
     async def _in_one_go(self, host: ModelHost, asking: Asking, *, waited: float) -> Answers:
         """A thread that decodes a picture runs it: nothing changes hands, or leaves the caches."""
         made = _Made(host, asking)
-        async with self._preparer.memory(asking.header, deadline=asking.deadline):
+        failure: Exception | None = None
+        async with self._preparer.memory(asking.header, deadline=asking.deadline) as held:
+            held.keep_for(made.ended)
             try:
                 answer = await host.submit(made.row, deadline=asking.deadline)
-            except ServingError:
-                if made.failure is not None:
-                    raise made.failure from None
-                raise
+            except ServingError as error:
+                failure, made.failure = made.failure or error, None
+            finally:
+                made.ended.cancel()  # where nobody has begun: nothing is decoded any more
+        if failure is not None:
+            try:
+                raise failure
+            finally:
+                del failure  # raised and held by this frame, it would keep the picture
         prepared = made.prepared
         assert prepared is not None  # noqa: S101 - there is an answer to it
         (question,) = prepared.questions[host]
@@ -91,15 +99,21 @@ class _Made:
         self._asking = asking
         self.prepared: Prepared | None = None
         self.failure: Exception | None = None
+        self.ended: Future[None] = Future()
+        """Until then the memory for decoding is in use, whoever has left."""
 
     def row(self) -> Tensor:
         """The row to run. Raises ImageError."""
+        if not self.ended.set_running_or_notify_cancel():
+            raise DeadlineExceeded("nobody waits for the picture any more")
         asking, host = self._asking, self._host
         try:
             self.prepared = prepare_picture(asking.request, asking.header, (host,))
         except Exception as failure:
             self.failure = failure
             raise
+        finally:
+            self.ended.set_result(None)
         (question,) = self.prepared.questions[host]
         return question.row
 

@@ -125,6 +125,8 @@ class Preparer:
                     "the deadline passed before the picture was decoded",
                     hint="the setting requests.deadline_seconds moves it",
                 ) from None
+            finally:
+                del work  # it holds its error, and the error this frame with the picture
 
 
 def prepare_picture(
