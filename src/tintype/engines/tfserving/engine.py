@@ -123,10 +123,10 @@ class TfServingEngine:
     def close(self) -> None:
         """Let the connections go. Calling it again does nothing."""
         self._closed.set()
-        self._client.close()
         if self._checks is not None:
             self._checks.join()
             self._checks = None
+        self._client.close()
 
     def _call(self, batch: Tensor, deadline: float | None) -> tuple[Tensor, ...]:
         """One call, its end told to the breaker."""

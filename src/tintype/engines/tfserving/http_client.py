@@ -52,6 +52,7 @@ class HttpClient:
         self._tls = tls
         self._max_bytes = max_bytes
         self._kept: deque[http.client.HTTPConnection] = deque()
+        self._closed = False
 
     def ask(self, method: str, path: str, *, body: bytes | None, timeout: float) -> HttpAnswer:
         """One exchange. Raises TimeoutError, NotConnected, TooMuch, OSError, HTTPException."""
@@ -67,7 +68,7 @@ class HttpClient:
         except BaseException:
             connection.close()
             raise
-        if response.will_close or len(self._kept) >= _MOST_KEPT:
+        if self._closed or response.will_close or len(self._kept) >= _MOST_KEPT:
             connection.close()
         else:
             connection.sock = cast("_Timed", connection.sock).plain
@@ -75,7 +76,8 @@ class HttpClient:
         return HttpAnswer(status=response.status, body=content)
 
     def close(self) -> None:
-        """Close the connections that are not in use."""
+        """Close the connections that are not in use, and the others after their use."""
+        self._closed = True
         while self._kept:
             self._kept.pop().close()
 
