@@ -224,3 +224,12 @@ def test_chance_is_the_same_each_time(queueing, service):
         queueing.open_load(queueing.Shape(), spread, rate=80, seconds=2).answered for _ in range(2)
     )
     assert first == second
+
+
+def test_the_time_of_a_thread_that_makes_and_runs_is_parted(serving):
+    """By what the answers tell of decoding and preparing; pictures made elsewhere stay there."""
+    parted = serving("request_cost").parted
+    assert {"loop": 1.0, "pictures": 2.0, "engine": 3.0} == parted(
+        {"loop": 1.0, "engine": 5.0}, made=2.0
+    )
+    assert {"pictures": 2.5, "engine": 3.0} == parted({"pictures": 2.5, "engine": 3.0}, made=2.0)

@@ -96,6 +96,28 @@ def test_a_connection_is_kept(serve):
     assert 1 == server.connections
 
 
+def test_a_connection_in_use_at_the_end_is_closed_after_its_use(serve):
+    """The client was let go while a thread waited for an answer."""
+    heard, answer = threading.Event(), threading.Event()
+
+    def slowly(connection: socket.socket) -> None:
+        hear(connection)
+        heard.set()
+        answer.wait(20)
+        connection.sendall(ANSWER)
+        assert b"" == connection.recv(1)  # closed by the client
+
+    server = serve(slowly)
+    client = server.client
+    asking = threading.Thread(target=ask, args=(client,))
+    asking.start()
+    assert heard.wait(20)
+    client.close()
+    answer.set()
+    asking.join(20)
+    assert server.closed.acquire(timeout=20)
+
+
 def test_a_connection_closed_meanwhile_is_not_used(serve):
     """A new one is made: nothing was sent on the old one."""
     server = serve(answers(1), answers(1))
