@@ -167,7 +167,7 @@ async def test_in_series_a_late_model_leaves_time_for_the_next(serving, host, re
 
 
 async def _let_go(request: PredictRequest, before: int) -> None:
-    """Wait until threads and turns of the loop are done with it; pytest has the last error still."""
+    """Wait until threads and the loop are done with it; pytest still has the last error."""
     async with asyncio.timeout(20):
         while sys.getrefcount(request.image) > before + 1:  # noqa: ASYNC110 - no event tells it
             await asyncio.sleep(0)
