@@ -13,7 +13,7 @@ import pytest
 
 from tintype.engines.fake import FakeEngine, colour_scores
 from tintype.errors import DeadlineExceeded, EngineFailed, ImageError, ModelUnavailable
-from tintype.predict import PredictRequest
+from tintype.predict import Predictor, PredictRequest
 from tintype.types import Point
 
 
@@ -166,39 +166,35 @@ async def test_in_series_a_late_model_leaves_time_for_the_next(serving, host, re
     assert [True, False] == [result.fallback for result in prediction.results]
 
 
-async def _let_go(request: PredictRequest, before: int) -> None:
-    """Wait until threads and the loop are done with it; pytest still has the last error."""
-    async with asyncio.timeout(20):
-        while sys.getrefcount(request.image) > before + 1:  # noqa: ASYNC110 - no event tells it
-            await asyncio.sleep(0)
+async def _let_go_after(
+    error: type[Exception], predictor: Predictor, asked: PredictRequest
+) -> None:
+    """Ask in vain, and wait until threads and the loop are done with the picture.
+
+    Without any collection of garbage. pytest still has the last error.
+    """
+    gc.collect()
+    gc.disable()
+    try:
+        before = sys.getrefcount(asked.image)
+        for _ in range(5):
+            with pytest.raises(error):
+                await predictor.predict(asked)
+        async with asyncio.timeout(20):
+            while sys.getrefcount(asked.image) > before + 1:  # noqa: ASYNC110 - no event tells it
+                await asyncio.sleep(0)
+    finally:
+        gc.enable()
 
 
 async def test_a_picture_that_cannot_be_decoded_is_let_go_at_once(serving, host, stripes):
     """Nothing keeps its bytes until some collection of garbage."""
     torn = PredictRequest(image=stripes((255, 0, 0), (0, 0, 255))[:50])
     async with serving(host()) as predictor:
-        gc.collect()
-        gc.disable()
-        try:
-            before = sys.getrefcount(torn.image)
-            for _ in range(5):
-                with pytest.raises(ImageError):
-                    await predictor.predict(torn)
-            await _let_go(torn, before)
-        finally:
-            gc.enable()
+        await _let_go_after(ImageError, predictor, torn)
 
 
 async def test_of_a_failing_engine_no_picture_is_kept(serving, host, red, failing):
     """Its error goes to the asker without the frames that held the row."""
     async with serving(host(engine=failing)) as predictor:
-        gc.collect()
-        gc.disable()
-        try:
-            before = sys.getrefcount(red.image)
-            for _ in range(5):
-                with pytest.raises(EngineFailed):
-                    await predictor.predict(red)
-            await _let_go(red, before)
-        finally:
-            gc.enable()
+        await _let_go_after(EngineFailed, predictor, red)
