@@ -29,7 +29,7 @@ class Ledger:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._file: int | None = None
-        # In a container every run has the number 1: that alone would overwrite what one before left.
+        # In a container every run is process 1: that alone would overwrite what one before left.
         self._path = folder / f"run-{os.getpid()}-{os.urandom(4).hex()}.count"
         self._page: mmap.mmap | bytearray = bytearray(_SIZE)
 
