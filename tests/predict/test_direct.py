@@ -106,6 +106,18 @@ async def test_as_many_rows_go_together_as_the_engine_gains_by():
     assert [1, 1, 1] == single.batches[1:]
 
 
+async def test_rows_made_ready_are_bounded_by_bytes(monkeypatch):
+    """All are made ready before any is run, yet not more than may be in memory."""
+    engine = FakeEngine()
+    async with host(engine=engine, max_batch=8) as one:
+        direct(one).answer([RED] * 7, ASKED)
+        at_once = engine.batches[1:]
+        monkeypatch.setattr("tintype.predict.direct._MOST_ROW_BYTES", 3 * 8 * 8 * 3 * 4)
+        direct(one).answer([RED] * 7, ASKED)
+    assert [7] == at_once
+    assert [3, 3, 1] == engine.batches[2:]
+
+
 async def test_a_row_that_fails_hurts_only_itself():
     """The others of its run are run alone."""
 
