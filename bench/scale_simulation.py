@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import statistics
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -205,6 +206,8 @@ def large_table(found: dict[str, Any], cost: Costs) -> str:
 def waits(found: dict[str, Any], cost: Costs) -> dict[str, Any]:
     """Waits of one server on one core against its load: simulated, and where it was measured."""
     peak, service = found["peak"]["rate"], service_of(found, cost)
+    late = statistics.median(told["late_p50_ms"] for told in found["open"]) / 1000
+    service = replace(service, client=service.client + late)
     simulated = [
         open_load(Shape(), service, rate=share * peak, seconds=8, arrivals=even) for share in _CURVE
     ]
