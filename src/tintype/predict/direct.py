@@ -23,8 +23,10 @@ from tintype.predict.prepare import Prepared, Question, prepare_picture
 from tintype.predict.request import PredictRequest
 from tintype.types import Prediction, Result
 
-_MOST_ROW_BYTES: Final = 32 << 20
-"""So many bytes of rows are made ready before any is run."""
+_ENOUGH_ROW_BYTES: Final = 2_400_000
+"""Rows that are made ready before any is run: more of them leave the processor's caches again."""
+_MOST_ROW_BYTES: Final = 64 << 20
+"""The same for an engine that takes many rows in one run, and gains by it."""
 
 Given: TypeAlias = bytes | TintypeError
 """A picture, or why it could not be got."""
@@ -43,6 +45,7 @@ class Direct:
         self._hosts = hosts
         self._limits = limits
         self._room = room
+        self._at_once = max(host.rows_at_once for host in hosts)
 
     def answer(self, images: Sequence[Given], asked: PredictRequest) -> list[Told]:
         """Answer ``images`` as ``asked`` says, whose own picture is not looked at, in their order.
@@ -51,9 +54,9 @@ class Direct:
         ServingError where no picture could be answered now: the model, or the remote that runs
         it, is away.
 
-        Each step is done for all of them in a row, as far as memory allows: what ran between two
-        pictures leaves the processor's caches without the code of the step, and then it takes up
-        to four times as long.
+        Each step is done for many of them in a row: what ran between two pictures leaves the
+        processor's caches without the code of the step, and then it takes up to four times as
+        long.
         """
         headers = [self._header(image) for image in images]
         groups = self._groups(images, headers, asked)
@@ -73,14 +76,15 @@ class Direct:
         headers: Sequence[Header | TintypeError],
         asked: PredictRequest,
     ) -> Iterator[list[Prepared | TintypeError]]:
-        """Pictures made ready, as many together as memory allows."""
+        """Pictures made ready, as many together as the engines take, caches hold, memory allows."""
         group: list[Prepared | TintypeError] = []
         size = 0
         for image, header in zip(images, headers, strict=True):
             ready = self._prepared(image, header, asked)
             group.append(ready)
             size += 0 if isinstance(ready, TintypeError) else _row_bytes(ready)
-            if size >= _MOST_ROW_BYTES:
+            enough = len(group) >= self._at_once and size >= _ENOUGH_ROW_BYTES
+            if enough or size >= _MOST_ROW_BYTES:
                 yield group
                 group, size = [], 0
         if group:
