@@ -244,6 +244,7 @@ async def offer(load: Load, *, rate: float, seconds: float) -> dict[str, object]
         "p99": 1000 * p99,
         "refused_p99": 1000 * quantiles(tally.refused)[1],
         "statuses": dict(tally.statuses),
+        "late_p50_ms": 1000 * quantiles(tally.late)[0],
         "late_ms": 1000 * quantiles(tally.late)[1],
         "cores": round(cores, 2),
     }
