@@ -11,9 +11,10 @@ import typer.main
 
 from tintype.cli.app import VERBS, build_app
 from tintype.imaging.presets import PRESETS
-from tintype.metrics import PROCESS, TABLE
+from tintype.metrics import TABLE
 from tintype.models.card import NOT_KEYS, Card
 from tintype.settings import Settings, all_settings
+from tintype.web.scrape import PROCESS
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 REFERENCE = DOCS / "reference"
