@@ -12,10 +12,10 @@ from typing import Final
 
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tintype.errors import ModelUnavailable
-from tintype.web.errors import NotingSend, on_tintype_error
+from tintype.web.errors import on_tintype_error
 from tintype.web.trace import SECURITY_HEADERS, request_id
 
 VARIABLES: Final[Mapping[str, str]] = MappingProxyType(
@@ -33,9 +33,15 @@ class Unanswered:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on. Ray's server returns without a word when it knows no answer."""
-        noting = NotingSend(send)
-        await self._app(scope, receive, noting)
-        if scope["type"] == "http" and not noting.begun:
+        begun = False
+
+        async def send_noting(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        await self._app(scope, receive, send_noting)
+        if scope["type"] == "http" and not begun:
             await _answer(scope, receive, send)
 
 

@@ -209,19 +209,6 @@ async def on_unexpected(request: Request, error: Exception) -> Response:
     return problem_response(request, internal_problem(name), headers={})
 
 
-class NotingSend:
-    """A ``send`` that notes whether an answer has ``begun``."""
-
-    def __init__(self, send: Send) -> None:
-        self._send = send
-        self.begun = False
-
-    async def __call__(self, message: Message) -> None:
-        """Pass the message on."""
-        self.begun = True
-        await self._send(message)
-
-
 class LastHandler:
     """Middleware: whatever nobody foresaw becomes a problem document, never a traceback."""
 
@@ -230,11 +217,17 @@ class LastHandler:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on; answer for it when it raises before it has answered."""
-        noting = NotingSend(send)
+        begun = False
+
+        async def send_noting(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
         try:
-            await self._app(scope, receive, noting)
+            await self._app(scope, receive, send_noting)
         except Exception as error:
-            if noting.begun or scope["type"] != "http":
+            if begun or scope["type"] != "http":
                 raise
             response = await on_unexpected(Request(scope), error)
             await response(scope, receive, send)
