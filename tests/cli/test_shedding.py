@@ -227,7 +227,7 @@ async def test_a_flood_is_refused_without_the_parser(connection):
     assert 8 == len(answers(connection))
 
 
-async def test_a_refused_body_that_comes_in_pieces_is_dropped_to_its_end(connection, server):
+async def test_a_refused_body_that_comes_in_pieces_is_dropped_to_its_end(connection):
     """What follows its last byte is the next request."""
     connection.data_received(POST % (0, b""))
     connection.data_received(POST % (6, b"") + b"ab")
@@ -288,8 +288,8 @@ def hammer(shedding, clock, *, rate: int) -> float:
 
 async def test_the_rest_grows_until_they_are_few_enough(shedding, clock):
     """A thousand connections that rest 50 ms would still ask 20,000 times a second."""
-    rests = [hammer(shedding, clock, rate=3000) for _ in range(5)]
-    assert [0.05, 0.1, 0.2, 0.4, 0.4] == rests
+    rests = [hammer(shedding, clock, rate=4000) for _ in range(5)]
+    assert pytest.approx([0.05, 0.1, 0.2, 0.4, 0.4], rel=0.01) == rests
     assert 0.4 == hammer(shedding, clock, rate=900)
 
 

@@ -168,7 +168,7 @@ class Shedding:
 def _rest_after(rate: float, *, before: float) -> float:
     """The rest behind so many refusals a second: as long as it takes that they become fewer."""
     if rate > _MOST_A_SECOND:
-        return min(2 * before, _LONGEST_REST_SECONDS) or _REST_SECONDS
+        return min(before * rate / _MOST_A_SECOND, _LONGEST_REST_SECONDS) or _REST_SECONDS
     return before if rate > _FEW_A_SECOND else 0.0
 
 
