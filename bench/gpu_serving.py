@@ -22,7 +22,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +94,8 @@ def _ready(model: Path, picture: Path, loops: int, seconds: float) -> float:
 def _bulk(model: Path, picture: Path, *, seconds: float, device: str) -> dict[str, float]:
     """Threads that each answer pieces of 64 pictures, as ``tintype batch`` does."""
     settings = Settings(engine=EngineOptions(device=device))
-    plans = (plan_model(find_cards((model,))[0], device=device),)
+    card = replace(find_cards((model,))[0], engine="onnxruntime")
+    plans = (plan_model(card, device=device),)
     images, asked = [picture.read_bytes()] * _AT_ONCE, PredictRequest(image=b"")
     with loaded(plans, settings=settings) as hosts:
         asker = direct(hosts, settings=settings)
@@ -231,5 +232,5 @@ def _gpu_watched() -> Iterator[list[float]]:
             yield seen
         finally:
             watch.terminate()
-            lines = (watch.stdout or []) if watch.stdout is None else watch.stdout.readlines()
+            lines = [] if watch.stdout is None else watch.stdout.readlines()
             seen += [float(line) for line in lines if line.strip().isdigit()]
