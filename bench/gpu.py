@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import ctypes
 import json
 import os
 import shutil
@@ -47,6 +48,7 @@ from tintype.types import Graph, Tensor
 
 BATCHES = (1, 8, 32, 64, 128)
 CLIENTS = (1, 8, 64, 256)
+LOOPS = (1, 2)
 PARTS = ("engine", "agreement", "choices", "around", "serving")
 _SEARCHES = ("HEURISTIC", "EXHAUSTIVE", "DEFAULT")
 _NEW_SIZES = (3, 17, 42, 64)
@@ -54,10 +56,11 @@ _AGREEING_ROWS = 32
 
 
 def engine_for(graph: Graph, *, device: str, precision: str = "f32") -> Engine:
-    """The engine as a server loads it."""
-    return load(
-        graph, engine="onnxruntime", options=EngineOptions(device=device, precision=precision)
-    )
+    """The engine as a server has it once it answers, ready for every size of ``BATCHES``."""
+    options = EngineOptions(device=device, precision=precision, batch=max(BATCHES))
+    engine = load(graph, engine="onnxruntime", options=options)
+    engine.widen()
+    return engine
 
 
 def alone(engine: Engine, rows: Tensor, *, loops: int, seconds: float) -> dict[str, float]:
@@ -72,6 +75,7 @@ async def batched(
     """Clients that each submit one row after another: rate, mean batch, p50 and p99 of a row."""
     rows, times = sample_rows(graph.input, rows=clients), []
     sizes: list[int] = []
+    engine.run(rows[:1])
     policy = BatchPolicy(max_queue=max(CLIENTS))
     async with Batcher(engine, policy=policy, on_batch=sizes.append, together=together) as each:
         begun = time.perf_counter()
@@ -99,12 +103,12 @@ def engines(graph: Graph, *, device: str, seconds: float) -> dict[str, Any]:
         begun = time.perf_counter()
         engine = engine_for(graph, device=device, precision=precision)
         engine.run(sample_rows(graph.input, rows=1))
-        found: dict[str, Any] = {"seconds_to_first_run": time.perf_counter() - begun, "alone": {}}
+        found: dict[str, Any] = {"seconds_to_start": time.perf_counter() - begun, "alone": {}}
         for batch in BATCHES:
             rows = sample_rows(graph.input, rows=batch)
             found["alone"][str(batch)] = {
                 f"threads_{loops}": alone(engine, rows, loops=loops, seconds=seconds / 2)
-                for loops in (1, 2, 3)
+                for loops in LOOPS
             }
         if precision == "f32":
             found["batched"] = {
@@ -172,10 +176,13 @@ def choices(graph: Graph, *, seconds: float) -> dict[str, Any]:
             runs, took = threads_at(once, loops=1, seconds=seconds / 2)
             found["rate"][str(size)] = runs * size / took
         told[search] = found
-    session = onnxruntime.InferenceSession(content, providers=[(PROVIDER, {"use_tf32": "0"})])
-    told["lying on the GPU"] = {
-        str(size): _bound(session, graph, size=size, seconds=seconds / 2) for size in BATCHES
-    }
+    options = {"use_tf32": "0", "cudnn_conv_algo_search": "HEURISTIC"}
+    session = onnxruntime.InferenceSession(content, providers=[(PROVIDER, options)])
+    for way, rate in (("copied", _copied), ("pinned", _pinned), ("lying on the GPU", _lying)):
+        told[way] = {
+            str(size): rate(session, graph, sample_rows(graph.input, rows=size), seconds / 2)
+            for size in BATCHES
+        }
     return told
 
 
@@ -183,9 +190,26 @@ def _run(session: Any, graph: Graph, rows: Tensor) -> object:
     return session.run([output.name for output in graph.outputs], {graph.input.name: rows})
 
 
-def _bound(session: Any, graph: Graph, *, size: int, seconds: float) -> float:
-    """Pictures a second of one batch that stays on the GPU, outputs there, too."""
-    rows = sample_rows(graph.input, rows=size)
+def _copied(session: Any, graph: Graph, rows: Tensor, seconds: float) -> float:
+    """Pictures a second of a batch that is copied there and back."""
+    runs, took = threads_at(partial(_run, session, graph, rows), loops=1, seconds=seconds)
+    return runs * len(rows) / took
+
+
+def _pinned(session: Any, graph: Graph, rows: Tensor, seconds: float) -> float:
+    """The same from memory that the system may not move: NVIDIA's cudaHostRegister."""
+    cuda = ctypes.CDLL("libcudart.so.13")
+    place = ctypes.c_void_p(rows.ctypes.data)
+    if cuda.cudaHostRegister(place, ctypes.c_size_t(rows.nbytes), 0):
+        raise RuntimeError("cudaHostRegister failed")
+    try:
+        return _copied(session, graph, rows, seconds)
+    finally:
+        cuda.cudaHostUnregister(place)
+
+
+def _lying(session: Any, graph: Graph, rows: Tensor, seconds: float) -> float:
+    """The same of a batch that stays on the GPU, outputs there, too."""
     binding = session.io_binding()
     binding.bind_ortvalue_input(
         graph.input.name, onnxruntime.OrtValue.ortvalue_from_numpy(rows, "cuda", 0)
@@ -193,7 +217,7 @@ def _bound(session: Any, graph: Graph, *, size: int, seconds: float) -> float:
     for output in graph.outputs:
         binding.bind_output(output.name, "cuda")
     runs, took = threads_at(lambda: session.run_with_iobinding(binding), loops=1, seconds=seconds)
-    return runs * size / took
+    return runs * len(rows) / took
 
 
 def card(device: str) -> str:
@@ -206,7 +230,7 @@ def card(device: str) -> str:
 
 
 def works(
-    model: Path, materials: Path, *, device: str, seconds: float
+    model: Path, materials: Path, *, device: str, counts: tuple[int, ...], seconds: float
 ) -> dict[str, Callable[[], dict[str, Any]]]:
     """What can be measured of a model, by the name of the part."""
     graph = plan_model(find_cards((model,))[0]).description.graph
@@ -214,7 +238,7 @@ def works(
         "agreement": lambda: agreement(graph, device=device),
         "engine": lambda: engines(graph, device=device, seconds=seconds),
         "around": lambda: around(model, materials, seconds=seconds, device=device),
-        "serving": lambda: serving(model, materials, seconds=seconds, device=device),
+        "serving": lambda: serving(model, materials, counts=counts, seconds=seconds, device=device),
     }
     if device != CPU:
         found["choices"] = lambda: choices(graph, seconds=seconds)
@@ -228,6 +252,7 @@ def main() -> None:
     parser.add_argument("--models", default="mobilenetv2,resnet50,efficientnetb0")
     parser.add_argument("--materials", type=Path, default=Path(__file__).parent / ".materials")
     parser.add_argument("--seconds", type=float, default=2.0)
+    parser.add_argument("--servers", default="1,2,4,8", help="how many on one GPU, each on a share")
     parser.add_argument("--only", default=",".join(PARTS))
     parser.add_argument("--out", type=Path, default=None)
     options = parser.parse_args()
@@ -245,6 +270,7 @@ def main() -> None:
             options.materials / f"{name}.keras",
             options.materials,
             device=options.device,
+            counts=tuple(int(each) for each in options.servers.split(",")),
             seconds=options.seconds,
         )
         for part in [each for each in todo if each in options.only.split(",")]:

@@ -30,7 +30,7 @@ import psutil
 
 sys.path.insert(0, str(Path(__file__).parent / "serving"))
 
-from cores import SHARED
+from cores import SHARED, on
 from load import closed_loop
 from materials import Body, body
 
@@ -44,7 +44,8 @@ from tintype.settings import Settings
 from tintype.wiring.bulk import direct, loaded, threads_for
 
 CONNECTIONS = (8, 64, 256)
-_CORES = len(os.sched_getaffinity(0))
+_ALLOWED = tuple(sorted(os.sched_getaffinity(0)))
+_CORES = len(_ALLOWED)
 _PATIENCE = 90.0
 _AT_ONCE = 64
 _SERVE = "from tintype.cli.app import main; main()"
@@ -106,18 +107,22 @@ def _bulk(model: Path, picture: Path, *, seconds: float, device: str) -> dict[st
     return {"rate": runs * _AT_ONCE / took, "threads": threads, "cores": used / took}
 
 
-def serving(model: Path, materials: Path, *, seconds: float, device: str) -> dict[str, Any]:
-    """Answers a second of one server and of several, by connections."""
+def serving(
+    model: Path, materials: Path, *, counts: tuple[int, ...], seconds: float, device: str
+) -> dict[str, Any]:
+    """Answers a second of so many servers, by connections; each has its share of the cores."""
     sent = body(materials, picture="small", wrapped="raw")
     told: dict[str, Any] = {}
-    for count in dict.fromkeys((1, max(1, _CORES // 8), max(1, _CORES // 4), max(1, _CORES // 2))):
+    for count in [each for each in counts if each <= _CORES]:
+        begun = time.perf_counter()
         with _servers(model, count=count, device=device) as servers:
+            found: dict[str, Any] = {"seconds_to_start": time.perf_counter() - begun}
             _load(servers, sent, connections=64, seconds=1)
-            few = CONNECTIONS if count == 1 else CONNECTIONS[1:]
-            told[str(count)] = {
-                str(connections): _load(servers, sent, connections=connections, seconds=seconds)
-                for connections in few
-            }
+            for connections in CONNECTIONS if count == 1 else CONNECTIONS[1:]:
+                found[str(connections)] = _load(
+                    servers, sent, connections=connections, seconds=seconds
+                )
+            told[str(count)] = found
     return told
 
 
@@ -144,14 +149,18 @@ class _Server:
 @contextmanager
 def _servers(model: Path, *, count: int, device: str) -> Iterator[list[_Server]]:
     with ExitStack() as stack:
-        started = [stack.enter_context(_server(model, device)) for _ in range(count)]
+        share = _CORES // count
+        started = [
+            stack.enter_context(_server(model, device, _ALLOWED[at * share : (at + 1) * share]))
+            for at in range(count)
+        ]
         for each in started:
             _wait(each)
         yield started
 
 
 @contextmanager
-def _server(model: Path, device: str) -> Iterator[_Server]:
+def _server(model: Path, device: str, cores: tuple[int, ...]) -> Iterator[_Server]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -159,7 +168,7 @@ def _server(model: Path, device: str) -> Iterator[_Server]:
         words = [sys.executable, "-c", _SERVE, "serve", str(model), "--port", str(port)]
         words += ["--state", state, "--device", device, "--engine", "onnxruntime"]
         with (Path(state) / "log").open("wb") as log:
-            process = subprocess.Popen(words, stdout=log, stderr=log)
+            process = subprocess.Popen(on(cores, words), stdout=log, stderr=log)
         try:
             yield _Server(psutil.Process(process.pid), f"http://127.0.0.1:{port}")
         except RuntimeError as error:

@@ -34,11 +34,11 @@ def _word(cell: Any) -> str:
 def _alone(found: dict[str, Any]) -> Iterator[list[Any]]:
     for precision, each in found.items():
         for batch, ways in each["alone"].items():
-            rates = [ways[f"threads_{loops}"]["rate"] for loops in (1, 2, 3)]
+            rates = [ways[f"threads_{loops}"]["rate"] for loops in (1, 2)]
             yield [precision, f"bare, {batch}", *rates, ways["threads_1"]["run_ms"], "", ""]
         for clients, way in each.get("batched", {}).items():
             tail = [way["p50_ms"], way["p99_ms"], way["mean_batch"]]
-            yield [precision, f"batcher, {clients} clients", "", way["rate"], "", *tail]
+            yield [precision, f"batcher, {clients} clients", "", way["rate"], *tail]
 
 
 def _agreement(found: dict[str, Any]) -> Iterator[list[Any]]:
@@ -70,13 +70,14 @@ def _serving(found: dict[str, Any]) -> Iterator[list[Any]]:
     names = ("rate", "failed", "p50_ms", "p99_ms", "mean_batch", "cores", "loop_busy", "gpu_busy")
     for count, loads in found.items():
         for connections, load in loads.items():
-            yield [count, connections, *(load[name] for name in names)]
+            if isinstance(load, dict):
+                yield [count, connections, *(load[name] for name in names)]
 
 
 _PARTS = {
     "agreement": (["precision", "difference", "of largest", "same first", "alone"], _agreement),
     "engine": (
-        ["precision", "way", "1 thread", "2 threads", "3 threads", "p50 or run ms", "p99", "batch"],
+        ["precision", "way", "1 thread", "2 threads", "p50 or run ms", "p99", "batch"],
         _alone,
     ),
     "choices": (["search", "first ms of 3 / 17 / 42 / 64", "rate of 1", "rate of 64"], _choices),

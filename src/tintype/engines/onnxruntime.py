@@ -5,14 +5,21 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from tintype.engines.engine import CUDA, EngineOptions
 from tintype.engines.memory import check_activations
-from tintype.engines.onnxruntime_cuda import STREAMS, Provider, cuda_provider, require_cuda
+from tintype.engines.onnxruntime_cuda import (
+    STREAMS,
+    Provider,
+    cuda_provider,
+    filled_engine,
+    require_cuda,
+)
 from tintype.engines.pooled import PooledEngine, facts_of, rows_stand_alone
-from tintype.engines.tensors import Raw
+from tintype.engines.tensors import Raw, sample_rows
 from tintype.errors import EngineFailed, ModelFileDamaged, TintypeError, UnsupportedModel
 from tintype.types import Graph, Shape, Tensor, TensorSpec
 
@@ -41,8 +48,7 @@ def load_onnxruntime(graph: Graph, options: EngineOptions) -> PooledEngine:
     if engine.batch_size is not None:
         model = _read(onnx, graph)
     engine.close()
-    on_gpu = replace(on_cpu, provider=provider)
-    return on_gpu.engine(on_gpu.session(model), batch_size=engine.batch_size)
+    return replace(on_cpu, provider=provider).engine_on_gpu(model, batch_size=engine.batch_size)
 
 
 def _loaded(model: Any, loading: _Loading) -> PooledEngine:
@@ -98,11 +104,22 @@ class _Loading:
 
     def engine(self, session: _Session, *, batch_size: int | None) -> PooledEngine:
         facts = facts_of(self.graph, name="onnxruntime", batch_size=batch_size)
-        if self.on_gpu and self.options.precision == "tf32":
-            facts = replace(facts, precision="tf32")
         # a session may be run by several threads side by side
-        streams = self.options.streams or (STREAMS if self.on_gpu else 1)
-        return PooledEngine(facts, [session] * streams)
+        return PooledEngine(facts, [session] * (self.options.streams or 1))
+
+    def engine_on_gpu(self, model: Any, *, batch_size: int | None) -> PooledEngine:
+        session = self.session(model)
+        facts = facts_of(self.graph, name="onnxruntime", batch_size=batch_size)
+        if self.options.precision == "tf32":
+            facts = replace(facts, precision="tf32")
+        if batch_size is not None:
+            return PooledEngine(facts, [session] * (self.options.streams or STREAMS))
+        rows = partial(_rows, self.graph.input)
+        return filled_engine(facts, session, rows=rows, options=self.options)
+
+
+def _rows(spec: TensorSpec, rows: int) -> Tensor:
+    return sample_rows(spec, rows=rows)
 
 
 class _Session:

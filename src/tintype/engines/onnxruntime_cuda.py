@@ -7,10 +7,16 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, TypeAlias
 
+import numpy as np
+
 from tintype.engines.engine import EngineOptions
-from tintype.errors import SettingsError
+from tintype.engines.pooled import Company, Facts, PooledEngine, Runner
+from tintype.engines.tensors import Raw, parts
+from tintype.errors import EngineFailed, SettingsError
+from tintype.types import Tensor
 
 Provider: TypeAlias = tuple[str, dict[str, str]]
 """The name of an execution provider, and its options."""
@@ -19,6 +25,9 @@ PROVIDER: Final = "CUDAExecutionProvider"
 STREAMS: Final = 2
 """Batches in flight if not set: one is computed while the next is stacked and copied."""
 
+SIZES: Final = (1, 2, 4, 8, 16, 24, 32, 48, 64, 96, 128, 192, 256)
+"""Batches are filled up to one of these: the first run of any size takes up to a second."""
+
 _OR_ELSE: Final = 'or engine.device = "cpu" (in a card: device = "cpu")'
 
 
@@ -26,8 +35,9 @@ def cuda_provider(library: Any, options: EngineOptions) -> Provider:
     """The provider as ONNX Runtime takes it, with NVIDIA's libraries loaded.
 
     Sums are in float32; matrix units round factors to 10 bits only where ``tf32`` was asked for.
-    Convolutions are chosen by a rule: every size of batch is a new shape, and timing all ways of
-    doing it would keep its first pictures waiting. Raises SettingsError for a library without it.
+    Convolutions are chosen by a rule and not by timing all ways of doing each: that takes twice
+    the time for each size of batch, and gains nothing (docs/decisions/0027). Raises SettingsError
+    for a library without it.
     """
     known = library.get_available_providers()
     if PROVIDER not in known:
@@ -55,3 +65,50 @@ def require_cuda(session: Any) -> None:
             "built for: pip install 'onnxruntime-gpu[cuda,cudnn]' brings them, " + _OR_ELSE,
         )
     session.disable_fallback()
+
+
+class Filled:
+    """A runner whose batches are filled up to a size that is ``ready``; larger ones run in parts.
+
+    What is added to ``ready``, in ascending order, counts from the next run on.
+    """
+
+    def __init__(self, runner: Runner, ready: Sequence[int]) -> None:
+        self._runner = runner
+        self._ready = ready
+
+    def run(self, batch: Tensor) -> Sequence[Raw]:
+        """The outputs of a batch of any number of rows. Raises EngineFailed."""
+        rows, sizes = batch.shape[0], tuple(self._ready)
+        size = next((size for size in sizes if size >= rows), sizes[-1])
+        if size == rows:
+            return self._runner.run(batch)
+        done = [self._runner.run(part) for part in parts(batch, size)]
+        return [np.concatenate(pieces)[:rows] for pieces in zip(*done, strict=True)]
+
+
+def filled_engine(
+    facts: Facts, runner: Runner, *, rows: Callable[[int], Tensor], options: EngineOptions
+) -> PooledEngine:
+    """An engine that runs pictures one by one until it is widened, then in batches of ``SIZES``.
+
+    Widening runs each size once, up to ``options.batch``; ``rows`` makes what it runs. A size that
+    does not fit into the GPU's memory is left, with all above it.
+    """
+    ready = [1]
+    streams = options.streams or STREAMS
+
+    def together() -> list[Runner]:
+        with contextlib.suppress(EngineFailed):
+            for size in _sizes(options.batch):
+                runner.run(rows(size))
+                ready.append(size)
+        return [Filled(runner, ready) for _ in range(streams)]
+
+    return PooledEngine(
+        facts, [Filled(runner, ready)], company=Company(streams=streams, make=together)
+    )
+
+
+def _sizes(most: int) -> Iterable[int]:
+    return sorted({*(size for size in SIZES if 1 < size < most), most} - {1})

@@ -19,7 +19,7 @@ from tintype.batching.running import Answer, Make, RowOutcome, run_rows
 from tintype.batching.turns import Turn, Turns
 from tintype.cores import usable_cores
 from tintype.engines.catalog import load
-from tintype.engines.engine import CPU, Engine, EngineOptions
+from tintype.engines.engine import CPU, MOST_BATCH, Engine, EngineOptions
 from tintype.engines.give_back import give_back_memory
 from tintype.engines.stand_back import stand_back
 from tintype.errors import ModelFileError, ModelUnavailable
@@ -70,6 +70,8 @@ class ModelHost(Hosted):
         self._on_gpu = plan.device != CPU
         self._policy = settled(policy, together=self._on_gpu)
         self._options = replace(options, device=plan.device)
+        if self._on_gpu:
+            self._options = replace(self._options, batch=min(self._policy.max_batch, MOST_BATCH))
         self._engine = engine
         self._on_batch = on_batch
         self._batcher: Batcher | None = None
@@ -104,7 +106,7 @@ class ModelHost(Hosted):
         self._makes_rows = alone and self._engine.streams >= usable_cores()
         self._turns = Turns(_ahead(self._engine, max_batch=self._policy.max_batch))
         self._state = Health.READY
-        if self._expects_company:
+        if self._expects_company and not self._on_gpu:
             self._widening = asyncio.create_task(self._widen_soon(self._engine))
         return self
 
@@ -149,6 +151,8 @@ class ModelHost(Hosted):
         if self._engine is None:
             self._engine = self._load()
             self.plan = without_graph(self.plan)
+            if self._on_gpu and self._expects_company:
+                self._engine.widen()  # a first batch of some size keeps others waiting
         grey = np.full((_ANY_SIZE_SIDE, _ANY_SIZE_SIDE, self.target.channels), 128, np.uint8)
         if self.target.tensor.dtype == "string":
             row = row_of(png(grey))

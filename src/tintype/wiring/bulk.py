@@ -29,7 +29,9 @@ def loaded(plans: tuple[ModelPlan, ...], *, settings: Settings) -> Iterator[tupl
     """
 
     def wide(plan: ModelPlan) -> ModelHost:
-        engine = throughput(settings.engine) if plan.device == CPU else settings.engine
+        if plan.device != CPU:
+            return make_host(plan, settings=settings, metrics=None, company=True)
+        engine = throughput(settings.engine)
         return make_host(plan, settings=replace(settings, engine=engine), metrics=None)
 
     loader = Loader(wide, limits=settings.images, device=settings.engine.device)
