@@ -55,9 +55,11 @@ _NEW_SIZES = (3, 17, 42, 64)
 _AGREEING_ROWS = 32
 
 
-def engine_for(graph: Graph, *, device: str, precision: str = "f32") -> Engine:
-    """The engine as a server has it once it answers, ready for every size of ``BATCHES``."""
-    options = EngineOptions(device=device, precision=precision, batch=max(BATCHES))
+def engine_for(
+    graph: Graph, *, device: str, precision: str = "f32", most: int = max(BATCHES)
+) -> Engine:
+    """The engine as a server has it once it answers, ready for batches up to ``most``."""
+    options = EngineOptions(device=device, precision=precision, batch=most)
     engine = load(graph, engine="onnxruntime", options=options)
     engine.widen()
     return engine
@@ -128,7 +130,7 @@ def agreement(graph: Graph, *, device: str) -> dict[str, Any]:
     right = engine_for(graph, device=CPU).run(rows)[0]
     told: dict[str, Any] = {"largest_score": float(right.max())}
     for precision in ("f32",) if device == CPU else ("f32", "tf32"):
-        engine = engine_for(graph, device=device, precision=precision)
+        engine = engine_for(graph, device=device, precision=precision, most=_AGREEING_ROWS)
         one_by_one = np.concatenate([engine.run(rows[row : row + 1])[0] for row in range(8)])
         got = engine.run(rows)[0]
         told[precision] = {
