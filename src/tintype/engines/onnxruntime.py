@@ -19,7 +19,7 @@ from tintype.engines.onnxruntime_cuda import (
     require_cuda,
 )
 from tintype.engines.pooled import PooledEngine, facts_of, rows_stand_alone
-from tintype.engines.tensors import Raw, sample_rows
+from tintype.engines.tensors import Raw
 from tintype.errors import EngineFailed, ModelFileDamaged, TintypeError, UnsupportedModel
 from tintype.types import Graph, Shape, Tensor, TensorSpec
 
@@ -108,18 +108,12 @@ class _Loading:
         return PooledEngine(facts, [session] * (self.options.streams or 1))
 
     def engine_on_gpu(self, model: Any, *, batch_size: int | None) -> PooledEngine:
-        session = self.session(model)
         facts = facts_of(self.graph, name="onnxruntime", batch_size=batch_size)
         if self.options.precision == "tf32":
             facts = replace(facts, precision="tf32")
         if batch_size is not None:
-            return PooledEngine(facts, [session] * (self.options.streams or STREAMS))
-        rows = partial(_rows, self.graph.input)
-        return filled_engine(facts, session, rows=rows, options=self.options)
-
-
-def _rows(spec: TensorSpec, rows: int) -> Tensor:
-    return sample_rows(spec, rows=rows)
+            return PooledEngine(facts, [self.session(model)] * (self.options.streams or STREAMS))
+        return filled_engine(facts, partial(self.session, model), options=self.options)
 
 
 class _Session:

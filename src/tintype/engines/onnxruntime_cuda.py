@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeAlias
 
 import numpy as np
 
 from tintype.engines.engine import EngineOptions
 from tintype.engines.pooled import Company, Facts, PooledEngine, Runner
-from tintype.engines.tensors import Raw, parts
-from tintype.errors import EngineFailed, SettingsError
+from tintype.engines.tensors import Raw, parts, sample_rows
+from tintype.errors import EngineFailed, SettingsError, UnsupportedModel
 from tintype.types import Tensor
 
 Provider: TypeAlias = tuple[str, dict[str, str]]
@@ -25,8 +25,9 @@ PROVIDER: Final = "CUDAExecutionProvider"
 STREAMS: Final = 2
 """Batches in flight if not set: one is computed while the next is stacked and copied."""
 
-SIZES: Final = (1, 2, 4, 8, 16, 24, 32, 48, 64, 96, 128, 192, 256)
-"""Batches are filled up to one of these: the first run of any size takes up to a second."""
+SIZES: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+"""Batches are filled up to one of these, each with a session of its own: one that meets another
+size than before plans all its convolutions anew, which takes up to a second, every time."""
 
 _OR_ELSE: Final = 'or engine.device = "cpu" (in a card: device = "cpu")'
 
@@ -68,47 +69,46 @@ def require_cuda(session: Any) -> None:
 
 
 class Filled:
-    """A runner whose batches are filled up to a size that is ``ready``; larger ones run in parts.
+    """A runner whose batches are filled up to a size that is ready; larger ones run in parts.
 
-    What is added to ``ready``, in ascending order, counts from the next run on.
+    ``ready`` are those sizes with their runners, in ascending order; what is added counts from the
+    next run on.
     """
 
-    def __init__(self, runner: Runner, ready: Sequence[int]) -> None:
-        self._runner = runner
+    def __init__(self, ready: Sequence[tuple[int, Runner]]) -> None:
         self._ready = ready
 
     def run(self, batch: Tensor) -> Sequence[Raw]:
         """The outputs of a batch of any number of rows. Raises EngineFailed."""
-        rows, sizes = batch.shape[0], tuple(self._ready)
-        size = next((size for size in sizes if size >= rows), sizes[-1])
+        rows, ready = batch.shape[0], tuple(self._ready)
+        size, runner = next((each for each in ready if each[0] >= rows), ready[-1])
         if size == rows:
-            return self._runner.run(batch)
-        done = [self._runner.run(part) for part in parts(batch, size)]
+            return runner.run(batch)
+        done = [runner.run(part) for part in parts(batch, size)]
         return [np.concatenate(pieces)[:rows] for pieces in zip(*done, strict=True)]
 
 
 def filled_engine(
-    facts: Facts, runner: Runner, *, rows: Callable[[int], Tensor], options: EngineOptions
+    facts: Facts, make: Callable[[], Runner], *, options: EngineOptions
 ) -> PooledEngine:
     """An engine that runs pictures one by one until it is widened, then in batches of ``SIZES``.
 
-    Widening runs each size once, up to ``options.batch``; ``rows`` makes what it runs. A size that
+    Widening makes a runner for each size up to ``options.batch``, and runs it once. A size that
     does not fit into the GPU's memory is left, with all above it.
     """
-    ready = [1]
+    ready = [(1, make())]
     streams = options.streams or STREAMS
 
     def together() -> list[Runner]:
-        with contextlib.suppress(EngineFailed):
+        with contextlib.suppress(EngineFailed, UnsupportedModel):
             for size in _sizes(options.batch):
-                runner.run(rows(size))
-                ready.append(size)
-        return [Filled(runner, ready) for _ in range(streams)]
+                runner = make()
+                runner.run(sample_rows(facts.input, rows=size))
+                ready.append((size, runner))
+        return [Filled(ready) for _ in range(streams)]
 
-    return PooledEngine(
-        facts, [Filled(runner, ready)], company=Company(streams=streams, make=together)
-    )
+    return PooledEngine(facts, [Filled(ready)], company=Company(streams=streams, make=together))
 
 
-def _sizes(most: int) -> Iterable[int]:
+def _sizes(most: int) -> list[int]:
     return sorted({*(size for size in SIZES if 1 < size < most), most} - {1})
