@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import ctypes
 import json
 import os
 import shutil
@@ -50,8 +49,8 @@ BATCHES = (1, 8, 32, 64, 128)
 CLIENTS = (1, 8, 64, 256)
 LOOPS = (1, 2)
 PARTS = ("engine", "agreement", "choices", "around", "serving")
-_SEARCHES = ("HEURISTIC", "EXHAUSTIVE")
-_NEW_SIZES = (3, 17)
+_SEARCHES = ("HEURISTIC", "EXHAUSTIVE", "DEFAULT")
+_NEW_SIZES = (3, 17, 42, 64)
 _AGREEING_ROWS = 32
 
 
@@ -173,23 +172,15 @@ def choices(graph: Graph, *, seconds: float) -> dict[str, Any]:
             begun = time.perf_counter()
             run(rows)
             found["first_ms"][str(size)] = 1000 * (time.perf_counter() - begun)
-        begun = time.perf_counter()
-        for _ in range(2):
-            for size in _NEW_SIZES[:2]:
-                run(sample_rows(graph.input, rows=size))
-        found["changed_ms"] = 250 * (time.perf_counter() - begun)
         for size in (1, 64):
             once = partial(run, sample_rows(graph.input, rows=size))
             runs, took = threads_at(once, loops=1, seconds=seconds / 2)
             found["rate"][str(size)] = runs * size / took
         told[search] = found
-    options = {"use_tf32": "0", "cudnn_conv_algo_search": "HEURISTIC"}
-    session = onnxruntime.InferenceSession(content, providers=[(PROVIDER, options)])
-    for way, rate in (("copied", _copied), ("pinned", _pinned), ("lying on the GPU", _lying)):
-        told[way] = {
-            str(size): rate(session, graph, sample_rows(graph.input, rows=size), seconds / 2)
-            for size in (1, 8, 64)
-        }
+    session = onnxruntime.InferenceSession(content, providers=[(PROVIDER, {"use_tf32": "0"})])
+    told["lying on the GPU"] = {
+        str(size): _lying(session, graph, size=size, seconds=seconds / 2) for size in BATCHES
+    }
     return told
 
 
@@ -197,26 +188,9 @@ def _run(session: Any, graph: Graph, rows: Tensor) -> object:
     return session.run([output.name for output in graph.outputs], {graph.input.name: rows})
 
 
-def _copied(session: Any, graph: Graph, rows: Tensor, seconds: float) -> float:
-    """Pictures a second of a batch that is copied there and back."""
-    runs, took = threads_at(partial(_run, session, graph, rows), loops=1, seconds=seconds)
-    return runs * len(rows) / took
-
-
-def _pinned(session: Any, graph: Graph, rows: Tensor, seconds: float) -> float:
-    """The same from memory that the system may not move: NVIDIA's cudaHostRegister."""
-    cuda = ctypes.CDLL("libcudart.so.13")
-    place = ctypes.c_void_p(rows.ctypes.data)
-    if cuda.cudaHostRegister(place, ctypes.c_size_t(rows.nbytes), 0):
-        raise RuntimeError("cudaHostRegister failed")
-    try:
-        return _copied(session, graph, rows, seconds)
-    finally:
-        cuda.cudaHostUnregister(place)
-
-
-def _lying(session: Any, graph: Graph, rows: Tensor, seconds: float) -> float:
-    """The same of a batch that stays on the GPU, outputs there, too."""
+def _lying(session: Any, graph: Graph, *, size: int, seconds: float) -> float:
+    """Pictures a second of one batch that stays on the GPU, outputs there, too."""
+    rows = sample_rows(graph.input, rows=size)
     binding = session.io_binding()
     binding.bind_ortvalue_input(
         graph.input.name, onnxruntime.OrtValue.ortvalue_from_numpy(rows, "cuda", 0)
@@ -224,7 +198,7 @@ def _lying(session: Any, graph: Graph, rows: Tensor, seconds: float) -> float:
     for output in graph.outputs:
         binding.bind_output(output.name, "cuda")
     runs, took = threads_at(lambda: session.run_with_iobinding(binding), loops=1, seconds=seconds)
-    return runs * len(rows) / took
+    return runs * size / took
 
 
 def card(device: str) -> str:

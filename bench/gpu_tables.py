@@ -52,10 +52,10 @@ def _choices(found: dict[str, Any]) -> Iterator[list[Any]]:
     for search, each in found.items():
         if "first_ms" in each:
             firsts = " / ".join(f"{ms:.0f}" for ms in each["first_ms"].values())
-            yield [search, firsts, each["changed_ms"], each["rate"]["1"], each["rate"]["64"]]
+            yield [search, firsts, each["rate"]["1"], each["rate"]["64"]]
         else:
             rates = " / ".join(f"{rate:,.0f}" for rate in each.values())
-            yield [f"{search}, batches {' / '.join(each)}", rates, "", "", ""]
+            yield [f"{search}, batches {' / '.join(each)}", rates, "", ""]
 
 
 def _around(found: dict[str, Any]) -> Iterator[list[Any]]:
@@ -81,7 +81,7 @@ _PARTS = {
         _alone,
     ),
     "choices": (
-        ["search", "first ms of 3 / 17", "ms when it changes", "rate of 1", "rate of 64"],
+        ["search", "first ms of 3 / 17 / 42 / 64", "rate of 1", "rate of 64"],
         _choices,
     ),
     "around": (["what", "how many", "pictures/s", "cores"], _around),

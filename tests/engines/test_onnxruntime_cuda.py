@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -36,7 +37,7 @@ def library(*providers: str) -> SimpleNamespace:
     """An ONNX Runtime that was built with these providers."""
     return SimpleNamespace(
         get_available_providers=lambda: list(providers),
-        preload_dlls=lambda: print("Failed to load libcublas"),
+        preload_dlls=lambda: sys.stdout.write("Failed to load libcublas\n"),
     )
 
 
