@@ -8,7 +8,9 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from onnx import helper
 
+from tintype.engines.catalog import load
 from tintype.engines.engine import EngineOptions
 from tintype.engines.onnxruntime_cuda import (
     PROVIDER,
@@ -174,3 +176,54 @@ def test_a_size_that_does_not_fit_into_memory_is_not_used():
 
     assert [2, 4, 4, 4] == ran
     np.testing.assert_array_equal(2 * rows(7), answer)
+
+
+@pytest.fixture
+def library_with_gpu(monkeypatch):
+    """The real ONNX Runtime, whose sessions say that they are on a GPU and lie on the processor."""
+    onnxruntime = pytest.importorskip("onnxruntime", reason="the engine is not installed")
+    asked: list[tuple[str, dict[str, str]]] = []
+
+    class Session(onnxruntime.InferenceSession):
+        def __init__(self, content, settings, providers):
+            asked.extend(providers)
+            super().__init__(content, settings, providers=[CPU_PROVIDER])
+
+        def get_providers(self):
+            return [PROVIDER, CPU_PROVIDER]
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", Session)
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [PROVIDER, CPU_PROVIDER])
+    monkeypatch.setattr(onnxruntime, "preload_dlls", lambda: None, raising=False)
+    return asked
+
+
+@pytest.mark.parametrize("precision", ["f32", "tf32"])
+def test_a_graph_answers_in_batches_of_any_size(onnx_graph, library_with_gpu, precision):
+    """As it does on the processor; whether rows stand alone is found out there."""
+    graph = onnx_graph(
+        [helper.make_node("GlobalAveragePool", ["x"], ["y"])], outputs={"y": (1, 3, 1, 1)}
+    )
+    pictures = np.random.default_rng(1).random((11, 3, 16, 16), dtype=np.float32)
+    (expected,) = load(graph, engine="onnxruntime").run(pictures)
+    asked_before = len(library_with_gpu)
+
+    options = replace(ON_CUDA, batch=8, precision=precision)
+    engine = load(graph, options=options)
+    engine.widen()
+    (answers,) = engine.run(pictures)
+
+    assert ("onnxruntime", precision, None) == (engine.name, engine.precision, engine.batch_size)
+    assert [CPU_PROVIDER] * 2 + [PROVIDER] * 4 == [
+        name for name, _ in library_with_gpu[asked_before:]
+    ]
+    np.testing.assert_array_equal(expected, answers)
+
+
+def test_a_machine_without_a_gpu_is_refused_and_the_processor_is_not_asked(onnx_graph):
+    """The library of the tests has no CUDA."""
+    pytest.importorskip("onnxruntime", reason="the engine is not installed")
+    graph = onnx_graph([helper.make_node("Relu", ["x"], ["y"])], outputs={"y": (1, 3, 16, 16)})
+
+    with pytest.raises(SettingsError, match="the device cuda was asked for"):
+        load(graph, options=ON_CUDA)

@@ -151,8 +151,8 @@ class ModelHost(Hosted):
         if self._engine is None:
             self._engine = self._load()
             self.plan = without_graph(self.plan)
-            if self._on_gpu and self._expects_company:
-                self._engine.widen()  # a first batch of some size keeps others waiting
+        if self._on_gpu and self._expects_company:
+            self._engine.widen()  # the first batch of each size would keep others waiting
         grey = np.full((_ANY_SIZE_SIDE, _ANY_SIZE_SIDE, self.target.channels), 128, np.uint8)
         if self.target.tensor.dtype == "string":
             row = row_of(png(grey))
