@@ -35,7 +35,7 @@ from typing import Any
 import numpy as np
 import psutil
 
-from lively import enliven, pictures_for
+from lively import answers, enliven, pictures_for
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "bench/results/keras_architectures.json"
@@ -142,7 +142,7 @@ def make(framework: str, endings: tuple[str, ...]) -> Callable[[str, Path], dict
         keras.utils.set_random_seed(1)
         model = enliven(build(weights=None, input_shape=(side, side, 3)))
         batch = pictures_for(model, PICTURES)
-        scores = np.asarray(model(batch, training=False))
+        scores = answers(model, batch)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that HDF5 is old
             for ending in endings:
@@ -212,7 +212,7 @@ def truth(form: str) -> Callable[[str, Path], dict[str, Any]]:
         build = getattr(keras.applications, name)
         model = build(weights=None, input_shape=batch.shape[1:])
         model.set_weights([np.asarray(each, np.float64) for each in weights])
-        scores = np.concatenate([np.asarray(model(row[np.newaxis])) for row in batch])
+        scores = answers(model, batch)
         if scores.dtype != np.float64:
             sys.exit(f"{framework} computed in {scores.dtype}")
         return {

@@ -22,6 +22,9 @@ _SPREAD = 0.3
 _MOST_STRETCH = 20.0
 """Beyond it rounding errors would be stretched into scores."""
 
+_AT_ONCE = 6 << 30
+"""Bytes that one forward pass may hold: Keras 3 keeps every layer's numbers to its end."""
+
 
 def pictures_for(model: Any, count: int, seed: int = 3) -> Pictures:
     """Blots of colour on noise, of different brightness, in the range the model takes."""
@@ -51,7 +54,8 @@ def enliven(model: Any, seed: int = 7) -> Any:
         if kind == "BatchNormalization":
             normalisations.append((layer, layer.momentum))
             layer.momentum = 0.0
-    model(pictures, training=True)  # every batch normalisation takes the statistics it sees
+    seen = pictures if len(pictures) <= (most := _at_once(model)) else pictures[-most:]
+    model(seen, training=True)  # every batch normalisation takes the statistics it sees
     for layer, momentum in normalisations:
         layer.momentum = momentum
         *rest, mean, variance = layer.get_weights()
@@ -59,6 +63,19 @@ def enliven(model: Any, seed: int = 7) -> Any:
         layer.set_weights([*rest, mean, variance * random.uniform(0.7, 1.4, variance.shape)])
     _spread_answers(model, pictures)
     return model
+
+
+def answers(model: Any, pictures: Pictures) -> Pictures:
+    """What the model says of each picture, asked one by one."""
+    told = [np.asarray(model(picture[np.newaxis], training=False)) for picture in pictures]
+    return np.concatenate(told)
+
+
+def _at_once(model: Any) -> int:
+    """How many pictures may go through together."""
+    outputs = [layer.output for layer in model.layers]
+    a_picture = sum(np.prod([axis or 1 for axis in output.shape]) * 4 for output in outputs)
+    return max(1, int(_AT_ONCE // a_picture))
 
 
 def leaves(model: Any) -> Iterator[Any]:
@@ -85,7 +102,7 @@ def _spread_answers(model: Any, pictures: Pictures) -> None:
     """Shift and stretch the last layer so that its numbers differ by about _SPREAD."""
     last = [layer for layer in leaves(model) if layer.weights][-1]
     kernel, bias = last.get_weights()
-    logits = np.log(np.maximum(np.asarray(model(pictures, training=False), np.float64), 1e-30))
+    logits = np.log(np.maximum(answers(model, pictures).astype(np.float64), 1e-30))
     logits -= logits.mean(axis=1, keepdims=True)
     stretch = min(_SPREAD / max(float(logits.std(axis=0).mean()), 1e-12), _MOST_STRETCH)
     last.set_weights([kernel * stretch, (bias - logits.mean(axis=0)) * stretch])

@@ -101,7 +101,7 @@ async def one_round(load: Load, server: psutil.Process, args: argparse.Namespace
     alone = await load.one_by_one(2, clients=1)
     async with Watch(server, load.port) as at_peak:
         before = await load.one_by_one(args.peak_seconds, clients=CLIENTS)
-    peak = len(before.answered) / args.peak_seconds
+    peak = before.in_time / args.peak_seconds
     rate = args.times * peak
     async with Watch(server, load.port) as in_overload:
         flood = await load.when_due(args.seconds, rate=rate)
@@ -110,16 +110,11 @@ async def one_round(load: Load, server: psutil.Process, args: argparse.Namespace
     await load.rest()
     async with Watch(server, load.port) as at_peak_again:
         again = await load.one_by_one(args.peak_seconds, clients=CLIENTS)
-    goodput = len(flood.answered) / args.seconds
-    worth = [
-        len(tally.answered) / seconds / watch.server_cores
-        for tally, seconds, watch in (
-            (before, args.peak_seconds, at_peak),
-            (flood, args.seconds, in_overload),
-            (again, args.peak_seconds, at_peak_again),
-        )
-    ]
-    peaks = [peak, len(again.answered) / args.peak_seconds]
+    goodput = flood.in_time / args.seconds
+    peaks = [peak, again.in_time / args.peak_seconds]
+    rates = (peaks[0], goodput, peaks[1])
+    watches = (at_peak, in_overload, at_peak_again)
+    worth = [rate / watch.server_cores for rate, watch in zip(rates, watches, strict=True)]
     return {
         "peak before, after": [round(each) for each in peaks],
         "offered a second": round(rate),

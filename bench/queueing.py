@@ -1,15 +1,16 @@
 """Servers as queues: machines with cores, processes on them, and loads. Needs simpy.
 
-A *machine* has cores. A *process* on it has an event loop (one thing at a time), threads that make
-pictures ready, and an engine of streams that take batches by arrival; all of them need a core, the
-loop before the pictures and these before the engine, which gives the core back every millisecond,
-as ``engine.nice`` has it. Who is let in is decided by the product's own
-``tintype.batching.admission``, on simulated time. Imported by ``bench/scale_simulation.py``.
+A *machine* has cores. A *process* on it has an event loop (one thing at a time) and an engine of
+streams that take pictures one by one. With a stream for every core a stream's thread also makes the
+picture ready; with fewer, other threads do. All of them need a core, the loop before the pictures
+and these before the engine, which gives the core back every millisecond, as ``engine.nice`` has it.
+Who is let in and which answers are kept for company is decided by the product's own
+``tintype.batching.admission`` and ``held``, on simulated time. Imported by
+``bench/scale_simulation.py``.
 """
 
 from __future__ import annotations
 
-import math
 import random
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
@@ -19,11 +20,11 @@ from typing import Any, Final
 import simpy
 
 from tintype.batching.admission import AdmissionPolicy, Line
+from tintype.batching.held import AHEAD, Held
 
 QUANTUM: Final = 0.001
-_MAX_BATCH: Final = 8
-_AHEAD: Final = 16
-"""Pictures made ready ahead of an engine, as in ``tintype.models.host``."""
+_TURNS: Final = AHEAD + 2
+"""Pictures that are at a stream or made ready for it, as in ``tintype.models.host``."""
 _LOOP, _PICTURES, _ENGINE = range(3)
 
 Steps = Generator[simpy.Event, Any, Any]
@@ -31,12 +32,19 @@ Steps = Generator[simpy.Event, Any, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class Service:
-    """CPU seconds of one request by stage, and how requests differ from their mean."""
+    """CPU seconds of one request by stage, and how requests differ from their mean.
+
+    ``singly``: what a request costs more that finds its process idle: its code is in no cache.
+    ``client``: seconds that a request takes outside the server, in the caller's process
+    and on the way; where callers share the server's cores, they are work on those.
+    """
 
     loop: float
     pictures: float
     engine: float
     refusal: float
+    singly: float = 0.0
+    client: float = 0.0
     spread: tuple[float, ...] = (1.0,)
     before: tuple[float, ...] = ()
     """Seconds in processes on the way to the server, each one request at a time: Ray's."""
@@ -55,6 +63,8 @@ class Shape:
     looks: int = 2
     """Between how many processes, taken by chance, the emptiest is chosen; 1 is blind."""
     quantum: float = QUANTUM
+    callers_beside: bool = False
+    """Whether the callers, one process, are on the first machine's cores."""
 
 
 @dataclass
@@ -113,7 +123,8 @@ class Process:
             AdmissionPolicy(max_wait_seconds=shape.max_wait, max_in_flight=shape.max_in_flight)
         )
         self.loop = simpy.Resource(world, 1)
-        self.turns = simpy.Resource(world, max(_AHEAD, 2 * _MAX_BATCH * shape.streams))
+        self.turns = simpy.Resource(world, _TURNS * shape.streams)
+        self.in_one_go = shape.streams >= shape.cores
         self.ready: deque[tuple[float, simpy.Event]] = deque()
         self.asleep: list[simpy.Event] = []
         for _ in range(shape.streams):
@@ -127,14 +138,19 @@ class Process:
             if self.line.is_full(world.now):
                 yield from self.machine.work(service.refusal, _LOOP)
                 return False
+            singly = 0.0 if self.line.in_flight else service.singly
             self.line.enter(world.now, 1)
-            yield from self.machine.work(service.loop / 2, _LOOP)
+            yield from self.machine.work(service.loop / 2 + singly, _LOOP)
         size = self.chance.choice(service.spread)
         with self.turns.request() as turn:
             yield turn
-            yield from self.machine.work(service.pictures * size, _PICTURES)
+            run = service.engine
+            if self.in_one_go:
+                run += service.pictures
+            else:
+                yield from self.machine.work(service.pictures * size, _PICTURES)
             done = world.event()
-            self.ready.append((service.engine * size, done))
+            self.ready.append((run * size, done))
             if self.asleep:
                 self.asleep.pop().succeed()
             yield done
@@ -145,19 +161,23 @@ class Process:
         return True
 
     def _engine(self) -> Steps:
-        """A stream: takes what waits, at most a batch, its share where others are idle too."""
+        """A stream: one picture after the other; answers leave as the product lets them."""
         world = self.machine.world
+        held, kept = Held(), list[simpy.Event]()
         while True:
             while not self.ready:
                 waker = world.event()
                 self.asleep.append(waker)
                 yield waker
-            idle = 1 + len(self.asleep)
-            count = min(_MAX_BATCH, math.ceil(len(self.ready) / idle))
-            batch = [self.ready.popleft() for _ in range(count)]
-            yield from self.machine.work(sum(seconds for seconds, _ in batch), _ENGINE)
-            for _, done in batch:
-                done.succeed()
+            begun = world.now
+            seconds, done = self.ready.popleft()
+            yield from self.machine.work(seconds, _ENGINE)
+            held.add([])
+            kept.append(done)
+            if not held.waits(begun, world.now, more=len(self.ready)):
+                for each in kept:
+                    each.succeed()
+                held, kept = Held(), []
 
 
 class Cluster:
@@ -174,24 +194,37 @@ class Cluster:
             for machine in self.machines
             for _ in range(shape.processes)
         ]
+        self.service = service
         self.looks = shape.looks
+        self.caller = simpy.Resource(self.world, 1) if shape.callers_beside else None
         self.before = [(simpy.Resource(self.world, 1), each) for each in service.before]
 
     def ask(self, outcome: Outcome) -> Steps:
         """One request, counted; returns whether it was answered."""
         begun = self.world.now
+        yield from self._outside(self.service.client / 2)
         for place, seconds in self.before:
             with place.request() as turn:
                 yield turn
                 yield from self.machines[0].work(seconds, _LOOP)
         some = [self.chance.choice(self.processes) for _ in range(self.looks)]
         answered = yield from min(some, key=lambda each: each.line.in_flight).request()
+        yield from self._outside(self.service.client / 2)
         if answered:
             outcome.answered.append(self.world.now - begun)
             outcome.in_time += self.world.now <= outcome.seconds
         else:
             outcome.refused += 1
         return answered
+
+    def _outside(self, seconds: float) -> Steps:
+        """What callers do: one process on the first machine's cores, or time alone elsewhere."""
+        if self.caller is None:
+            yield self.world.timeout(seconds)
+            return
+        with self.caller.request() as turn:
+            yield turn
+            yield from self.machines[0].work(seconds, _LOOP)
 
 
 def even(rate: float, _chance: random.Random) -> Iterator[float]:

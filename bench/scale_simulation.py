@@ -13,7 +13,8 @@ from __future__ import annotations
 import argparse
 import json
 import math
-from dataclasses import dataclass
+import statistics
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,18 +23,28 @@ from scale import ASSUMED, COSTS, TWO_NODES, Assumed, Costs, costs, number, plan
 
 _CURVE: Final = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 1.0, 1.1, 1.2, 1.3)
 
+_HALF: Final = 0.5
+
 
 def service_of(found: dict[str, Any], cost: Costs) -> Service:
     """The measured stages, and the spread of one client's times around their mean."""
     times = found["alone"]["wall_ms"]
-    mean = sum(times) / len(times)
+    mean, singly = sum(times) / len(times), singly_ms(found)
     return Service(
         loop=(cost.loop_ms + cost.record_ms) / 1000,
         pictures=cost.pictures_ms / 1000,
         engine=cost.engine_ms / 1000,
         refusal=cost.refusal_ms / 1000,
+        singly=max(0.0, singly - cost.cpu_ms) / 1000,
+        client=max(0.0, mean - max(singly, cost.cpu_ms)) / 1000,
         spread=tuple(each / mean for each in times),
     )
+
+
+def singly_ms(found: dict[str, Any]) -> float:
+    """CPU milliseconds of a request where they come one by one: at half of the peak."""
+    (half,) = (each for each in found["open"] if each["of_peak"] == _HALF)
+    return 1000 * float(half["cpu_seconds"]) / int(half["statuses"]["200"])
 
 
 def small_table(found: dict[str, Any], cost: Costs) -> str:
@@ -41,8 +52,9 @@ def small_table(found: dict[str, Any], cost: Costs) -> str:
     service, shape = service_of(found, cost), Shape()
     rows = []
     for told in found["open"]:
+        late = replace(service, client=service.client + told["late_p50_ms"] / 1000)
         outcome = open_load(
-            shape, service, rate=told["offered"], seconds=told["seconds"], arrivals=even
+            shape, late, rate=told["offered"], seconds=told["seconds"], arrivals=even
         )
         both = (
             (outcome.rate, told["rate"]),
@@ -65,34 +77,34 @@ def beside(simulated: float, measured: float) -> str:
     return f"{number(simulated)} / {number(measured)} ({simulated / measured - 1:+.0%})"
 
 
-def ray_services(rows: list[dict[str, Any]], cost: Costs) -> dict[int, Service]:
+def ray_services(
+    rows: list[dict[str, Any]], found: dict[str, Any], cost: Costs
+) -> dict[int, Service]:
     """One process, and Ray with one or two replicas, each from its own row of one connection.
 
-    What a connection alone takes longer than the measured CPU time is spread over the stages; what
-    Ray adds is spread evenly over its server, the front and the replica's own side.
+    What a connection alone takes longer than the measured CPU time is the caller's; what Ray adds
+    is spread evenly over its server, the front and the replica's own side.
     """
-    alone = {each["replicas"]: each["p50_ms"] for each in rows if each["connections"] == 1}
-    scale = alone[0] / cost.cpu_ms / 1000
-    found = {}
-    for replicas, milliseconds in alone.items():
-        share = (milliseconds - alone[0]) / 3000
-        found[replicas] = Service(
-            loop=(cost.loop_ms + cost.record_ms) * scale + share,
-            pictures=cost.pictures_ms * scale,
-            engine=cost.engine_ms * scale,
-            refusal=0.0,
-            before=(share, share) if replicas else (),
+    alone = {each["replicas"]: each["p50_ms"] / 1000 for each in rows if each["connections"] == 1}
+    base = replace(service_of(found, cost), refusal=0.0)
+    own = base.loop + base.singly + base.pictures + base.engine
+    base = replace(base, client=max(0.0, alone[0] - own))
+    services = {}
+    for replicas, seconds in alone.items():
+        share = (seconds - alone[0]) / 3
+        services[replicas] = replace(
+            base, loop=base.loop + share, before=(share, share) if replicas else ()
         )
-    return found
+    return services
 
 
-def nodes_table(two_nodes: dict[str, Any], cost: Costs) -> str:
+def nodes_table(two_nodes: dict[str, Any], found: dict[str, Any], cost: Costs) -> str:
     """The two-node Ray cluster: simulated beside measured, closed loads."""
-    services = ray_services(two_nodes["rows"], cost)
+    services = ray_services(two_nodes["rows"], found, cost)
     rows = []
     for told in two_nodes["rows"]:
         replicas = told["replicas"]
-        shape = Shape(processes=max(1, replicas), cores=2, max_wait=5.0)
+        shape = Shape(processes=max(1, replicas), cores=2, max_wait=5.0, callers_beside=True)
         outcome = closed_load(
             shape, services[replicas], connections=told["connections"], seconds=10
         )
@@ -194,6 +206,8 @@ def large_table(found: dict[str, Any], cost: Costs) -> str:
 def waits(found: dict[str, Any], cost: Costs) -> dict[str, Any]:
     """Waits of one server on one core against its load: simulated, and where it was measured."""
     peak, service = found["peak"]["rate"], service_of(found, cost)
+    late = statistics.median(told["late_p50_ms"] for told in found["open"]) / 1000
+    service = replace(service, client=service.client + late)
     simulated = [
         open_load(Shape(), service, rate=share * peak, seconds=8, arrivals=even) for share in _CURVE
     ]
@@ -224,7 +238,7 @@ def main() -> None:
         return
     marked = {}
     if args.only != "large":
-        marked |= {"small": small_table(found, cost), "nodes": nodes_table(two_nodes, cost)}
+        marked |= {"small": small_table(found, cost), "nodes": nodes_table(two_nodes, found, cost)}
     if args.only != "small":
         marked["large"] = large_table(found, cost)
     if args.write:

@@ -6,35 +6,72 @@ import os
 
 import pytest
 
-from tintype.cores import usable_cores
+from tintype.cores import Groups, quota_cores, usable_cores
+
+BOUND = len(os.sched_getaffinity(0))
 
 
 @pytest.fixture
-def quota(tmp_path):
-    """A file as Linux has it for a container."""
-    return tmp_path / "cpu.max"
+def groups(tmp_path):
+    """Files as Linux has them for a container, which sees its own group as the root."""
+    (tmp_path / "mine").write_text("0::/\n")
+    (tmp_path / "root").mkdir()
+    return Groups(mine=tmp_path / "mine", root=tmp_path / "root")
 
 
-def test_without_a_quota_they_are_those_it_is_bound_to(quota):
-    """The file is not there outside of containers."""
-    assert len(os.sched_getaffinity(0)) == usable_cores(quota)
+@pytest.fixture
+def service(groups):
+    """The same for a service of systemd: a group below those of others."""
+    groups.mine.write_text("1:cpu:/elsewhere\n0::/system.slice/tintype.service\n")
+    (groups.root / "system.slice/tintype.service").mkdir(parents=True)
+    return groups
+
+
+def test_without_a_quota_they_are_those_it_is_bound_to(groups):
+    """The root of a machine has no such file."""
+    assert BOUND == usable_cores(groups)
+
+
+def test_where_nothing_tells_the_group_they_are_those_it_is_bound_to(tmp_path):
+    """As on systems other than Linux."""
+    assert BOUND == usable_cores(Groups(mine=tmp_path / "mine", root=tmp_path / "root"))
 
 
 @pytest.mark.parametrize("text", ["max 100000", "", "what", "100000 0", "-1 100000"])
-def test_what_sets_no_bound_changes_nothing(quota, text):
+def test_what_sets_no_bound_changes_nothing(groups, text):
     """``max`` is how Linux says so."""
-    quota.write_text(text)
-    assert usable_cores(quota) in {1, len(os.sched_getaffinity(0))}
+    (groups.root / "cpu.max").write_text(text)
+    assert BOUND == usable_cores(groups)
 
 
 @pytest.mark.parametrize("text", ["50000 100000", "100000 100000"])
-def test_a_container_s_share_is_rounded_up(quota, text):
+def test_a_container_s_share_is_rounded_up(groups, text):
     """Half a processor is one thread's work."""
-    quota.write_text(text)
-    assert 1 == usable_cores(quota)
+    (groups.root / "cpu.max").write_text(text)
+    assert 1 == usable_cores(groups)
 
 
-def test_a_large_share_adds_none(quota):
+def test_a_large_share_adds_none(groups):
     """It cannot use more than there are."""
-    quota.write_text("6400000 100000")
-    assert len(os.sched_getaffinity(0)) == usable_cores(quota)
+    (groups.root / "cpu.max").write_text("6400000 100000")
+    assert BOUND == usable_cores(groups)
+
+
+def test_a_service_has_the_quota_that_its_unit_says(service):
+    """``CPUQuota=150%``: half a processor more is a thread more."""
+    (service.root / "system.slice/tintype.service/cpu.max").write_text("150000 100000")
+    assert 2 == quota_cores(service)
+
+
+def test_a_service_shares_the_quota_of_those_around_it(service):
+    """The tightest of its groups counts."""
+    (service.root / "system.slice/tintype.service/cpu.max").write_text("400000 100000")
+    (service.root / "system.slice/cpu.max").write_text("300000 100000")
+    assert 3 == quota_cores(service)
+
+
+def test_a_neighbour_s_quota_is_none_of_its_own(service):
+    """Only the groups it is in."""
+    (service.root / "system.slice/other.service").mkdir()
+    (service.root / "system.slice/other.service/cpu.max").write_text("100000 100000")
+    assert quota_cores(service) is None

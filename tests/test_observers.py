@@ -25,6 +25,7 @@ from tintype.types import (
     Seconds,
     Task,
 )
+from tintype.web.scrape import MetricsPage
 
 ASKED = PredictRequest(image=bytes(100), caller=Caller(request_id="r1", key="shop"))
 DOG = Result(
@@ -116,7 +117,7 @@ def test_results_refusals_and_stages_are_counted():
     observer = PredictionMetrics(metrics)
     observer.answered(ASKED, prediction(DOG, BROKEN))
     observer.refused(ASKED, ImageTruncated("ends"), seconds=0.002)
-    text, _ = metrics.page(accept="")
+    text, _ = MetricsPage(metrics).written(accept="")
     told = {
         (sample.name, *(value for _, value in sorted(sample.labels.items()))): sample.value
         for family in text_string_to_metric_families(text.decode())
@@ -144,7 +145,7 @@ def test_a_name_that_a_caller_made_up_becomes_no_series_and_no_line(logs):
     for result in unknown:
         PredictionMetrics(metrics).answered(ASKED, prediction(DOG, result))
         PredictionLog().answered(ASKED, prediction(result))
-    assert b"made-up" not in metrics.page(accept="")[0]
+    assert b"made-up" not in MetricsPage(metrics).written(accept="")[0]
     assert [""] * 3 == [line["model"] for line in logs]
 
 
@@ -153,7 +154,7 @@ def versioned(version: str):
 
 
 def told_by(metrics: Metrics) -> str:
-    return metrics.page(accept="")[0].decode()
+    return MetricsPage(metrics).written(accept="")[0].decode()
 
 
 def test_versions_that_come_and_go_are_told(logs):

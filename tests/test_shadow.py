@@ -17,6 +17,7 @@ from tintype.observers import ShadowLog, ShadowMetrics
 from tintype.predict import Caller, PredictRequest
 from tintype.shadow import Comparison, Outcome, Shadow, agree
 from tintype.types import Box, ImageFacts, LabelScore, Point, Prediction, Result, Task
+from tintype.web.scrape import MetricsPage
 
 ASKED = PredictRequest(image=b"picture", caller=Caller(request_id="r1"))
 
@@ -165,6 +166,6 @@ def test_a_disagreement_is_a_line_and_a_number():
         line["stable"]["label"],
         line["canary"]["label"],
     )
-    text = metrics.page(accept="")[0].decode()
+    text = MetricsPage(metrics).written(accept="")[0].decode()
     assert 'tintype_shadow_total{model="pets",outcome="differs"} 1.0' in text
     assert 'tintype_shadow_total{model="pets",outcome="agrees"} 1.0' in text

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import math
 import re
 import time
 from collections import Counter
@@ -47,8 +48,13 @@ def request(
 
 @dataclass
 class Tally:
-    """What came of the requests of one phase. Seconds are from when a request was due."""
+    """What came of the requests of one phase. Seconds are from when a request was due.
 
+    ``in_time`` are the answers that came before the phase's end, ``until``; others were on the way.
+    """
+
+    until: float = math.inf
+    in_time: int = 0
     statuses: Counter[str] = field(default_factory=Counter)
     answered: list[float] = field(default_factory=list)
     refused: list[float] = field(default_factory=list)
@@ -60,6 +66,7 @@ class Tally:
         self.statuses[status] += 1
         if status == "200":
             self.answered.append(seconds)
+            self.in_time += time.perf_counter() < self.until
         elif status in {"429", "503"}:
             self.refused.append(seconds)
 
@@ -152,8 +159,8 @@ class Load:
 
     async def one_by_one(self, seconds: float, *, clients: int) -> Tally:
         """So many clients that each ask when they have their answer."""
-        self.tally = Tally()
         until = time.perf_counter() + seconds
+        self.tally = Tally(until)
 
         async def client() -> None:
             line = await self.open()
@@ -172,8 +179,8 @@ class Load:
 
     async def when_due(self, seconds: float, *, rate: float) -> Tally:
         """So many requests a second, whatever becomes of them."""
-        self.tally = Tally()
         begun = time.perf_counter()
+        self.tally = Tally(begun + seconds)
         sent, swept = 0, begun
         while (now := time.perf_counter()) < begun + seconds:
             for number in range(sent, int((now - begun) * rate)):
@@ -234,16 +241,16 @@ async def offer(load: Load, *, rate: float, seconds: float) -> dict[str, object]
     used = time.process_time()
     tally = await load.when_due(seconds, rate=rate)
     cores = (time.process_time() - used) / seconds
-    in_time = len(tally.answered)
     await load.rest()
     p50, p99 = quantiles(tally.answered)
     return {
         "offered": round(rate, 1),
-        "rate": in_time / seconds,
+        "rate": tally.in_time / seconds,
         "p50": 1000 * p50,
         "p99": 1000 * p99,
         "refused_p99": 1000 * quantiles(tally.refused)[1],
         "statuses": dict(tally.statuses),
+        "late_p50_ms": 1000 * quantiles(tally.late)[0],
         "late_ms": 1000 * quantiles(tally.late)[1],
         "cores": round(cores, 2),
     }

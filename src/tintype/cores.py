@@ -4,27 +4,58 @@ from __future__ import annotations
 
 import math
 import os
-from pathlib import Path
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
 from typing import Final
 
-_QUOTA: Final = Path("/sys/fs/cgroup/cpu.max")
+
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """Where Linux tells which control group this process is in, and what each may use (cgroups(7)).
+
+    ``mine``: a line ``0::/system.slice/tintype.service`` names it, as this process may see it: in
+    a container, the container is ``/``. ``root``: a folder a group, each with a ``cpu.max`` where
+    something may bound it: microseconds of processor time in each period, or ``max``.
+    """
+
+    mine: Path = Path("/proc/self/cgroup")
+    root: Path = Path("/sys/fs/cgroup")
+
+    def quotas(self) -> list[float]:
+        """Processors that each group from its own up to the root may use, where it is bound."""
+        return [quota for folder in self._folders() if (quota := _quota(folder / "cpu.max"))]
+
+    def _folders(self) -> list[Path]:
+        with suppress(OSError, ValueError):
+            for line in self.mine.read_text().splitlines():
+                if line.startswith("0::/"):
+                    group = PurePosixPath(line.removeprefix("0::/"))
+                    return [self.root / folder for folder in (group, *group.parents)]
+        return [self.root]
 
 
-def usable_cores(quota: Path = _QUOTA) -> int:
-    """The processors it is bound to, or those a container may use, whichever are fewer; 1 or more.
+_GROUPS: Final = Groups()
 
-    A container with two processors of a machine of sixty-four sees all of them; more threads than
-    it may use only wait for each other. ``quota``: Linux' ``cpu.max`` (cgroup v2), microseconds
-    of processor time in each period, or ``max``.
+
+def usable_cores(groups: Groups = _GROUPS) -> int:
+    """The processors it is bound to, or those its groups may use, whichever are fewer; 1 or more.
+
+    A container or service with two processors of a machine of sixty-four sees all of them; more
+    threads than it may use only wait for each other.
     """
     bound = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return max(1, min(bound or 1, quota_cores(quota) or bound or 1))
+    return max(1, min(bound or 1, quota_cores(groups) or bound or 1))
 
 
-def quota_cores(quota: Path = _QUOTA) -> int | None:
-    """The processors a container may use, None where nothing says so."""
+def quota_cores(groups: Groups = _GROUPS) -> int | None:
+    """The processors that a container or service may use, None where nothing says so."""
+    return min((math.ceil(quota) for quota in groups.quotas()), default=None)
+
+
+def _quota(told: Path) -> float | None:
     try:
-        most, period = map(int, quota.read_text().split())
-        return math.ceil(most / period) if most > 0 else None
+        most, period = map(int, told.read_text().split())
+        return most / period if most > 0 else None
     except (OSError, ValueError, ZeroDivisionError):
         return None

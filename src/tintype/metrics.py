@@ -1,13 +1,13 @@
 """Every metric in one table, and the book that is kept of them.
 
-prometheus-client writes the page. Its import costs time, so it comes with the first ``Metrics``.
+``web/scrape.py`` writes the page of it.
 """
 
 from __future__ import annotations
 
 import enum
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any, Final, TypeAlias
@@ -202,31 +202,19 @@ TABLE: Final[tuple[Metric, ...]] = (
     RECORD_QUEUE, RECORD_DROPPED, PICTURES_DROPPED, FEEDBACK, ACCURACY,
 )  # fmt: skip
 
-PROCESS: Final = (
-    "process_cpu_seconds_total", "process_max_fds", "process_open_fds",
-    "process_resident_memory_bytes", "process_start_time_seconds", "process_virtual_memory_bytes",
-)  # fmt: skip
-"""What prometheus-client tells of the process itself, on Linux."""
-
 
 class Metrics:
-    """The book: counts what happens, asks for what is, writes the page that Prometheus reads.
+    """The book: counts what happens, asks for what is.
 
     Labels are few and known: routes, types of errors, served models. Never a text of a caller.
     Belongs to the event loop: the numbers are plain ones, without locks, since every request
-    counts a dozen of them. prometheus-client only writes them down.
+    counts a dozen of them.
     """
 
     def __init__(self) -> None:
-        import prometheus_client as client  # noqa: PLC0415 - 17 ms, for servers only
-
-        self._client = client
-        self._registry = client.CollectorRegistry(auto_describe=False)
         self._numbers: dict[_Series, float] = {}
-        self._histograms: dict[_Series, _Histogram] = {}
+        self._histograms: dict[_Series, Histogram] = {}
         self._watched: dict[Metric, list[Read]] = {}
-        self._registry.register(_Families(self._numbers, self._histograms, self._watched))
-        client.ProcessCollector(registry=self._registry)
 
     def count(self, metric: Metric, *labels: str) -> None:
         """One more of a counter."""
@@ -241,7 +229,7 @@ class Metrics:
         """One value of a histogram."""
         histogram = self._histograms.get((metric, labels))
         if histogram is None:
-            histogram = self._histograms[metric, labels] = _Histogram(metric.buckets)
+            histogram = self._histograms[metric, labels] = Histogram(metric.buckets)
         histogram.counts[bisect_left(metric.buckets, value)] += 1
         histogram.total += value
 
@@ -262,17 +250,30 @@ class Metrics:
                 if labels.items() <= told.items():
                     del book[metric, values]
 
-    def page(self, *, accept: str) -> tuple[bytes, str]:
-        """Every metric as text, and its content type: OpenMetrics where ``accept`` asks for it."""
-        encode, content_type = self._client.exposition.choose_encoder(accept)
-        return encode(self._registry), content_type
+    def told(self, metric: Metric) -> bool:
+        """Whether somebody counts it or tells it."""
+        return not metric.watched or metric in self._watched
+
+    def samples(self, metric: Metric) -> Iterator[Sample]:
+        """The numbers of a counter or gauge at this moment."""
+        for read in self._watched.get(metric, ()):
+            yield from read()
+        for (each, labels), value in self._numbers.items():
+            if each is metric:
+                yield labels, value
+
+    def histograms(self, metric: Metric) -> Iterator[tuple[tuple[str, ...], Histogram]]:
+        """The values of a histogram's labels, and what was observed with them."""
+        for (each, labels), found in self._histograms.items():
+            if each is metric:
+                yield labels, found
 
 
 _Series: TypeAlias = tuple[Metric, tuple[str, ...]]
 """A metric and the values of its labels, in its order."""
 
 
-class _Histogram:
+class Histogram:
     """How many values lay in each bucket, the last of them without a bound, and their sum."""
 
     __slots__ = ("counts", "total")
@@ -281,53 +282,6 @@ class _Histogram:
         self.counts = [0] * (len(bounds) + 1)
         self.total = 0.0
 
-    def buckets(self, bounds: tuple[float, ...]) -> list[tuple[str, float]]:
-        """Upper bound and how many values lie below, as Prometheus wants them: summed up."""
-        told = (*(str(bound) for bound in bounds), "+Inf")
-        return list(zip(told, map(float, accumulate(self.counts)), strict=True))
-
-
-class _Families:
-    """Every metric as prometheus-client asks for it at a scrape."""
-
-    def __init__(
-        self,
-        numbers: Mapping[_Series, float],
-        histograms: Mapping[_Series, _Histogram],
-        watched: Mapping[Metric, list[Read]],
-    ) -> None:
-        self._numbers = numbers
-        self._histograms = histograms
-        self._watched = watched
-
-    def describe(self) -> list[Any]:
-        """Nothing beforehand: the names are known from the table."""
-        return []
-
-    def collect(self) -> Iterator[Any]:
-        """A family for each metric that is counted or that somebody tells."""
-        from prometheus_client import core  # noqa: PLC0415 - there since ``Metrics`` was made
-
-        families = {Kind.COUNTER: core.CounterMetricFamily, Kind.GAUGE: core.GaugeMetricFamily}
-        for metric in TABLE:
-            if metric.kind is Kind.HISTOGRAM:
-                yield self._histogram(metric, core)
-            elif not metric.watched or metric in self._watched:
-                family = families[metric.kind](metric.name, metric.help, labels=metric.labels)
-                for labels, value in self._samples(metric):
-                    family.add_metric(labels, value)
-                yield family
-
-    def _histogram(self, metric: Metric, core: Any) -> Any:
-        family = core.HistogramMetricFamily(metric.name, metric.help, labels=metric.labels)
-        for (each, labels), found in self._histograms.items():
-            if each is metric:
-                family.add_metric(labels, found.buckets(metric.buckets), found.total)
-        return family
-
-    def _samples(self, metric: Metric) -> Iterator[Sample]:
-        for read in self._watched.get(metric, ()):
-            yield from read()
-        for (each, labels), value in self._numbers.items():
-            if each is metric:
-                yield labels, value
+    def below(self) -> tuple[float, ...]:
+        """How many values lay below each bound, the last being all of them."""
+        return tuple(map(float, accumulate(self.counts)))

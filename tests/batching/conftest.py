@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable
 
 import numpy as np
 import pytest
 
 from tintype.batching.batcher import Batcher
+from tintype.batching.running import Answer, Make
 from tintype.engines.fake import BeforeRun, FakeEngine, Gate
 from tintype.types import Float32Array, Tensor, TensorSpec
 
@@ -44,6 +46,22 @@ def picture() -> Callable[..., Tensor]:
         return np.full((side, side, 3), number, np.float32)
 
     return make
+
+
+@pytest.fixture
+def ask() -> Callable[..., list[asyncio.Task[Answer]]]:
+    """Ask about pictures: a task for each, in order."""
+
+    def submit(batcher: Batcher, *pictures: Tensor | Make) -> list[asyncio.Task[Answer]]:
+        return [asyncio.create_task(batcher.submit(row, deadline=None)) for row in pictures]
+
+    return submit
+
+
+@pytest.fixture
+def engine_threads() -> Callable[[], list[str]]:
+    """Tell the names of the threads that an ``echo`` has now."""
+    return lambda: [t.name for t in threading.enumerate() if t.name.startswith("engine-fake-")]
 
 
 @pytest.fixture

@@ -189,6 +189,33 @@ def test_a_full_core_answers_as_often_as_it_can(queueing, service):
     assert pytest.approx(0.080, rel=0.1) == outcome.quantile(0.5)
 
 
+def test_who_finds_a_process_idle_takes_longer(queueing, service):
+    """Its code is in no cache then; behind others it is."""
+    cold = dataclasses.replace(service, singly=0.005)
+    alone = queueing.closed_load(queueing.Shape(), cold, connections=1, seconds=1)
+    crowd = queueing.closed_load(queueing.Shape(), cold, connections=8, seconds=5)
+    assert pytest.approx(0.015) == alone.quantile(0.5)
+    assert pytest.approx(100, rel=0.03) == crowd.rate
+
+
+def test_callers_on_the_same_cores_take_their_share(queueing, service):
+    """Ten milliseconds for the server and ten for the caller; elsewhere these only pass."""
+    far = dataclasses.replace(service, client=0.010)
+    beside = queueing.Shape(callers_beside=True)
+    rates = [
+        queueing.closed_load(shape, far, connections=8, seconds=5).rate
+        for shape in (queueing.Shape(), beside)
+    ]
+    assert pytest.approx([100, 50], rel=0.04) == rates
+
+
+def test_pictures_are_made_beside_a_run_where_a_core_has_no_stream(queueing, service):
+    """Six milliseconds of the engine bound it then, and not eight of one thread that does both."""
+    one = queueing.Shape(cores=2, streams=1)
+    outcome = queueing.closed_load(one, service, connections=8, seconds=5)
+    assert 125 < outcome.rate < 1000 / 6
+
+
 def test_two_machines_answer_twice_as_often(queueing, service):
     """They share nothing."""
     shape = queueing.Shape(machines=2)

@@ -42,6 +42,23 @@ def test_a_pipe_tells_no_size(tmp_path, size, is_read):
         writer.join()
 
 
+def test_a_pipe_that_gives_bit_by_bit_is_read_to_its_end(tmp_path):
+    """Each read gets what is there."""
+    os.mkfifo(tmp_path / "a")
+
+    def write():
+        with (tmp_path / "a").open("wb", buffering=0) as pipe:
+            for _ in range(5):
+                pipe.write(b"x" * 70_000)  # more than a pipe holds
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        assert 350_000 == len(read_picture(tmp_path / "a", limit=1_000_000))
+    finally:
+        writer.join()
+
+
 @pytest.mark.parametrize("name", ["gone", "a\0b"])
 def test_a_file_that_is_not_there_is_told(tmp_path, name):
     """Also by a name that can be none."""

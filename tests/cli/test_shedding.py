@@ -227,6 +227,15 @@ async def test_a_flood_is_refused_without_the_parser(connection):
     assert 8 == len(answers(connection))
 
 
+async def test_a_refused_body_that_comes_in_pieces_is_dropped_to_its_end(connection, server):
+    """What follows its last byte is the next request."""
+    connection.data_received(POST % (0, b""))
+    connection.data_received(POST % (6, b"") + b"ab")
+    connection.data_received(b"cd")
+    connection.data_received(b"ef" + POST % (0, b""))
+    assert 3 == len(answers(connection))
+
+
 async def test_behind_a_refused_body_the_next_request_is_heard(connection, server):
     """In the same piece; one of a kind that is not refused."""
     connection.data_received(POST % (5, b"") + b"abcde")
@@ -258,7 +267,7 @@ async def test_who_hammers_waits_a_little(connection, shedding, clock):
         shedding.answer(b"POST", b"/api/predict")
     clock.now += 0.3
     connection.data_received(POST % (0, b""))
-    assert (True, True) == (shedding.is_hammered, connection.transport.reading)
+    assert (0.05, True) == (shedding.rest_seconds, connection.transport.reading)
     connection.data_received(POST % (0, b""))
     assert (2, False) == (len(answers(connection)), connection.transport.reading)
     async with asyncio.timeout(10):
@@ -268,13 +277,45 @@ async def test_who_hammers_waits_a_little(connection, shedding, clock):
     assert 3 == len(answers(connection))
 
 
+def hammer(shedding, clock, *, rate: int) -> float:
+    """Ask so often for a while; the rest that follows."""
+    for _ in range(rate // 3):
+        shedding.answer(b"POST", b"/api/predict")
+    clock.now += 1 / 3
+    shedding.answer(b"POST", b"/api/predict")
+    return shedding.rest_seconds
+
+
+async def test_the_rest_grows_until_they_are_few_enough(shedding, clock):
+    """A thousand connections that rest 50 ms would still ask 20,000 times a second."""
+    rests = [hammer(shedding, clock, rate=3000) for _ in range(5)]
+    assert [0.05, 0.1, 0.2, 0.4, 0.4] == rests
+    assert 0.4 == hammer(shedding, clock, rate=900)
+
+
+async def test_the_rest_ends_when_few_are_refused(shedding, clock):
+    """Those who rested have gone."""
+    assert [0.05, 0.0] == [hammer(shedding, clock, rate=rate) for rate in (3000, 90)]
+
+
+async def test_who_asks_again_right_behind_a_long_rest_rests_again(connection, shedding, clock):
+    """It is as hasty as before."""
+    loop = asyncio.get_running_loop()
+    while hammer(shedding, clock, rate=3000) < 0.4:
+        pass
+    connection.data_received(POST % (0, b""))
+    connection._refused_at = loop.time() - 0.4
+    connection.data_received(POST % (0, b""))
+    assert not connection.transport.reading
+
+
 async def test_a_flood_of_many_clients_is_told_at_once(connection, shedding, clock):
     """What can be afforded is."""
     for _ in range(100):
         shedding.answer(b"POST", b"/api/predict")
     clock.now += 0.3
     connection.data_received(POST % (0, b"") * 2)
-    assert (False, True) == (shedding.is_hammered, connection.transport.reading)
+    assert (0.0, True) == (shedding.rest_seconds, connection.transport.reading)
 
 
 async def test_no_more_are_let_in_than_there_are_places(shedding, server):

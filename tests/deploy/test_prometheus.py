@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tintype.metrics import PROCESS, TABLE, Kind
+from tintype.metrics import TABLE, Kind
+from tintype.web.scrape import PROCESS
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 RULES = DEPLOY / "alerts.yml"

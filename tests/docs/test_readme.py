@@ -48,3 +48,21 @@ def test_what_serve_prints_is_shown_as_it_is(data_folder: Path):
     run = CliRunner().invoke(build_app("inspect"), ["inspect", str(model)])
     shown = re.search(r"```\n(keras_model: .*?)ready:", README, re.DOTALL)[1]
     assert shown in run.stdout
+
+
+def test_its_footprint_is_the_one_measured():
+    """Whoever measures anew writes the new figures here too."""
+    ours, theirs = json.loads((ROOT / "bench/results/footprint.json").read_text())["rows"]
+    told = re.search(
+        r"ready ([\d.]+) s after the command, in (\d+) MiB, installed in (\d+) MiB; .*? takes "
+        r"([\d.]+) s, (\d+) MiB and (\d+) MiB",
+        README,
+    )
+    assert (
+        f"{ours['ready_seconds']:.2f}",
+        f"{ours['resident_mib']:.0f}",
+        f"{ours['installed_mib']:.0f}",
+        f"{theirs['ready_seconds']:.1f}",
+        f"{theirs['resident_mib']:.0f}",
+        f"{theirs['installed_mib']:.0f}",
+    ) == told.groups()

@@ -11,9 +11,10 @@ import typer.main
 
 from tintype.cli.app import VERBS, build_app
 from tintype.imaging.presets import PRESETS
-from tintype.metrics import PROCESS, TABLE
+from tintype.metrics import TABLE
 from tintype.models.card import NOT_KEYS, Card
 from tintype.settings import Settings, all_settings
+from tintype.web.scrape import PROCESS
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 REFERENCE = DOCS / "reference"
@@ -63,18 +64,54 @@ def test_the_page_of_metrics_is_the_table():
     assert [] == [name for name in PROCESS if f"`{name}`" not in text]
 
 
+PAGES = [
+    *DOCS.rglob("*.md"),
+    *DOCS.parent.glob("examples/**/*.md"),
+    DOCS.parent / "README.md",
+    DOCS.parent / "CHANGELOG.md",
+    DOCS.parent / "bench/README.md",
+]
+
+
+def links(page: Path) -> list[tuple[Path, str]]:
+    """The files and headings that its relative links lead to."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
+    found = re.findall(r"\]\((?!https?:|mailto:)([^)#\s]*)(?:#([^)\s]*))?\)", text)
+    return [(page.parent / file if file else page, anchor) for file, anchor in found]
+
+
+def anchors(page: Path) -> set[str]:
+    """The names of its headings, as GitHub and the built pages make them."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", each.lower()).replace(" ", "-") for each in headings}
+
+
 def test_links_between_pages_lead_somewhere():
-    """No relative link in the docs, the examples or the README is broken."""
-    pages = [
-        *DOCS.rglob("*.md"),
-        *DOCS.parent.glob("examples/**/*.md"),
-        DOCS.parent / "README.md",
-        DOCS.parent / "CHANGELOG.md",
-    ]
+    """No relative link in the docs, the examples, the benchmarks or the README is broken."""
     broken = [
-        f"{page.name}: {target}"
-        for page in pages
-        for target in re.findall(r"\]\((?!https?:|#|mailto:)([^)#\s]+)", page.read_text())
-        if not (page.parent / target).exists()
+        f"{page.name}: {file}" for page in PAGES for file, _ in links(page) if not file.exists()
     ]
     assert [] == broken
+
+
+def test_links_to_a_heading_find_it():
+    """Whoever renames a heading mends the links to it."""
+    broken = [
+        f"{page.name}: {file.name}#{anchor}"
+        for page in PAGES
+        for file, anchor in links(page)
+        if anchor and file.suffix == ".md" and anchor not in anchors(file)
+    ]
+    assert [] == broken
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_table_has_its_head(page: Path):
+    """A row after an empty line is text with bars to whoever renders the page."""
+    lines = page.read_text().splitlines()
+    headless = [
+        line
+        for before, line, after in zip(["", *lines], lines, [*lines[1:], ""], strict=False)
+        if line.startswith("|") and not before and not re.match(r"\|[ :|-]+\|$", after)
+    ]
+    assert [] == headless

@@ -2,6 +2,7 @@
 
 import hashlib
 import struct
+import time
 from dataclasses import replace
 from io import BytesIO
 
@@ -10,7 +11,7 @@ import pytest
 from PIL import Image
 
 from tintype.errors import ImageCorrupt, ImageTooLarge, ImageTruncated
-from tintype.imaging.decode import decode, decoded_bytes
+from tintype.imaging.decode import decode, decode_work, decoded_bytes
 from tintype.imaging.header import read_header
 from tintype.imaging.limits import DecodeLimits
 from tintype.imaging.steps import Decode
@@ -194,3 +195,32 @@ def test_decoded_bytes_grow_with_pixels_and_scans(picture):
     progressive = read_header(picture("jpeg-progressive"), limits=DecodeLimits())
 
     assert 9 * 331 * 217 < decoded_bytes(plain) < decoded_bytes(progressive)
+
+
+def test_the_work_of_decoding_is_about_its_time(picture):
+    """A photo in every format, beside itself as a JPEG: within a few times either way."""
+    photo = Image.open(BytesIO(picture("jpeg-420"))).convert("RGB").resize((768, 768))
+    files = {
+        "JPEG": saved(photo, "JPEG", quality=90),
+        "BMP": saved(photo, "BMP"),
+        "GIF": saved(photo.convert("P"), "GIF"),
+        "PNG": saved(photo, "PNG"),
+        "WEBP": saved(photo, "WEBP", method=0),
+        "lossless": saved(photo, "WEBP", lossless=True, method=0, quality=0),
+    }
+    shortest = dict.fromkeys(files, 1e9)
+    for name in [*files] * 5:  # in turn, so that a busy machine is busy for all
+        begun = time.perf_counter()
+        opened(files[name])
+        shortest[name] = min(shortest[name], time.perf_counter() - begun)
+    works = {n: decode_work(read_header(d, limits=DecodeLimits())) for n, d in files.items()}
+    off = {
+        name: (shortest[name] / shortest["JPEG"]) / (works[name] / works["JPEG"]) for name in files
+    }
+    assert {} == {name: ratio for name, ratio in off.items() if not 1 / 4 < ratio < 4}
+
+
+def saved(image: Image.Image, kind: str, **how) -> bytes:
+    held = BytesIO()
+    image.save(held, kind, **how)
+    return held.getvalue()

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tintype.errors import LabelsError
-from tintype.modelfiles.label_shapes import parse_labels, parse_property, parse_python_names
+from tintype.modelfiles.label_notations import parse_python_names
+from tintype.modelfiles.label_shapes import parse_labels, parse_property
 
 CATS = ("cat", "dog", "red panda")
 SHAPES = [

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tintype.modelfiles.label_shapes import MAX_LABEL_LENGTH, MAX_LABELS, parse_labels
+from tintype.modelfiles.label_order import MAX_LABEL_LENGTH, MAX_LABELS
+from tintype.modelfiles.label_shapes import parse_labels
 from tintype.modelfiles.labels import MAX_FILE_BYTES, find_labels
 
 PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "labels.md").read_text("utf-8")

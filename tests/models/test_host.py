@@ -36,18 +36,21 @@ async def test_a_loaded_model_keeps_no_second_copy_of_its_graph():
         assert ours_and_the_call_s == sys.getrefcount(source)
 
 
-@pytest.mark.parametrize("company", [False, True])
-async def test_a_server_s_engine_is_made_ready_for_company_once_it_answers(company):
-    """A program that asks once and leaves does not wait for that."""
-    engine = FakeEngine()
-    host = ModelHost(
+def hosting(engine: FakeEngine, *, expects_company: bool) -> ModelHost:
+    return ModelHost(
         fake_plan(Card(name="a", file=PETS)),
         policy=BatchPolicy(),
         options=EngineOptions(),
         engine=engine,
-        expects_company=company,
+        expects_company=expects_company,
     )
-    async with host:
+
+
+@pytest.mark.parametrize("company", [False, True])
+async def test_a_server_s_engine_is_made_ready_for_company_once_it_answers(company):
+    """A program that asks once and leaves does not wait for that."""
+    engine = FakeEngine()
+    async with hosting(engine, expects_company=company) as host:
         assert Health.READY is host.health
         assert company == await asyncio.to_thread(engine.widened.wait, 10 if company else 1.5)
 
@@ -55,14 +58,7 @@ async def test_a_server_s_engine_is_made_ready_for_company_once_it_answers(compa
 async def test_who_leaves_at_once_is_not_kept_by_it():
     """Nothing is made ready that nobody will ask."""
     engine = FakeEngine()
-    host = ModelHost(
-        fake_plan(Card(name="a", file=PETS)),
-        policy=BatchPolicy(),
-        options=EngineOptions(),
-        engine=engine,
-        expects_company=True,
-    )
-    async with host:
+    async with hosting(engine, expects_company=True):
         pass
     assert not engine.widened.is_set()
 

@@ -106,6 +106,18 @@ async def test_as_many_rows_go_together_as_the_engine_gains_by():
     assert [1, 1, 1] == single.batches[1:]
 
 
+async def test_rows_made_ready_are_bounded_by_bytes(monkeypatch):
+    """Many are made ready before any is run, yet not more than caches hold, or memory may."""
+    engine = FakeEngine()
+    async with host(engine=engine, max_batch=4) as one:
+        direct(one).answer([RED] * 7, ASKED)
+        monkeypatch.setattr("tintype.predict.direct._ENOUGH_ROW_BYTES", 5 * 8 * 8 * 3 * 4)
+        direct(one).answer([RED] * 7, ASKED)
+        monkeypatch.setattr("tintype.predict.direct._MOST_ROW_BYTES", 3 * 8 * 8 * 3 * 4)
+        direct(one).answer([RED] * 7, ASKED)
+    assert [4, 3, 4, 1, 2, 3, 3, 1] == engine.batches[1:]  # the first was to get warm
+
+
 async def test_a_row_that_fails_hurts_only_itself():
     """The others of its run are run alone."""
 

@@ -42,11 +42,20 @@ async def test_a_slow_picture_does_not_stand_before_a_quick_one(serving, host, r
 
 
 @pytest.mark.parametrize(
-    ("side", "scans", "lane"), [(1000, 1, "quick"), (3000, 1, "slow"), (1000, 20, "slow")]
+    ("kind", "side", "scans", "lane"),
+    [
+        ("jpeg", 1000, 1, "quick"),
+        ("jpeg", 3000, 1, "slow"),
+        ("jpeg", 1000, 20, "slow"),
+        ("png", 500, 1, "quick"),
+        ("png", 1000, 1, "slow"),
+        ("webp", 1000, 1, "slow"),
+        ("gif", 1000, 1, "quick"),
+    ],
 )
-def test_the_lane_goes_by_the_decoder_s_work(side, scans, lane):
-    """Pixels times passes over them."""
-    header = Header(format="jpeg", width=side, height=side, scans=scans)
+def test_the_lane_goes_by_the_decoder_s_work(kind, side, scans, lane):
+    """Pixels times passes over them, and what a pixel of its format costs."""
+    header = Header(format=kind, width=side, height=side, scans=scans)
     with ThreadPoolExecutor(1) as quick, ThreadPoolExecutor(1) as slow:
         assert {"quick": quick, "slow": slow}[lane] is Lanes(quick=quick, slow=slow).of(header)
 

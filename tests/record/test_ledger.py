@@ -56,9 +56,16 @@ def test_a_run_that_left_with_unwritten_predictions_is_told(tmp_path: Path):
     """The database could not be reached until the end."""
     with Ledger(tmp_path) as ledger:
         ledger.taken(3)
-    (file,) = tmp_path.iterdir()
-    file.rename(tmp_path / "run-1.count")
     assert 3 == Ledger(tmp_path).take_lost()
+
+
+def test_a_run_with_the_same_number_is_another_run(tmp_path: Path):
+    """In a container every run is process 1: the next tells of the one before all the same."""
+    with Ledger(tmp_path) as before:
+        before.taken(3)
+    with Ledger(tmp_path) as after:
+        after.taken(5)
+        assert 3 == after.take_lost()
 
 
 def test_a_folder_that_cannot_be_made_is_no_error(tmp_path: Path):

@@ -2,20 +2,84 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import httpx
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from tintype.metrics import BATCH_PICTURES, TABLE, Metrics
 from tintype.web.app import create_app
+from tintype.web.scrape import PROCESS, MetricsPage
 from tintype.web.services import Services
 
 
-async def told(client) -> dict[tuple[str, ...], float]:
-    text = (await client.get("/metrics")).text
+def numbers(text: str) -> dict[tuple[str, ...], float]:
+    """Every number on the page, by name and labels."""
     return {
         (sample.name, *sample.labels.values()): sample.value
         for family in text_string_to_metric_families(text)
         for sample in family.samples
     }
+
+
+def written(metrics: Metrics) -> str:
+    return MetricsPage(metrics).written(accept="")[0].decode()
+
+
+async def told(client) -> dict[tuple[str, ...], float]:
+    return numbers((await client.get("/metrics")).text)
+
+
+def test_every_metric_of_the_table_can_be_told():
+    """Counted or watched, with its labels; under the name that the table says."""
+    metrics = Metrics()
+    for metric in TABLE:
+        labels = tuple("x" for _ in metric.labels)
+        if metric.watched:
+            metrics.watch(metric, lambda labels=labels: [(labels, 1)])
+        else:
+            tell = {"counter": metrics.count, "histogram": metrics.observe, "gauge": metrics.set}
+            value = () if metric.kind == "counter" else (1.0,)
+            tell[metric.kind](metric, *value, *labels)
+    told = {name.removesuffix("_count") for name, *_ in numbers(written(metrics))}
+    assert {metric.name for metric in TABLE} - told == set()
+
+
+def test_a_histogram_is_told_bucket_by_bucket():
+    """Upper bounds with how many lie below, their number and their sum."""
+    metrics = Metrics()
+    metrics.observe(BATCH_PICTURES, 3, "pets")
+    told = numbers(written(metrics))
+    assert (0, 1, 1) == tuple(
+        told["tintype_batch_pictures_bucket", bound, "pets"] for bound in ("2.0", "4.0", "+Inf")
+    )
+    assert 3 == told["tintype_batch_pictures_sum", "pets"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="told by /proc only")
+def test_the_process_itself_is_told():
+    """Memory, files, processor time."""
+    told = {name for name, *_ in numbers(written(Metrics()))}
+    assert set() == set(PROCESS) - told
+
+
+def test_the_page_is_openmetrics_for_who_asks():
+    """The content type says which."""
+    page = MetricsPage(Metrics())
+    plain = page.written(accept="")[1]
+    other = page.written(accept="application/openmetrics-text; version=1.0.0")
+    assert plain.startswith("text/plain")
+    assert other[1].startswith("application/openmetrics-text")
+    assert other[0].endswith(b"# EOF\n")
+
+
+def test_importing_the_application_does_not_import_the_library():
+    """The library costs start time, which only servers pay."""
+    code = "import sys, tintype.web.app; print('prometheus_client' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "False" == done.stdout.strip()
 
 
 async def test_requests_are_counted_by_route_and_status(client, png):

@@ -18,6 +18,7 @@ from tintype.predict import PredictRequest
 from tintype.settings import Settings, read_settings
 from tintype.types import Graph
 from tintype.web.inputs import InputPolicy
+from tintype.web.scrape import MetricsPage
 from tintype.web.uploads import NamedPicture
 from tintype.wiring.plans import LeftOut, make_plans
 from tintype.wiring.running import running
@@ -230,7 +231,7 @@ async def test_a_server_follows_its_folder_and_counts(versions: Path):
         shutil.copytree(versions / "pets/1", versions / "pets/3")
         await services.keeper.reload("pets")
         assert "3" == services.predictor.model("pets").version
-        page = services.metrics.page(accept="")[0].decode()
+        page = MetricsPage(services.metrics).written(accept="")[0].decode()
     assert 'tintype_model_ready{model="pets",version="3"} 1.0' in page
     assert 'tintype_model_changes_total{change="loaded",model="pets"} 2.0' in page
 
@@ -262,7 +263,7 @@ async def test_what_a_canary_in_the_shadow_says_otherwise_is_recorded(
                 result := (await services.record.find(told.id)).results[0]
             ).canary is None:
                 await asyncio.sleep(0.01)
-        page = services.metrics.page(accept="")[0].decode()
+        page = MetricsPage(services.metrics).written(accept="")[0].decode()
     assert "tintype_kept_pictures_dropped_total 0.0" in page
     assert ("1", "2") == (result.version, result.canary.version)
     assert result.canary.labels[0].label == result.labels[0].label.replace("stable", "canary")
@@ -282,5 +283,5 @@ async def test_how_often_redis_did_not_answer_is_counted(folder: Path):
     plans = await make_plans(find_cards((folder / "good.keras",)), left_out=pytest.fail)
     async with running(plans, settings=settings, left_out=pytest.fail, find=find) as services:
         await services.door.take(None, "203.0.113.9")
-        page = services.metrics.page(accept="")[0].decode()
+        page = MetricsPage(services.metrics).written(accept="")[0].decode()
     assert "tintype_redis_failures_total 1.0" in page

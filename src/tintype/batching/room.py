@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from types import TracebackType
 
 from tintype.batching.gate import never_fits
 
@@ -16,19 +15,42 @@ class Room:
         self._capacity = capacity
         self._held = 0
         self._turn = threading.Lock()
-        self._left = threading.Condition()
+        self._left = threading.Condition(threading.Lock())
 
-    @contextmanager
-    def hold(self, size: int) -> Iterator[None]:
-        """Wait until ``size`` bytes fit, and hold them. Raises ImageTooLarge if they never can."""
+    def hold(self, size: int) -> Share:
+        """Hold ``size`` bytes inside ``with``. Raises ImageTooLarge if they never can fit."""
         if size > self._capacity:
             raise never_fits(size, capacity=self._capacity)
+        return Share(self, size)
+
+    def _enter(self, size: int) -> None:
         with self._turn, self._left:  # whoever waits for much is not overtaken for ever
-            self._left.wait_for(lambda: self._held + size <= self._capacity)
+            while self._held + size > self._capacity:
+                self._left.wait()
             self._held += size
-        try:
-            yield
-        finally:
-            with self._left:
-                self._held -= size
-                self._left.notify()
+
+    def _leave(self, size: int) -> None:
+        with self._left:
+            self._held -= size
+            self._left.notify()
+
+
+class Share:
+    """What ``Room.hold`` gives. Entering waits until it fits."""
+
+    __slots__ = ("_room", "_size")
+
+    def __init__(self, room: Room, size: int) -> None:
+        self._room = room
+        self._size = size
+
+    def __enter__(self) -> None:
+        self._room._enter(self._size)  # noqa: SLF001 - the room's own handle
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._room._leave(self._size)  # noqa: SLF001 - the room's own handle

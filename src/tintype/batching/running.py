@@ -121,13 +121,17 @@ RowOutcome: TypeAlias = tuple[Tensor, ...] | ServingError
 def run_rows(engine: Runnable, rows: Sequence[Tensor], *, most: int) -> list[RowOutcome]:
     """Run rows in the calling thread, at most ``most`` together, and only rows alike.
 
-    When a run fails, each of its rows is run alone, so that a bad one hurts only itself.
+    When a run fails, each of its rows is run alone, so that a bad one hurts only itself. After a
+    model that is away no more rows are run: each would fare alike.
     """
     outcomes: list[RowOutcome] = []
     for _, alike in itertools.groupby(rows, key=lambda row: (row.shape, row.dtype)):
         waiting = list(alike)
         for first in range(0, len(waiting), most):
             outcomes += _run_alike(engine, waiting[first : first + most])
+            last = outcomes[-1]
+            if isinstance(last, ServingError) and not isinstance(last, EngineFailed):
+                return outcomes + [last] * (len(rows) - len(outcomes))
     return outcomes
 
 

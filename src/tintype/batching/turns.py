@@ -41,22 +41,19 @@ class Turns:
         if self._free:
             self._free -= 1
             return
-        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        waiter: asyncio.Future[None] = loop.create_future()
         self._waiting[waiter] = None
+        late = loop.call_later(deadline - time.monotonic(), _tell_late, waiter)
         try:
-            async with asyncio.timeout(deadline - time.monotonic()):
-                await waiter
-        except BaseException as error:
-            if waiter.done() and not waiter.cancelled():
+            await waiter
+        except BaseException:
+            if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
                 self._leave()  # the turn came just as the wait ended
             self._waiting.pop(waiter, None)  # turns may be long in coming: the late do not pile up
-            waiter.cancel()
-            if not isinstance(error, TimeoutError):
-                raise
-            raise DeadlineExceeded(
-                "the deadline passed before the model had time for the picture",
-                hint="the setting requests.deadline_seconds moves it",
-            ) from None
+            raise
+        finally:
+            late.cancel()
 
     def _leave(self) -> None:
         while self._waiting:
@@ -65,6 +62,16 @@ class Turns:
                 waiter.set_result(None)  # the turn goes from hand to hand
                 return
         self._free += 1
+
+
+def _tell_late(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_exception(
+            DeadlineExceeded(
+                "the deadline passed before the model had time for the picture",
+                hint="the setting requests.deadline_seconds moves it",
+            )
+        )
 
 
 class Turn:

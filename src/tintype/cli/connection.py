@@ -21,8 +21,7 @@ UPLOAD_SECONDS: Final = 2.0
 MAX_UNREAD_BYTES: Final = 1 << 20
 MAX_DROPPED_BYTES: Final = 64 << 20
 LINGER_SECONDS: Final = 5.0
-HASTE_SECONDS: Final = 0.1
-REST_SECONDS: Final = 0.05
+HASTE_SECONDS: Final = 0.05
 
 _OF_AN_UPGRADE: Final = frozenset({b"upgrade", b"http2-settings"})
 
@@ -69,7 +68,10 @@ class Connection(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         self._unset_keepalive_if_required()
-        data = self._shed_plain(data)
+        if self._dropping:
+            data = self._drop(data)
+        if self.shedding is not None and (now := self.shedding.now()) is not None:
+            data = self._shed_plain(data, self.shedding, now)
         if not data:
             return
         self._may_be_large = self._head_bytes + len(data) > MAX_HEAD_BYTES
@@ -206,57 +208,59 @@ class Connection(HttpToolsProtocol):
         long = self._declared_bytes() > MAX_UNREAD_BYTES or self.expect_100_continue
         self._closes = long or not self.parser.should_keep_alive()
         self._unset_keepalive_if_required()
-        self._write_refusal(b"connection: close\r\n" + answer if self._closes else answer)
+        if self._closes:
+            answer = answer.replace(b"\r\n", b"\r\nconnection: close\r\n", 1)
+        self._wrote_refusal(answer, self.shedding)
         if self.expect_100_continue:
             self._read_no_more()
         elif long:
             self.loop.call_later(LINGER_SECONDS, self.transport.close)
         return True
 
-    def _shed_plain(self, data: bytes) -> bytes:
+    def _drop(self, data: bytes) -> bytes:
+        """What follows the body of a request that was refused without the parser."""
+        dropped = min(self._dropping, len(data))
+        self._dropping -= dropped
+        return data[dropped:]
+
+    def _shed_plain(self, data: bytes, shedding: Shedding, now: float) -> bytes:
         """Refuse what can be refused without the parser, and give what is left to read.
 
         In a flood most of what a refusal costs is the parser's calls for each header.
         """
         at, end = 0, len(data)
-        while at < end and not self.transport.is_closing():
-            if self._dropping:
-                taken = min(self._dropping, end - at)
-                self._dropping -= taken
-                at += taken
-                continue
-            if self.shedding is None or not self.shedding.is_shedding:
+        while at < end and self._between and not self._at_work():
+            head = plain_post(data, at)
+            if head is None or (body_bytes := int(head[2])) > MAX_UNREAD_BYTES:
                 break
-            if not self._between or self._at_work():
-                break
-            request = plain_post(data, at)
-            if request is None or request.body_bytes > MAX_UNREAD_BYTES:
-                break
-            answer = self.shedding.answer(b"POST", request.url)
+            answer = shedding.answer_post(head[1], now)
             if answer is None:
                 self._let_in = True
                 break
             self._requests += 1
-            self._dropping = request.body_bytes
-            at = request.body_at
-            self._write_refusal(answer)
+            body_end = head.end() + body_bytes
+            at = min(body_end, end)
+            self._dropping = body_end - at
+            if not self._wrote_refusal(answer, shedding):
+                return b""
         return data[at:] if at else data
 
-    def _write_refusal(self, answer: bytes) -> None:
+    def _wrote_refusal(self, answer: bytes, shedding: Shedding) -> bool:
         if self.flow.write_paused:  # it asks and does not read: nothing is piled up for it
             self.transport.abort()
-            return
-        self.transport.write(STATUS_LINE[503] + answer)
-        now = self.loop.time()
-        hammered = self.shedding is not None and self.shedding.is_hammered
-        if hammered and now - self._refused_at < HASTE_SECONDS:
-            self._rest()
-        self._refused_at = now
+            return False
+        self.transport.write(answer)
+        if seconds := shedding.rest_seconds:
+            now = self.loop.time()
+            if now - self._refused_at < seconds + HASTE_SECONDS:
+                self._rest(seconds)
+            self._refused_at = now
+        return True
 
-    def _rest(self) -> None:
+    def _rest(self, seconds: float) -> None:
         """Let who asks again at once wait a little: refusing it would take all of a processor."""
         self.flow.pause_reading()
-        self.loop.call_later(REST_SECONDS, self._read_on)
+        self.loop.call_later(seconds, self._read_on)
 
     def _read_on(self) -> None:
         if not (self._read_over or self.transport.is_closing()):

@@ -17,6 +17,7 @@ import msgspec
 import structlog
 from starlette.applications import Starlette
 from starlette.routing import Route
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from tintype.errors import Overloaded
 from tintype.web.access import Need
@@ -29,9 +30,10 @@ _MOST_CROWDS: Final = 64
 _MOST_A_SECOND: Final = 2000
 _FEW_A_SECOND: Final = 200  # fewer come while they rest, and are as many as before when they do not
 _COUNTED_SECONDS: Final = 0.25
+_REST_SECONDS: Final = 0.05
+_LONGEST_REST_SECONDS: Final = 0.4
 _LONGEST_QUERY: Final = 1024
 _HOLDS_SECONDS: Final = 0.002
-"""How long a refusal holds: many ask within that time, and room does not come sooner."""
 
 log = structlog.get_logger(__name__)
 
@@ -46,27 +48,31 @@ class Refusal(Protocol):
 
 @dataclass(slots=True)
 class _Crowd:
-    """Those who ask the same models: who was let in this turn, and how the others are refused."""
+    """Those who ask the same models: who was let in this turn, and how the others are refused.
 
+    ``answer`` stands until ``until``: many ask within that time, and room does not come sooner.
+    """
+
+    names: tuple[str, ...]
     arriving: int = 0
-    asked: float = -1.0
-    written: bytes | None = None
     last: Overloaded | None = None
-    response: bytes = b""
+    answer: bytes = b""
+    until: float = -1.0
 
-    def refuse(self, error: Overloaded, now: float) -> None:
-        """Have it written from now on; the words are mostly those of the refusal before."""
+    def refuse(self, error: Overloaded, *, until: float) -> bytes:
+        """The answer from now on; its words are mostly those of the refusal before."""
         if self.last is None or (self.last.args, self.last.facts) != (error.args, error.facts):
-            self.last, self.response = error, _response(error)
-        self.asked, self.written = now, self.response
+            self.last, self.answer = error, _response(error)
+        self.until = until
+        return self.answer
 
 
 class Shedding:
     """Knows which requests ask a model, and answers them while those models have too many.
 
     ``refused`` counts them. They have no line each in the log, but one a second together.
-    ``is_hammered``: so many were refused a moment ago that answering them all at once would leave
-    the models too little of the processors.
+    ``rest_seconds``: so many were refused a moment ago that answering them all at once would leave
+    the models too little of the processors; who asks again at once waits so long. 0 otherwise.
 
     Many requests are read in one turn of the loop, and those let in reach the model's line in the
     next: until then they are counted here, or all of them would be let into the one free place
@@ -81,7 +87,7 @@ class Shedding:
         soon: Callable[[Callable[[], None]], object],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._paths = paths
+        self._asking = dict.fromkeys(paths, _Crowd(()))
         self._refusal = refusal
         self._soon = soon
         self._clock = clock
@@ -90,37 +96,49 @@ class Shedding:
         self._told = (clock() - _TOLD_EACH_SECONDS, 0)
         self._counted = (clock(), 0)
         self.refused = 0
-        self.is_hammered = False
+        self.rest_seconds = 0.0
 
-    @property
-    def is_shedding(self) -> bool:
-        """Whether a request was refused a moment ago: the next are likely to be, too."""
-        return self._clock() < self._pressed_until
+    def now(self) -> float | None:
+        """The time while the next requests are likely to be refused: one was a moment ago."""
+        now = self._clock()
+        return now if now < self._pressed_until else None
 
     def answer(self, method: bytes, url: bytes) -> bytes | None:
         """The answer to write instead of reading on, None to go on as always."""
-        path, _, query = url.partition(b"?")
-        if method != b"POST" or path not in self._paths:
-            return None
-        now, names = self._clock(), named_models(query)
-        crowd = self._crowd(names)
-        if crowd.written is None or now >= crowd.asked + _HOLDS_SECONDS:
-            error = self._refusal(names, arriving=crowd.arriving)
-            if error is None:
-                crowd.written = None
-                self._let_in(crowd)
-                return None
-            crowd.refuse(error, now)
-            self._pressed_until = now + _PRESSED_SECONDS
-        self._count(now)
-        return crowd.written
+        return self.answer_post(url, self._clock()) if method == b"POST" else None
 
-    def _crowd(self, names: tuple[str, ...]) -> _Crowd:
+    def answer_post(self, url: bytes, now: float) -> bytes | None:
+        """The same for what was posted; most of a flood has its answer from a moment before."""
+        crowd = self._asking.get(url) or self._crowd(url)
+        if crowd is None:
+            return None
+        if now >= crowd.until:
+            return self._ask(crowd, now)
+        self.refused += 1
+        return crowd.answer
+
+    def _ask(self, crowd: _Crowd, now: float) -> bytes | None:
+        """Whether they are refused now."""
+        error = self._refusal(crowd.names, arriving=crowd.arriving)
+        if error is None:
+            self._let_in(crowd)
+            return None
+        self._pressed_until = now + _PRESSED_SECONDS
+        self._count(now)
+        return crowd.refuse(error, until=now + _HOLDS_SECONDS)
+
+    def _crowd(self, url: bytes) -> _Crowd | None:
+        """Those who ask as this URL with a query does; None where it asks no model."""
+        path, _, query = url.partition(b"?")
+        asking = self._asking.get(path)
+        names = named_models(query)
+        if asking is None or not names:
+            return asking
         found = self._crowds.get(names)
         if found is None:
             if len(self._crowds) >= _MOST_CROWDS:  # names are the callers' words
                 self._crowds.clear()
-            found = self._crowds[names] = _Crowd()
+            found = self._crowds[names] = _Crowd(names)
         return found
 
     def _let_in(self, crowd: _Crowd) -> None:
@@ -133,16 +151,25 @@ class Shedding:
         self._soon(partial(setattr, crowd, "arriving", 0))
 
     def _count(self, now: float) -> None:
+        """One more, and how many there were of late."""
         self.refused += 1
         since, before = self._counted
         if now - since >= _COUNTED_SECONDS:
-            most = _FEW_A_SECOND if self.is_hammered else _MOST_A_SECOND
-            self.is_hammered = self.refused - before > most * (now - since)
+            self.rest_seconds = _rest_after(
+                (self.refused - before) / (now - since), before=self.rest_seconds
+            )
             self._counted = (now, self.refused)
         when, count = self._told
         if now - when >= _TOLD_EACH_SECONDS:
             log.warning("overloaded: requests refused unread", count=self.refused - count)
             self._told = (now, self.refused)
+
+
+def _rest_after(rate: float, *, before: float) -> float:
+    """The rest behind so many refusals a second: as long as it takes that they become fewer."""
+    if rate > _MOST_A_SECOND:
+        return min(2 * before, _LONGEST_REST_SECONDS) or _REST_SECONDS
+    return before if rate > _FEW_A_SECOND else 0.0
 
 
 def named_models(query: bytes) -> tuple[str, ...]:
@@ -165,7 +192,7 @@ def asking_paths(app: Starlette) -> frozenset[bytes]:
 
 
 def _response(error: Overloaded) -> bytes:
-    """Headers and body, without the status line and the words on the connection."""
+    """The whole answer, without words on the connection."""
     body = msgspec.json.encode(problem_of(error))
     headers = (
         (b"content-type", PROBLEM_JSON.encode()),
@@ -174,4 +201,5 @@ def _response(error: Overloaded) -> bytes:
         (b"content-length", b"%d" % len(body)),
         *SECURITY_HEADERS,
     )
-    return b"".join(b"%s: %s\r\n" % header for header in headers) + b"\r\n" + body
+    lines = b"".join(b"%s: %s\r\n" % header for header in headers)
+    return STATUS_LINE[503] + lines + b"\r\n" + body

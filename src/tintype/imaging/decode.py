@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final
 
 import numpy as np
@@ -17,11 +18,18 @@ from tintype.imaging.packed import image_of
 from tintype.imaging.steps import Decode
 from tintype.types import ImageFacts, UInt8Array
 
-__all__ = ["Pixels", "decode", "decoded_bytes"]
+__all__ = ["Pixels", "decode", "decode_work", "decoded_bytes"]
 
 _BASE_BYTES: Final = 8 << 20
 _COLOURSPACES: Final = {1: "GRAY", 3: "RGBX", 4: "RGBA"}
 _BYTES: Final = {"GRAY": 1, "RGBX": 4, "RGBA": 4}
+
+_WORK_A_PIXEL: Final = MappingProxyType({"jpeg": 1, "bmp": 3, "gif": 4, "png": 9, "webp": 9})
+"""How many times the pixels of a JPEG cost.
+
+Measured on a photo of 4 megapixels: 4.2 ns a pixel for JPEG, 12 for BMP, 17 for GIF, 15 to 46 for
+PNG (palette, RGB, RGBA), 24 to 37 for WebP (lossy, lossless).
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +54,14 @@ def decoded_bytes(header: Header) -> int:
     elif header.scans > 1:
         a_pixel += 2 * header.components  # libjpeg keeps every coefficient
     return _BASE_BYTES + a_pixel * header.width * header.height
+
+
+def decode_work(header: Header) -> int:
+    """Return how long decoding takes, told as so many pixels of a JPEG.
+
+    An estimate: how much a picture holds moves it by a few times either way.
+    """
+    return header.width * header.height * header.scans * _WORK_A_PIXEL[header.format]
 
 
 def decode(data: bytes, *, header: Header, how: Decode) -> Pixels:

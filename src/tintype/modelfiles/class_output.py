@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tintype.errors import NotAnImageModel
-from tintype.modelfiles.image_input import describe_spec
+from tintype.modelfiles.image_input import describe_spec, named_spec
 from tintype.types import Activation, ClassOutput, Shape, TensorSpec
 
 MAX_CLASSES = 1 << 20
@@ -97,7 +97,7 @@ def choose_class_output(
     activation come first, then the first in the file. Raises NotAnImageModel when none is a row
     of numbers, or when the ``wanted`` one is absent.
     """
-    chosen = [named_output(outputs, wanted)] if wanted is not None else list(outputs)
+    chosen = list(outputs) if wanted is None else [named_spec(outputs, wanted, what="output")]
     found = [
         output
         for spec in chosen
@@ -112,19 +112,6 @@ def choose_class_output(
         return best, None
     why = "the first that ends in an activation" if best is not found[0] else "the first that fits"
     return best, f"output {describe_spec(best.tensor)}: {why} of {len(outputs)}"
-
-
-def named_output(outputs: Sequence[TensorSpec], wanted: str) -> TensorSpec:
-    """Find the output a person named. Raises NotAnImageModel when it is absent."""
-    for spec in outputs:
-        # TensorFlow writes the first output of an operation as `name` and as `name:0`.
-        if wanted in (spec.name, spec.name.removesuffix(":0"), f"{spec.name}:0"):
-            return spec
-    names = ", ".join(spec.name for spec in outputs[:8])
-    raise NotAnImageModel(
-        f"no output is named {wanted!r}; the model has: {names or 'none'}",
-        hint="give one of these names to --output",
-    )
 
 
 def no_class_output(outputs: Sequence[TensorSpec]) -> NotAnImageModel:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from tintype.errors import NotAnImageModel
 from tintype.types import ImageInput, Layout, Shape, TensorSpec
@@ -68,7 +69,7 @@ def choose_image_input(
     """
     hints = hints or {}
     if wanted is not None:
-        spec = _named(inputs, wanted)
+        spec = named_spec(inputs, wanted, what="input")
         image = as_image_input(spec, hints=hints.get(spec.name, NO_HINTS), named=True)
         if image is None:
             raise refusal(inputs)
@@ -134,15 +135,18 @@ def describe_shape(shape: Shape) -> str:
     return f"[{', '.join(axes)}]"
 
 
-def _named(inputs: Sequence[TensorSpec], wanted: str) -> TensorSpec:
-    for spec in inputs:
+def named_spec(
+    specs: Sequence[TensorSpec], wanted: str, *, what: Literal["input", "output"]
+) -> TensorSpec:
+    """Find the input or output a person named. Raises NotAnImageModel when it is absent."""
+    for spec in specs:
         # TensorFlow writes the first output of an operation as `name` and as `name:0`.
         if wanted in (spec.name, spec.name.removesuffix(":0"), f"{spec.name}:0"):
             return spec
-    names = ", ".join(spec.name for spec in inputs[:8])
+    names = ", ".join(spec.name for spec in specs[:8])
     raise NotAnImageModel(
-        f"no input is named {wanted!r}; the model has: {names or 'none'}",
-        hint="give one of these names to --input",
+        f"no {what} is named {wanted!r}; the model has: {names or 'none'}",
+        hint=f"give one of these names to --{what}",
     )
 
 

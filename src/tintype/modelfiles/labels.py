@@ -1,4 +1,4 @@
-"""Labels: files of every usual shape read by content, found beside a model, fitted to its output.
+"""Labels: files of every usual shape read by content, found beside a model.
 
 The shapes are listed in ``docs/reference/labels.md``. ``label_shapes`` holds their grammar.
 """
@@ -12,7 +12,7 @@ from pathlib import Path
 from tintype.errors import LabelsError, ModelFileError
 from tintype.modelfiles.label_shapes import parse_labels
 from tintype.modelfiles.safety import read_small, unreadable
-from tintype.types import ClassOutput, DetectionOutput, Output, RankedOutput, name_text
+from tintype.types import ClassOutput, Output, name_text
 
 MAX_FILE_BYTES = 8 << 20
 """Largest labels file that is read; the 21,843 names of ImageNet-21k have 1 MB."""
@@ -63,7 +63,6 @@ _STEM_PATTERNS = (
 )
 _MOST_ENTRIES = 10_000
 _DECIMAL = re.compile(r"[-+]?\d*\.\d+(?:[eE][-+]?\d+)?")
-_NOTHING_NAMES = frozenset({"background", "???", "__background__", "none of the above", "n/a"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,19 +71,6 @@ class LabelsFound:
 
     labels: tuple[str, ...]
     source: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FittedLabels:
-    """One label for each class of an output.
-
-    ``remark`` says in words what did not fit, None when all did; ``hint`` names the flag that
-    helps. For a detector there may be more classes than labels: ask ``label_of``.
-    """
-
-    labels: tuple[str, ...]
-    remark: str | None = None
-    hint: str | None = None
 
 
 def read_labels(path: Path) -> tuple[str, ...]:
@@ -162,94 +148,6 @@ def passed_over(model: Path) -> str | None:
     return None
 
 
-def fit_labels(labels: tuple[str, ...] | None, *, output: Output) -> FittedLabels:
-    """Give every class of ``output`` its label; what does not fit is said in the remark.
-
-    One unit is two labels: below and above one half. No labels give ``class 0`` and so on.
-    """
-    if isinstance(output, DetectionOutput):
-        return _fit_detection(labels)
-    if isinstance(output, RankedOutput):
-        return FittedLabels(labels=labels or ())  # the model may name its classes itself
-    wanted = 2 if output.classes == 1 else output.classes
-    if not labels:
-        return FittedLabels(
-            labels=_numbered(0, wanted),
-            remark=f"no labels found: the {_classes(output)} are called class 0, class 1 ...",
-            hint="name them: --labels FILE, or put labels.txt beside the model",
-        )
-    if len(labels) == wanted:
-        return FittedLabels(labels=labels)
-    return _misfit(labels, wanted, output)
-
-
-def label_of(labels: tuple[str, ...], number: int, *, first_class: int = 0) -> str:
-    """Return the label of a detector's class ``number``; ``class N`` where there is none."""
-    place = number - first_class
-    known = 0 <= place < len(labels) and labels[place].lower() not in _NOTHING_NAMES
-    return labels[place] if known else f"class {number}"
-
-
-def _fit_detection(labels: tuple[str, ...] | None) -> FittedLabels:
-    if not labels:
-        return FittedLabels(
-            labels=(),
-            remark="no labels found: what is found is called by its number, class 0, class 1 ...",
-            hint="name them: --labels FILE, or put labels.txt beside the model",
-        )
-    if labels[0].lower() in _NOTHING_NAMES:
-        # Detectors never answer with the background, yet many lists begin with a line for it.
-        return FittedLabels(
-            labels=labels[1:],
-            remark=f"the first label, {labels[0]!r}, stands for no class and was left out",
-        )
-    return FittedLabels(labels=labels)
-
-
-def _misfit(labels: tuple[str, ...], wanted: int, output: ClassOutput) -> FittedLabels:
-    count, hint = len(labels), "give the right list: --labels FILE"
-    named = tuple(label for number, label in enumerate(labels) if label != f"class {number}")
-    if len(named) == wanted:
-        return FittedLabels(
-            labels=named,
-            remark=f"{count} labels for {_classes(output)}, of which {count - wanted} are blank: "
-            "the blank ones were left out",
-            hint=hint,
-        )
-    if output.classes == 1 and count == 1:
-        return FittedLabels(
-            labels=(f"not {labels[0]}", labels[0]),
-            remark=f"one label for one unit: below one half it is called 'not {labels[0]}'",
-            hint="name both sides: --labels FILE",
-        )
-    first = labels[0].lower()
-    if count == wanted - 1 and first not in _NOTHING_NAMES and wanted in (1001, 21_844):
-        # TF-Slim and TF-Hub train ImageNet with a class 0 for the background.
-        return FittedLabels(
-            labels=("background", *labels),
-            remark=f"{count} labels for {wanted} outputs: 'background' was put in front",
-            hint=hint,
-        )
-    if count == wanted + 1 and first in _NOTHING_NAMES:
-        return FittedLabels(
-            labels=labels[1:],
-            remark=f"{count} labels for {wanted} outputs: the first, {labels[0]!r}, was left out",
-            hint=hint,
-        )
-    if count < wanted:
-        rest = f"class {count}" + (f" to class {wanted - 1}" if wanted - count > 1 else "")
-        return FittedLabels(
-            labels=(*labels, *_numbered(count, wanted)),
-            remark=f"{count} labels for {_classes(output)}: the rest are called {rest}",
-            hint=hint,
-        )
-    return FittedLabels(
-        labels=labels[:wanted],
-        remark=f"{count} labels for {_classes(output)}: {_unused(count - wanted)}",
-        hint=hint,
-    )
-
-
 def _by_chance(path: Path, model: Path) -> bool:
     """Whether the name hardly tells labels from notes: ``pets.txt``, ``class_weights.txt``."""
     stem = model.name if model.is_dir() else model.stem
@@ -268,18 +166,6 @@ def _fits(path: Path, output: Output | None) -> bool:
         return True
     wanted = 2 if output.classes == 1 else output.classes
     return abs(len(labels) - wanted) <= 1
-
-
-def _unused(count: int) -> str:
-    return "the last one is not used" if count == 1 else f"the last {count} are not used"
-
-
-def _classes(output: ClassOutput) -> str:
-    return "2 sides of one unit" if output.classes == 1 else f"{output.classes} outputs"
-
-
-def _numbered(start: int, stop: int) -> tuple[str, ...]:
-    return tuple(f"class {number}" for number in range(start, stop))
 
 
 def _tiers(model: Path) -> tuple[list[Path], list[Path], list[Path]]:

@@ -14,13 +14,8 @@ from tintype.engines.pooled import is_quantised
 from tintype.errors import CardError
 from tintype.imaging.recipe import Recipe, decode_for, parse_recipe
 from tintype.modelfiles.description import ModelDescription
-from tintype.modelfiles.labels import (
-    FittedLabels,
-    LabelsFound,
-    find_for,
-    fit_labels,
-    passed_over,
-)
+from tintype.modelfiles.label_fit import FittedLabels, fit_labels
+from tintype.modelfiles.labels import LabelsFound, find_for, passed_over
 from tintype.modelfiles.open import describe
 from tintype.models.card import Card, Tuned
 from tintype.models.recipes.choose import RecipeChoice, choose_recipe

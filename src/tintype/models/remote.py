@@ -21,12 +21,11 @@ from tintype.imaging.encoded import png, row_of
 from tintype.modelfiles.class_output import (
     SCORE_DTYPES,
     count_classes,
-    named_output,
     no_class_output,
 )
 from tintype.modelfiles.description import Evidence, InGraphResize, ModelDescription, ReadOptions
 from tintype.modelfiles.detection_output import detection_by_names
-from tintype.modelfiles.image_input import InputHints, choose_image_input
+from tintype.modelfiles.image_input import InputHints, choose_image_input, named_spec
 from tintype.types import (
     Activation,
     ClassOutput,
@@ -214,7 +213,7 @@ def _ranked(specs: list[TensorSpec], batch: int | None) -> RankedOutput | None:
 def _class_spec(specs: list[TensorSpec], *, wanted: str | None) -> TensorSpec:
     """The output of a classifier: the one named, or the likeliest."""
     if wanted is not None:
-        return named_output(specs, wanted)
+        return named_spec(specs, wanted, what="output")
     numbers = [spec for spec in specs if spec.dtype in SCORE_DTYPES]
     if len(numbers) == 1:
         return numbers[0]

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final, TypeAlias
-
-import numpy as np
 
 from tintype.batching.room import Room
 from tintype.batching.running import RowOutcome
@@ -23,33 +21,18 @@ from tintype.models.host import Found, ModelHost
 from tintype.predict.here import result_of
 from tintype.predict.prepare import Prepared, Question, prepare_picture
 from tintype.predict.request import PredictRequest
-from tintype.types import ImageFacts, Prediction, Result, Tensor
+from tintype.types import Prediction, Result
 
+_ENOUGH_ROW_BYTES: Final = 2_400_000
+"""Rows that are made ready before any is run: more of them leave the processor's caches again."""
 _MOST_ROW_BYTES: Final = 64 << 20
-_GONE: Final[Tensor] = np.empty(0, np.uint8)
+"""The same for an engine that takes many rows in one run, and gains by it."""
 
 Given: TypeAlias = bytes | TintypeError
 """A picture, or why it could not be got."""
 
 Told: TypeAlias = Prediction | TintypeError
 """The answer to it, or why there is none."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Ran:
-    """A question that a model was asked: its row is gone, it may be large."""
-
-    question: Question
-    outcome: RowOutcome
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """A picture that every model was asked about, in their order."""
-
-    facts: ImageFacts
-    ran: list[_Ran]
 
 
 class Direct:
@@ -71,13 +54,13 @@ class Direct:
         ServingError where no picture could be answered now: the model, or the remote that runs
         it, is away.
 
-        What is small is done for all of them in a row: after a picture has been decoded and run,
-        the processor's caches hold nothing of the code around that, and it takes four times as
+        Each step is done for many of them in a row: what ran between two pictures leaves the
+        processor's caches without the code of the step, and then it takes up to four times as
         long.
         """
         headers = [self._header(image) for image in images]
-        ran = [each for group in self._groups(images, headers, asked) for each in self._ask(group)]
-        return [_told(each, asked) for each in ran]
+        groups = self._groups(images, headers, asked)
+        return [told for group in groups for told in self._told(group, asked)]
 
     def _header(self, image: Given) -> Header | TintypeError:
         if isinstance(image, TintypeError):
@@ -93,14 +76,15 @@ class Direct:
         headers: Sequence[Header | TintypeError],
         asked: PredictRequest,
     ) -> Iterator[list[Prepared | TintypeError]]:
-        """Pictures made ready, as many together as the engines take and memory allows."""
+        """Pictures made ready, as many together as the engines take, caches hold, memory allows."""
         group: list[Prepared | TintypeError] = []
         size = 0
         for image, header in zip(images, headers, strict=True):
             ready = self._prepared(image, header, asked)
             group.append(ready)
             size += 0 if isinstance(ready, TintypeError) else _row_bytes(ready)
-            if len(group) >= self._at_once or size >= _MOST_ROW_BYTES:
+            enough = len(group) >= self._at_once and size >= _ENOUGH_ROW_BYTES
+            if enough or size >= _MOST_ROW_BYTES:
                 yield group
                 group, size = [], 0
         if group:
@@ -121,40 +105,41 @@ class Direct:
         except TintypeError as error:
             return error
 
-    def _ask(self, group: Sequence[Prepared | TintypeError]) -> list[_Asked | TintypeError]:
+    def _told(
+        self, group: Sequence[Prepared | TintypeError], asked: PredictRequest
+    ) -> Iterator[Told]:
+        """What the models say of a group. Raises ServingError where one is away."""
         ready = [each for each in group if isinstance(each, Prepared)]
-        ran: list[list[_Ran]] = [[] for _ in ready]
+        results: list[list[Result]] = [[] for _ in ready]
         for host in self._hosts:
-            questions = [(at, one) for at, each in enumerate(ready) for one in each.questions[host]]
+            pairs = zip(ready, results, strict=True)
+            questions = [(one, of) for each, of in pairs for one in each.questions[host]]
             begun = time.monotonic()
-            outcomes = host.run_rows([one.row for _, one in questions])
+            outcomes = host.run_rows([one.row for one, _ in questions])
             seconds = (time.monotonic() - begun) / max(1, len(questions))
-            for (at, one), outcome in zip(questions, outcomes, strict=True):
-                if isinstance(outcome, ServingError) and not isinstance(outcome, EngineFailed):
-                    raise outcome
-                ran[at].append(_Ran(replace(one, row=_GONE), outcome, seconds))
-        asked = iter(_Asked(each.facts, of) for each, of in zip(ready, ran, strict=True))
-        return [each if isinstance(each, TintypeError) else next(asked) for each in group]
+            for (one, of), outcome in zip(questions, outcomes, strict=True):
+                of.append(_read_out(one, outcome, asked, seconds=seconds))
+        answered = iter(results)
+        for each in group:
+            if isinstance(each, TintypeError):
+                yield each
+            else:
+                yield Prediction(id="", image=each.facts, results=tuple(next(answered)))
 
 
-def _told(picture: _Asked | TintypeError, asked: PredictRequest) -> Told:
-    if isinstance(picture, TintypeError):
-        return picture
-    results = tuple(_read_out(ran, asked) for ran in picture.ran)
-    return Prediction(id="", image=picture.facts, results=results)
-
-
-def _read_out(ran: _Ran, asked: PredictRequest) -> Result:
-    question, found, failure = ran.question, Found(), None
+def _read_out(
+    question: Question, outcome: RowOutcome, asked: PredictRequest, *, seconds: float
+) -> Result:
+    found, failure = Found(), None
     try:
-        if isinstance(ran.outcome, ServingError):
-            raise ran.outcome
+        if isinstance(outcome, ServingError):
+            raise outcome
         found = question.host.read_out(
-            ran.outcome, window=question.window, top=asked.top, threshold=asked.threshold
+            outcome, window=question.window, top=asked.top, threshold=asked.threshold
         )
     except EngineFailed as error:
         failure = error
-    return result_of(question, found, failure=failure, seconds=ran.seconds)
+    return result_of(question, found, failure=failure, seconds=seconds)
 
 
 def _row_bytes(ready: Prepared) -> int:

@@ -10,7 +10,7 @@ from typing import Final
 
 from tintype.batching.gate import ByteGate, Hold
 from tintype.errors import DeadlineExceeded
-from tintype.imaging.decode import Pixels, decode, decoded_bytes
+from tintype.imaging.decode import Pixels, decode, decode_work, decoded_bytes
 from tintype.imaging.encoded import encoded_row
 from tintype.imaging.explain import seen
 from tintype.imaging.header import Header
@@ -24,7 +24,7 @@ from tintype.predict.answers import Asked
 from tintype.predict.request import PredictRequest
 from tintype.types import ImageFacts, PictureLook, Point, SeenInput, Task, Tensor, Window
 
-_QUICK_PIXELS: Final = 6_000_000  # about 50 ms of decoding
+_QUICK_WORK: Final = 6_000_000  # pixels of a JPEG: 25 to 50 ms of decoding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,9 +39,8 @@ class Lanes:
     slow: ThreadPoolExecutor
 
     def of(self, header: Header) -> ThreadPoolExecutor:
-        """The lane of a picture, by the pixels that its decoder must go over."""
-        work = header.width * header.height * header.scans
-        return self.slow if work > _QUICK_PIXELS else self.quick
+        """The lane of a picture, by the work that decoding it is."""
+        return self.slow if decode_work(header) > _QUICK_WORK else self.quick
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

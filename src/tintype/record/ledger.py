@@ -29,14 +29,15 @@ class Ledger:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._file: int | None = None
-        self._path = folder / f"run-{os.getpid()}.count"
+        # In a container every run is process 1: that alone would overwrite what one before left.
+        self._path = folder / f"run-{os.getpid()}-{os.urandom(4).hex()}.count"
         self._page: mmap.mmap | bytearray = bytearray(_SIZE)
 
     def __enter__(self) -> Self:
         """Make the file, and lock it for as long as this process lives."""
         with contextlib.suppress(OSError):
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
+            self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             # Written, not just made longer: on a full disk a page without a place would kill us.
             os.write(self._file, bytes(_SIZE))

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import io
 import math
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tintype.errors import ModelFileDamaged, ModelFileError, ModelFileTooLarge, UnsafeModel
+from tintype.modelfiles.keras.hdf5_packed import check_filters, check_packed
 from tintype.modelfiles.keras.hdf5_texts import length_of_texts
 
 MAX_TEXT_BYTES = 64 << 20
@@ -37,13 +37,6 @@ _MAX_EXPANSION = 100
 
 _HARD_LINK = 0
 """``H5L_TYPE_HARD`` of HDF5's H5Lpublic.h."""
-
-_DEFLATE, _SHUFFLE, _CHECKSUM, _LZF = 1, 2, 3, 32000
-_KNOWN_FILTERS = frozenset({_DEFLATE, _SHUFFLE, _CHECKSUM, _LZF})
-"""HDF5's registry of filters. LZF cannot pack more than 88 to 1, Deflate 1032 to 1."""
-
-_MAX_CHUNKS = 100_000
-"""Most pieces of a packed weight: each is looked at before HDF5 unpacks it."""
 
 _MAX_SPREAD = 1 << 30
 """Most bytes that a list of texts of any length may become: entries times the file's size."""
@@ -225,11 +218,11 @@ class Hdf5Reader:
         if dtype.kind not in "fiub" and not bfloat16:
             raise UnsafeModel(f"the weight {path!r} holds {dtype}, not numbers: it may be a pickle")
         filters = [plan.get_filter(index)[0] for index in range(plan.get_nfilters())]
-        _check_filters(filters, path)
+        check_filters(filters, path)
         shape = tuple(int(length) for length in dataset.shape or ())
         chunk = math.prod(dataset.chunks or ()) * dtype.itemsize
         self._spend(math.prod(shape) * dtype.itemsize, chunk, dataset, path)
-        _check_packed(dataset, filters, chunk, path)
+        check_packed(dataset, filters, chunk, path)
         return Stored(name=path, shape=shape, dtype=dtype, dataset=dataset, bfloat16=bfloat16)
 
     def _spend(self, size: int, chunk: int, dataset: Any, path: str) -> None:
@@ -301,54 +294,6 @@ def _child(group: Any, name: str, path: str) -> Any | None:
     if links.get_info(raw).type != _HARD_LINK:
         raise UnsafeModel(f"{path!r} is a link to another place, which is not followed")
     return group[name]
-
-
-def _check_filters(filters: list[int], path: str) -> None:
-    for code in filters:
-        if code not in _KNOWN_FILTERS:
-            raise UnsafeModel(
-                f"the weight {path!r} is packed by the plug-in filter {code}, which is not loaded"
-            )
-
-
-def _check_packed(dataset: Any, filters: list[int], length: int, path: str) -> None:
-    """Unpack each piece up to ``length``, which it declares; HDF5 itself would go on to its end.
-
-    Filters are applied last to first when a piece is read: a checksum is cut off, then Deflate.
-    """
-    if _DEFLATE not in filters:
-        return
-    if filters.count(_DEFLATE) > 1 or filters[filters.index(_DEFLATE) :] not in (
-        [_DEFLATE],
-        [_DEFLATE, _CHECKSUM],
-    ):
-        raise UnsafeModel(f"the weight {path!r} is packed by the filters {filters} one on another")
-    places: list[tuple[int, ...]] = []
-
-    def keep(info: Any) -> bool | None:
-        places.append(info.chunk_offset)
-        return True if len(places) > _MAX_CHUNKS else None
-
-    dataset.id.chunk_iter(keep)
-    if len(places) > _MAX_CHUNKS:
-        raise ModelFileTooLarge(f"the weight {path!r} lies in more than {_MAX_CHUNKS} pieces")
-    for place in places:
-        mask, packed = dataset.id.read_direct_chunk(place)
-        if not mask >> filters.index(_DEFLATE) & 1:
-            _check_piece(packed, length, path)
-
-
-def _check_piece(packed: bytes, length: int, path: str) -> None:
-    unpacker = zlib.decompressobj()
-    try:
-        # HDF5 stores checksums (filters before this one) behind the numbers: four bytes each.
-        unpacker.decompress(packed, length + 64)
-    except zlib.error as error:
-        raise ModelFileDamaged(f"the weight {path!r} cannot be unpacked ({error})") from error
-    if unpacker.unconsumed_tail:
-        raise ModelFileTooLarge(
-            f"a piece of the weight {path!r} declares {length} bytes and unpacks to more"
-        )
 
 
 def _texts(value: Any, name: str) -> tuple[str, ...]:

@@ -136,10 +136,7 @@ def crop_to_box(call: LayerCall) -> Value:
     """tf.image.crop_to_bounding_box."""
     value = _picture(call, keras=False)
     height, width = _sides(call, value)
-    keys = ("offset_height", "offset_width", "target_height", "target_width")
-    top, left, rows, columns = (
-        whole(call, key, place=number) for number, key in enumerate(keys, start=1)
-    )
+    top, left, rows, columns = _box(call)
     margins = (top, height - top - rows, left, width - left - columns)
     if min(margins) < 0:
         raise ModelFileDamaged(f"operation {call.name!r} crops outside its picture")
@@ -150,14 +147,20 @@ def pad_to_box(call: LayerCall) -> Value:
     """tf.image.pad_to_bounding_box."""
     value = _picture(call, keras=False)
     height, width = _sides(call, value)
-    keys = ("offset_height", "offset_width", "target_height", "target_width")
-    top, left, rows, columns = (
-        whole(call, key, place=number) for number, key in enumerate(keys, start=1)
-    )
+    top, left, rows, columns = _box(call)
     margins = (top, rows - height - top, left, columns - width - left)
     if min(margins) < 0:
         raise ModelFileDamaged(f"operation {call.name!r} pads to less than its picture")
     return _padded(call, value, margins)
+
+
+def _box(call: LayerCall) -> tuple[int, int, int, int]:
+    """Top, left, height and width of tf.image's bounding boxes."""
+    keys = ("offset_height", "offset_width", "target_height", "target_width")
+    top, left, height, width = (
+        whole(call, key, place=number) for number, key in enumerate(keys, start=1)
+    )
+    return top, left, height, width
 
 
 def to_grey(call: LayerCall) -> Value:
