@@ -1,15 +1,17 @@
-"""A GPU at work: ONNX Runtime with CUDA or TensorRT, alone in batches and behind Tintype's batcher.
+"""A GPU at work: a model alone in batches, behind the batcher, and served; beside what it needs.
 
-    python bench/gpu.py [--providers TensorrtExecutionProvider,CUDAExecutionProvider]
-                        [--models mobilenetv2,resnet50,efficientnetb0] [--out FILE]
+    python bench/gpu.py [--device cuda] [--models mobilenetv2,resnet50,efficientnetb0]
+                        [--seconds 2] [--only engine,agreement,choices,around,serving] [--out FILE]
 
-Needs ``onnxruntime-gpu`` (with TensorRT's libraries for that provider) beside Tintype, and the
-folder that ``bench/serving/materials.py`` makes. Without ``--providers`` it takes those that this
-machine's ONNX Runtime has; on one without a GPU that is the CPU alone, which the results then say.
+Needs ``onnxruntime-gpu`` beside Tintype, h2load (Debian: nghttp2-client), and the folder that
+``bench/serving/materials.py`` makes. ``--device cpu`` tries the script where there is no GPU, and
+the results then say so.
 
-For every provider and model: the session in a bare loop at each batch size (the limit), and
-clients that submit one row after another to the batcher (dynamic batching: a batch closes by
-arrival). Prints one JSON object with the card's name; figures are absolute, pictures a second.
+``engine``: the engine in a bare loop at each batch size, in one thread and in two (the limit), and
+clients that submit one row after another to the batcher. ``agreement``: scores beside those of the
+processor. ``choices``: how ONNX Runtime looks for convolutions, and what copies cost. ``around``
+and ``serving``: see ``gpu_serving.py``. Prints tables, writes one JSON object with the card's name;
+figures are absolute, pictures a second.
 """
 
 from __future__ import annotations
@@ -17,101 +19,66 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 import onnxruntime
 
+from gpu_serving import around, serving, threads_at
+from gpu_tables import tables
 from tintype.batching.batcher import Batcher
 from tintype.batching.policy import BatchPolicy
-from tintype.engines.pooled import PooledEngine, facts_of
-from tintype.engines.tensors import Raw, sample_rows
-from tintype.errors import EngineFailed
+from tintype.engines.catalog import load
+from tintype.engines.engine import CPU, Engine, EngineOptions
+from tintype.engines.onnxruntime_cuda import PROVIDER
+from tintype.engines.tensors import sample_rows
 from tintype.models.library import find_cards
 from tintype.models.plan import plan_model
 from tintype.types import Graph, Tensor
 
-BATCHES = (1, 8, 32)
+BATCHES = (1, 8, 32, 64, 128)
 CLIENTS = (1, 8, 64, 256)
-CPU = "CPUExecutionProvider"
+LOOPS = (1, 2)
+PARTS = ("engine", "agreement", "choices", "around", "serving")
+_SEARCHES = ("HEURISTIC", "EXHAUSTIVE", "DEFAULT")
+_NEW_SIZES = (3, 17, 42, 64)
+_AGREEING_ROWS = 32
 
 
-class Session:
-    """A graph on one provider, any batch size up to the largest of ``BATCHES``; a runner."""
-
-    def __init__(self, graph: Graph, provider: str) -> None:
-        self._input = graph.input.name
-        self._outputs = [output.name for output in graph.outputs]
-        settings = onnxruntime.SessionOptions()
-        settings.log_severity_level = 3
-        self._session = onnxruntime.InferenceSession(
-            free_batch(graph), settings, providers=[(provider, options_of(graph, provider))]
-        )
-        if provider not in self._session.get_providers():
-            raise RuntimeError(f"{provider} could not be set up; ONNX Runtime would use the CPU")
-
-    def run(self, batch: Tensor) -> Sequence[Raw]:
-        """The outputs of a batch."""
-        try:
-            answers: Sequence[Raw] = self._session.run(self._outputs, {self._input: batch})
-        except Exception as error:
-            # the library's errors share no class but this one
-            raise EngineFailed(f"ONNX Runtime could not run the batch: {error}") from error
-        return answers
+def engine_for(
+    graph: Graph, *, device: str, precision: str = "f32", most: int = max(BATCHES)
+) -> Engine:
+    """The engine as a server has it once it answers, ready for batches up to ``most``."""
+    options = EngineOptions(device=device, precision=precision, batch=most)
+    engine = load(graph, engine="onnxruntime", options=options)
+    engine.widen()
+    return engine
 
 
-def free_batch(graph: Graph) -> bytes:
-    """The ONNX graph with a free batch axis."""
-    source = graph.source if isinstance(graph.source, bytes) else Path(graph.source).read_bytes()
-    model = onnx.load_model_from_string(source)
-    del model.graph.value_info[:]
-    for place in (*model.graph.input, *model.graph.output):
-        if place.type.tensor_type.shape.dim:
-            place.type.tensor_type.shape.dim[0].dim_param = "batch"
-    content: bytes = model.SerializeToString()
-    return content
-
-
-def options_of(graph: Graph, provider: str) -> dict[str, str]:
-    """TensorRT builds an engine for a range of batch sizes that it must be told."""
-    if not provider.startswith("Tensorrt"):
-        return {}
-    name, sides = graph.input.name, "x".join(str(side) for side in graph.input.shape[1:])
-    least, usual, most = BATCHES
-    return {
-        "trt_profile_min_shapes": f"{name}:{least}x{sides}",
-        "trt_profile_opt_shapes": f"{name}:{usual}x{sides}",
-        "trt_profile_max_shapes": f"{name}:{most}x{sides}",
-    }
-
-
-def alone(session: Session, graph: Graph, *, batch: int, seconds: float) -> dict[str, float]:
-    """The session in a bare loop: pictures a second, milliseconds a run."""
-    rows = sample_rows(graph.input, rows=batch)
-    for _ in range(3):
-        session.run(rows)
-    runs, begun = 0, time.perf_counter()
-    while (took := time.perf_counter() - begun) < seconds:
-        session.run(rows)
-        runs += 1
-    return {"rate": runs * batch / took, "run_ms": 1000 * took / runs}
+def alone(engine: Engine, rows: Tensor, *, loops: int, seconds: float) -> dict[str, float]:
+    """The engine in a bare loop of so many threads: pictures a second, milliseconds a run."""
+    runs, took = threads_at(lambda: engine.run(rows), loops=loops, seconds=seconds)
+    return {"rate": runs * len(rows) / took, "run_ms": 1000 * took * loops / runs}
 
 
 async def batched(
-    session: Session, graph: Graph, *, clients: int, seconds: float
+    engine: Engine, graph: Graph, *, clients: int, seconds: float, together: bool
 ) -> dict[str, float]:
     """Clients that each submit one row after another: rate, mean batch, p50 and p99 of a row."""
-    engine = PooledEngine(facts_of(graph, name="onnxruntime", batch_size=None), [session])
     rows, times = sample_rows(graph.input, rows=clients), []
-    policy = BatchPolicy(max_batch=BATCHES[-1], max_queue=max(CLIENTS))
     sizes: list[int] = []
-    async with Batcher(engine, policy=policy, on_batch=sizes.append) as each:
+    engine.run(rows[:1])
+    policy = BatchPolicy(max_queue=max(CLIENTS))
+    async with Batcher(engine, policy=policy, on_batch=sizes.append, together=together) as each:
         begun = time.perf_counter()
 
         async def client(row: int) -> None:
@@ -130,63 +97,173 @@ async def batched(
     }
 
 
-def measure(model: Path, provider: str, *, seconds: float) -> dict[str, Any]:
-    """Both ways for one model on one provider, or why not."""
-    graph = plan_model(find_cards((model,))[0]).description.graph
-    try:
+def engines(graph: Graph, *, device: str, seconds: float) -> dict[str, Any]:
+    """The bare loops, and the batcher on the same engine; both precisions of a GPU."""
+    told: dict[str, Any] = {}
+    for precision in ("f32",) if device == CPU else ("f32", "tf32"):
         begun = time.perf_counter()
-        session = Session(graph, provider)
-        session.run(sample_rows(graph.input, rows=1))
-        told: dict[str, Any] = {"seconds_to_first_run": time.perf_counter() - begun}
-        told["alone"] = {
-            str(batch): alone(session, graph, batch=batch, seconds=seconds) for batch in BATCHES
-        }
-        told["batched"] = {
-            str(count): asyncio.run(batched(session, graph, clients=count, seconds=seconds))
-            for count in CLIENTS
-        }
-    except Exception as error:  # noqa: BLE001 - one provider must not end the others
-        return {"failed": f"{type(error).__name__}: {error}"[:1000]}
-    best = max(each["rate"] for each in told["alone"].values())
-    told["batched_of_alone"] = max(each["rate"] for each in told["batched"].values()) / best
+        engine = engine_for(graph, device=device, precision=precision)
+        engine.run(sample_rows(graph.input, rows=1))
+        found: dict[str, Any] = {"seconds_to_start": time.perf_counter() - begun, "alone": {}}
+        for batch in BATCHES:
+            rows = sample_rows(graph.input, rows=batch)
+            found["alone"][str(batch)] = {
+                f"threads_{loops}": alone(engine, rows, loops=loops, seconds=seconds / 2)
+                for loops in LOOPS
+            }
+        if precision == "f32":
+            found["batched"] = {
+                str(count): asyncio.run(
+                    batched(engine, graph, clients=count, seconds=seconds, together=device != CPU)
+                )
+                for count in CLIENTS
+            }
+        engine.close()
+        told[precision] = found
     return told
 
 
-def card() -> str:
+def agreement(graph: Graph, *, device: str) -> dict[str, Any]:
+    """Scores of the same noise on the processor and on ``device``, in each precision."""
+    rows = sample_rows(graph.input, rows=_AGREEING_ROWS)
+    right = engine_for(graph, device=CPU).run(rows)[0]
+    told: dict[str, Any] = {"largest_score": float(right.max())}
+    for precision in ("f32",) if device == CPU else ("f32", "tf32"):
+        engine = engine_for(graph, device=device, precision=precision, most=_AGREEING_ROWS)
+        one_by_one = np.concatenate([engine.run(rows[row : row + 1])[0] for row in range(8)])
+        got = engine.run(rows)[0]
+        told[precision] = {
+            "difference": float(np.abs(got - right).max()),
+            "of_largest": float(np.abs(got - right).max() / right.max()),
+            "same_first": float((got.argmax(1) == right.argmax(1)).mean()),
+            "batch_or_alone": float(np.abs(got[:8] - one_by_one).max()),
+        }
+        engine.close()
+    return told
+
+
+def free_batch(graph: Graph) -> bytes:
+    """The ONNX graph with a free batch axis."""
+    source = graph.source if isinstance(graph.source, bytes) else Path(graph.source).read_bytes()
+    model = onnx.load_model_from_string(source)
+    del model.graph.value_info[:]
+    for place in (*model.graph.input, *model.graph.output):
+        if place.type.tensor_type.shape.dim:
+            place.type.tensor_type.shape.dim[0].dim_param = "batch"
+    content: bytes = model.SerializeToString()
+    return content
+
+
+def choices(graph: Graph, *, seconds: float) -> dict[str, Any]:
+    """Each way of looking for convolutions: the first run of a new batch size, and the rate then.
+
+    And the rate of batches that lie on the GPU already, beside those copied there and back.
+    """
+    content = free_batch(graph)
+    told: dict[str, Any] = {}
+    for search in _SEARCHES:
+        options = {"use_tf32": "0", "cudnn_conv_algo_search": search}
+        session = onnxruntime.InferenceSession(content, providers=[(PROVIDER, options)])
+        run = partial(_run, session, graph)
+        run(sample_rows(graph.input, rows=1))
+        found: dict[str, Any] = {"first_ms": {}, "rate": {}}
+        for size in _NEW_SIZES:
+            rows = sample_rows(graph.input, rows=size)
+            begun = time.perf_counter()
+            run(rows)
+            found["first_ms"][str(size)] = 1000 * (time.perf_counter() - begun)
+        for size in (1, 64):
+            once = partial(run, sample_rows(graph.input, rows=size))
+            runs, took = threads_at(once, loops=1, seconds=seconds / 2)
+            found["rate"][str(size)] = runs * size / took
+        told[search] = found
+    session = onnxruntime.InferenceSession(content, providers=[(PROVIDER, {"use_tf32": "0"})])
+    told["lying on the GPU"] = {
+        str(size): _lying(session, graph, size=size, seconds=seconds / 2) for size in BATCHES
+    }
+    return told
+
+
+def _run(session: Any, graph: Graph, rows: Tensor) -> object:
+    return session.run([output.name for output in graph.outputs], {graph.input.name: rows})
+
+
+def _lying(session: Any, graph: Graph, *, size: int, seconds: float) -> float:
+    """Pictures a second of one batch that stays on the GPU, outputs there, too."""
+    rows = sample_rows(graph.input, rows=size)
+    binding = session.io_binding()
+    binding.bind_ortvalue_input(
+        graph.input.name, onnxruntime.OrtValue.ortvalue_from_numpy(rows, "cuda", 0)
+    )
+    for output in graph.outputs:
+        binding.bind_output(output.name, "cuda")
+    runs, took = threads_at(lambda: session.run_with_iobinding(binding), loops=1, seconds=seconds)
+    return runs * size / took
+
+
+def card(device: str) -> str:
     """The name of the GPU, its driver; says so where there is none."""
-    if shutil.which("nvidia-smi") is None:
+    if device == CPU or shutil.which("nvidia-smi") is None:
         return "NO GPU: these are figures of the CPU"
     words = ["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"]
     ran = subprocess.run(words, check=False, capture_output=True, text=True, timeout=30)
     return ran.stdout.strip() or f"NO GPU: {ran.stderr.strip()}"
 
 
+def works(
+    model: Path, materials: Path, *, device: str, counts: tuple[int, ...], seconds: float
+) -> dict[str, Callable[[], dict[str, Any]]]:
+    """What can be measured of a model, by the name of the part."""
+    graph = plan_model(find_cards((model,))[0]).description.graph
+    found: dict[str, Callable[[], dict[str, Any]]] = {
+        "agreement": lambda: agreement(graph, device=device),
+        "engine": lambda: engines(graph, device=device, seconds=seconds),
+        "around": lambda: around(model, materials, seconds=seconds, device=device),
+        "serving": lambda: serving(model, materials, counts=counts, seconds=seconds, device=device),
+    }
+    if device != CPU:
+        found["choices"] = lambda: choices(graph, seconds=seconds)
+    return found
+
+
 def main() -> None:
     """Measure, telling how far it is."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--providers", default="", help="names of ONNX Runtime, comma between")
+    parser.add_argument("--device", default="cuda")
     parser.add_argument("--models", default="mobilenetv2,resnet50,efficientnetb0")
     parser.add_argument("--materials", type=Path, default=Path(__file__).parent / ".materials")
-    parser.add_argument("--seconds", type=float, default=3.0)
+    parser.add_argument("--seconds", type=float, default=2.0)
+    parser.add_argument("--servers", default="1,2,4,8", help="how many on one GPU, each on a share")
+    parser.add_argument("--only", default=",".join(PARTS))
     parser.add_argument("--out", type=Path, default=None)
     options = parser.parse_args()
-    here = onnxruntime.get_available_providers()
-    known = [each for each in here if each.startswith(("Tensorrt", "CUDA"))] or [CPU]
-    providers = [each for each in options.providers.split(",") if each] or known
     results: dict[str, Any] = {
-        "card": card() if providers != [CPU] else "NO GPU: these are figures of the CPU",
+        "card": card(options.device),
+        "cores": len(os.sched_getaffinity(0)),
         "onnxruntime": onnxruntime.__version__,
-        "providers": {},
+        "python": sys.version.partition(" ")[0],
+        "models": {},
     }
-    for provider in providers:
-        for name in options.models.split(","):
-            print(f"{provider}, {name}", file=sys.stderr, flush=True)
-            found = measure(options.materials / f"{name}.keras", provider, seconds=options.seconds)
-            results["providers"].setdefault(provider, {})[name] = found
-    text = json.dumps(results, indent=1)
-    if options.out:
-        options.out.write_text(text + "\n")
-    print(text)
+    begun = time.perf_counter()
+    for name in options.models.split(","):
+        told = results["models"][name] = {}
+        todo = works(
+            options.materials / f"{name}.keras",
+            options.materials,
+            device=options.device,
+            counts=tuple(int(each) for each in options.servers.split(",")),
+            seconds=options.seconds,
+        )
+        for part in [each for each in todo if each in options.only.split(",")]:
+            print(f"{time.perf_counter() - begun:6.1f} s: {name}, {part}", file=sys.stderr)
+            try:
+                told[part] = todo[part]()
+            except Exception as error:  # noqa: BLE001 - one part must not end the others
+                told[part] = {"failed": f"{type(error).__name__}: {error}"[:1000]}
+                print(told[part]["failed"], file=sys.stderr)
+            if options.out:
+                options.out.write_text(json.dumps(results, indent=1) + "\n")
+    print("\n\n".join(tables(results)))
 
 
 if __name__ == "__main__":

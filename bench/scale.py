@@ -58,12 +58,12 @@ class Costs:
 
 @dataclass(frozen=True, kw_only=True)
 class Assumed:
-    """What was not measured here. The guide says where each comes from."""
+    """What the costs of one request do not tell. The guide says where each comes from."""
 
     busy: float = 0.6
     """Share of a resource that is planned for; the simulation shows the waits that it leaves."""
-    gpu_rate: float = 2429.0
-    """ResNet-50 on a V100, TensorRT, half precision, batches of 8: published by others."""
+    gpu_rate: float = 2944.0
+    """ResNet50 in float32 on an H200, batches of 64: measured, ``results/gpu.json``."""
     pod_cores: int = 4
     network_gbit: float = 10.0
     framing: float = 1.05
@@ -182,9 +182,9 @@ def limits(cost: Costs, assumed: Assumed = ASSUMED) -> list[Limit]:
             knob="more processes: pods, `cluster.replicas_max`, `cluster.fronts_max`",
         ),
         Limit(
-            what="one GPU (assumed)",
+            what="one GPU (an H200, ResNet50)",
             rate=assumed.gpu_rate,
-            knob="`batching.max_batch`, `batching.linger_seconds`; `gpus` in a card",
+            knob="`batching.max_batch`, `engine.precision`; `gpus` in a card",
         ),
         Limit(
             what="one core of the proxy, without TLS",
@@ -299,7 +299,7 @@ def limits_table(cost: Costs, assumed: Assumed = ASSUMED) -> str:
 def plans_table(cost: Costs, rates: Iterable[float] = RATES, assumed: Assumed = ASSUMED) -> str:
     """What each rate takes."""
     plans = [plan(rate, cost, assumed) for rate in rates]
-    gpu = "or GPUs (assumed rate) + cores around them"
+    gpu = "or GPUs of that kind + cores around them"
     rows = (
         ["cells", *(f"{each.cells:,}" for each in plans)],
         ["cores, all on CPUs", *(f"{each.cores:,}" for each in plans)],

@@ -51,6 +51,7 @@ def test_a_flag_not_given_changes_nothing(file: Path):
 def test_every_setting_has_a_variable(setting):
     """Each setting can be moved by its environment variable."""
     word = {
+        "TINTYPE_ENGINE_DEVICE": "cuda",
         "TINTYPE_ENGINE_PRECISION": "bf16",
         "TINTYPE_LOG_FORMAT": "json",
         "TINTYPE_LOG_LEVEL": "error",

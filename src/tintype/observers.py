@@ -102,6 +102,7 @@ class ModelLog:
             model=host.name,
             version=host.version,
             engine=plan.engine,
+            device=plan.device,
             precision=host.precision,
             format=plan.description.format.value,
             converted=plan.description.ran_code or "",

@@ -42,6 +42,18 @@ async def test_pictures_of_one_turn_of_the_loop_go_together(echo, picture, ask):
     assert [3, 3, 3] == [answer.batch for answer in answers]
 
 
+@pytest.mark.parametrize(("together", "batches"), [(False, [2, 2]), (True, [4])])
+async def test_idle_streams_share_what_waits_unless_one_batch_is_quicker(
+    echo, picture, ask, together, batches
+):
+    """On a GPU it is."""
+    engine = echo(streams=2)
+    async with Batcher(engine, policy=POLICY, together=together) as batcher:
+        await asyncio.gather(*ask(batcher, *(picture(value) for value in range(4))))
+
+    assert batches == engine.batches
+
+
 async def test_a_batch_grows_while_the_engine_is_at_work(echo, picture, queued, arrived, ask):
     """What came meanwhile is taken in order of arrival, at most max_batch at once."""
     gate = Gate()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tintype.batching.policy import BatchPolicy, Decision, close_batch
+from tintype.batching.policy import BatchPolicy, Decision, close_batch, settled
 from tintype.errors import SettingsError
 
 
@@ -64,9 +64,18 @@ def test_nothing_waiting_is_nothing_to_wait_for():
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"max_batch": 0}, {"max_queue": 0}, {"linger_seconds": -0.1}, {"linger_seconds": 2.0}]
+    "wrong",
+    [{"max_batch": -1}, {"max_queue": 0}, {"linger_seconds": -0.1}, {"linger_seconds": 2.0}],
 )
 def test_values_out_of_range_are_refused_by_name(wrong):
     """The message names the field."""
     with pytest.raises(SettingsError, match=rf"^batching\.{next(iter(wrong))}"):
         BatchPolicy(**wrong)
+
+
+@pytest.mark.parametrize(
+    ("said", "together", "most"), [(0, False, 8), (0, True, 64), (5, False, 5), (5, True, 5)]
+)
+def test_the_largest_batch_follows_the_engine_unless_it_is_said(said, together, most):
+    """A GPU gains by many at once."""
+    assert most == settled(BatchPolicy(max_batch=said), together=together).max_batch

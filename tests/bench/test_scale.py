@@ -260,3 +260,10 @@ def test_the_time_of_a_thread_that_makes_and_runs_is_parted(serving):
         {"loop": 1.0, "engine": 5.0}, made=2.0
     )
     assert {"pictures": 2.5, "engine": 3.0} == parted({"pictures": 2.5, "engine": 3.0}, made=2.0)
+
+
+def test_the_gpu_of_the_plan_is_the_one_that_was_measured(scale):
+    """ResNet50 behind the batcher, in float32."""
+    measured = json.loads((ROOT / "bench/results/gpu.json").read_text())
+    found = measured["models"]["resnet50"]["engine"]["f32"]["batched"]["256"]
+    assert (64, found["rate"]) == (found["mean_batch"], scale.ASSUMED.gpu_rate)

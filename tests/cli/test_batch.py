@@ -179,6 +179,15 @@ def wait_past(items: int, folder: Path, process: subprocess.Popen) -> None:
         time.sleep(0.01)
 
 
+def test_on_ray_is_for_processors(tmp_path: Path):
+    """A model on a GPU is refused before a cluster is started."""
+    (tmp_path / "red.jpg").write_bytes(jpeg(220, 20, 30))
+    flags = ("--on", "ray", "--device", "cuda")
+    done = run("batch", tmp_path, "--model", COLOURS, "--out", tmp_path / "r.csv", *flags)
+    assert 1 == done.returncode
+    assert "is to run on cuda, and bulk work on Ray runs on cpu" in done.stderr
+
+
 def test_killed_again_and_again_every_row_comes_once(many: Path, tmp_path: Path):
     """Ten thousand pictures, killed without warning, then stopped by hand: as one whole run."""
     out = tmp_path / "r.jsonl"

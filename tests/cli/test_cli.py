@@ -263,3 +263,23 @@ def test_settings_are_printed_with_their_sources(tmp_path: Path):
     assert {"value": 9000, "from": str(file), "variable": "TINTYPE_SERVER_PORT"} == facts[
         "server.port"
     ]
+
+
+def test_a_gpu_that_is_not_there_ends_the_start_in_words(red: Path):
+    """The processor does not stand in for it."""
+    done = run("predict", PETS, red, "--device", "cuda")
+    assert 1 == done.returncode
+    assert "on onnxruntime (cuda)" in done.stderr
+    assert "error: the device cuda was asked for" in done.stderr
+    assert 'engine.device = "cpu"' in done.stderr
+    assert "" == done.stdout
+
+
+def test_inspect_tells_the_device():
+    """As the flag says it."""
+    on_cpu, on_gpu = (
+        json.loads(run("inspect", PETS, "--json", *words).stdout)
+        for words in ((), ("--device", "cuda"))
+    )
+    assert ("cpu", "openvino") == (on_cpu["device"], on_cpu["engine"])
+    assert ("cuda", "onnxruntime") == (on_gpu["device"], on_gpu["engine"])

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tintype.cluster.layout import Where, lay_out, layout_of, least_cpus
+from tintype.cluster.layout import Where, lay_out, layout_of, least_cpus, on_devices
 from tintype.errors import SettingsError
 from tintype.models.card import Card
 from tintype.models.cluster_policy import ClusterPolicy
+from tintype.types import RemoteModel
 
 
 def card(name: str, **cluster: object) -> Card:
@@ -69,3 +71,36 @@ def test_numbers_that_make_no_sense_are_refused(wrong):
     """With the setting in the words."""
     with pytest.raises(SettingsError, match=r"cluster\."):
         ClusterPolicy(**wrong)
+
+
+def test_replicas_that_hold_a_gpu_use_it():
+    """Those of a card that says so, its other versions among them, and no others."""
+    old = card("pets")
+    pets = replace(card("pets", gpus=0.5), canary=old, earlier=(old,))
+    on_gpu, on_cpu = on_devices((pets, card("colours")), ClusterPolicy(), device="cpu")
+
+    assert ("cuda", "cpu") == (on_gpu.device, on_cpu.device)
+    assert ["cuda", "cuda"] == [on_gpu.canary.device, on_gpu.earlier[0].device]
+
+
+def test_gpus_for_all_are_used_by_all_but_those_on_other_servers():
+    """``cluster.gpus`` of the settings."""
+    away = replace(card("away"), remote=RemoteModel(address="grpc://there:8500", name="away"))
+    here, there = on_devices((card("pets"), away), ClusterPolicy(gpus=1), device="cpu")
+
+    assert ("cuda", None) == (here.device, there.device)
+
+
+def test_a_gpu_that_nobody_would_use_is_refused():
+    """Two words that contradict each other."""
+    with pytest.raises(SettingsError, match="would hold GPUs and not use them"):
+        on_devices((replace(card("pets", gpus=1), device="cpu"),), ClusterPolicy(), device="cpu")
+
+
+@pytest.mark.parametrize(("said", "setting"), [("cuda", "cpu"), (None, "cuda")])
+def test_a_gpu_that_nobody_holds_is_refused(said, setting):
+    """Ray would give the replica none."""
+    with pytest.raises(SettingsError, match="hold no GPU") as refusal:
+        on_devices((replace(card("pets"), device=said),), ClusterPolicy(), device=setting)
+
+    assert "gpus = 1" in str(refusal.value.hint)

@@ -60,7 +60,7 @@ def test_the_image_has_what_a_setting_can_switch_on():
         re.match(r"[\w.-]+", package)[0]
         for extra, packages in extras.items()
         for package in packages
-        if extra not in {"batch", "onnxruntime", "ray", "tensorflow", "tune"}
+        if extra not in {"batch", "cuda", "onnxruntime", "ray", "tensorflow", "tune"}
     ]
     names = {line.partition("==")[0] for line in locked("deploy/requirements.txt")}
     assert [] == [name for name in wanted if name not in names]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tintype.engines import catalog
-from tintype.engines.catalog import choose, load
+from tintype.engines.catalog import check_engine, choose, load
 from tintype.engines.engine import EngineOptions
 from tintype.errors import SettingsError, UnsupportedModel
 from tintype.types import Format, Graph, Quantisation, TensorSpec
@@ -102,4 +102,39 @@ def test_a_keras_file_goes_as_the_onnx_graph_made_of_it():
 def test_options_out_of_range_are_refused_by_name(wrong):
     """The message names the field."""
     with pytest.raises(SettingsError, match=rf"^engine\.{next(iter(wrong))}"):
+        EngineOptions(**wrong)
+
+
+def test_only_onnx_runtime_runs_on_a_gpu():
+    """For every format, so that what it cannot read is refused and not run elsewhere."""
+    keras = replace(PLAIN, format=Format.KERAS_HDF5, source=b"graph")
+    flat = replace(PLAIN, format=Format.TFLITE)
+    for graph in (PLAIN, keras, flat):
+        name, reason = choose(graph, device="cuda")
+        assert "onnxruntime" == name
+        assert "cuda" in reason
+    check_engine("onnxruntime", PLAIN, device="cuda")
+    check_engine("onnxruntime", keras, device="cuda")
+
+
+@pytest.mark.parametrize(
+    ("engine", "kind"), [("openvino", Format.ONNX), ("onnxruntime", Format.TFLITE)]
+)
+def test_what_cannot_run_on_a_gpu_is_refused_with_the_way_out(engine, kind):
+    """Never run on the processor in silence."""
+    with pytest.raises(UnsupportedModel, match=f"cuda .*{engine} cannot run {kind}") as refusal:
+        check_engine(engine, replace(PLAIN, format=kind), device="cuda")
+
+    assert 'device = "cpu"' in str(refusal.value.hint)
+
+
+def test_a_model_on_another_server_runs_there_whatever_the_device():
+    """It is not this machine's business."""
+    assert "tfserving" == choose(replace(PLAIN, format=Format.TF_SERVING), device="cuda")[0]
+
+
+@pytest.mark.parametrize("wrong", [{"device": "gpu"}, {"precision": "f16"}])
+def test_words_that_are_not_known_are_refused_with_those_that_are(wrong):
+    """The message names the field."""
+    with pytest.raises(SettingsError, match=rf"^engine\.{next(iter(wrong))} .*expected one of"):
         EngineOptions(**wrong)

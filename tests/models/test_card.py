@@ -24,6 +24,7 @@ threshold = 0.1
 deadline_seconds = 0.25
 fallback = ["cat", "dog"]
 engine = "openvino"
+device = "cpu"
 allow_code = true
 
 [recipe]
@@ -57,6 +58,7 @@ def test_a_full_card_is_read(tmp_path: Path):
         card.labels,
         card.task,
     )
+    assert ("openvino", "cpu") == (card.engine, card.device)
     assert (2, 0.1, 0.25, ("cat", "dog"), 96, 128, "serving_default") == (
         card.top,
         card.threshold,
@@ -87,6 +89,8 @@ def test_a_card_without_a_name_is_named_after_its_folder(tmp_path: Path):
         ('file = "m"\n[size]\nheight = 3', "needs both"),
         ('file = "m"\n[read]\nimput = "x"', "unknown key 'read.imput'; did you mean 'input'"),
         ('file = "m"\nclass_names = [1]', "'class_names' must be a list of texts"),
+        ('file = "m"\ndevice = "gpu"', "'device' must be one of cpu, cuda, not 'gpu'"),
+        ('file = "m"\n[tuned]\nprecision = "tf32"', "'tuned.precision' must be one of f32, bf16"),
         ('file = "m"\nfallback = "sea"', "'fallback' must be a list of texts"),
         ('file = "m"\ndeadline_seconds = 0', "'deadline_seconds' must be a number from 0.001"),
         ("file = ", "is no TOML"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -60,3 +61,32 @@ async def test_who_leaves_at_once_is_not_kept_by_it():
     async with hosting(engine, expects_company=True):
         pass
     assert not engine.widened.is_set()
+
+
+async def test_on_a_gpu_a_server_s_engine_is_ready_for_company_before_it_answers():
+    """The first batch of each size takes long, and others would wait for it."""
+    engine = FakeEngine()
+    host = ModelHost(
+        replace(fake_plan(Card(name="a", file=PETS)), device="cuda"),
+        policy=BatchPolicy(),
+        options=EngineOptions(),
+        engine=engine,
+        expects_company=True,
+    )
+    async with host:
+        assert engine.widened.is_set()
+        assert 64 == host.rows_at_once
+
+
+async def test_on_a_gpu_who_asks_once_does_not_wait_for_all_sizes():
+    """A command that answers a picture and ends."""
+    engine = FakeEngine()
+    host = ModelHost(
+        replace(fake_plan(Card(name="a", file=PETS)), device="cuda"),
+        policy=BatchPolicy(max_batch=16),
+        options=EngineOptions(),
+        engine=engine,
+    )
+    async with host:
+        assert not engine.widened.is_set()
+        assert 16 == host.rows_at_once

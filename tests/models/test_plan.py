@@ -13,7 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from tintype.errors import CardError, SettingsError, UnsupportedModel
 from tintype.imaging.recipe import parse_recipe_text
-from tintype.models.card import Card, InputSize
+from tintype.models.card import Card, InputSize, Tuned
 from tintype.models.plan import plan_model
 from tintype.types import Task
 
@@ -157,3 +157,32 @@ def test_an_unknown_recipe_is_refused(card: MakeCard):
     """The nearest name is told."""
     with pytest.raises(SettingsError, match="keras-lod-img"):
         plan_model(card(recipe={"preset": "keras-lod-img"}))
+
+
+@pytest.mark.parametrize(
+    ("said", "setting", "engine"),
+    [
+        (None, "cpu", "openvino"),
+        (None, "cuda", "onnxruntime"),
+        ("cuda", "cpu", "onnxruntime"),
+        ("cpu", "cuda", "openvino"),
+    ],
+)
+def test_the_device_is_the_card_s_or_else_the_setting_s(card: MakeCard, said, setting, engine):
+    """And decides the engine."""
+    plan = plan_model(card(device=said), device=setting)
+    assert (said or setting, engine) == (plan.device, plan.engine)
+
+
+def test_an_engine_that_is_named_and_has_no_gpu_is_refused(card: MakeCard):
+    """Two words that contradict each other."""
+    with pytest.raises(UnsupportedModel, match="device cuda"):
+        plan_model(card(engine="openvino"), device="cuda")
+
+
+def test_what_was_tuned_for_the_processor_is_passed_over_on_a_gpu(card: MakeCard):
+    """And that is said."""
+    plan = plan_model(card(tuned=Tuned(streams=2)), device="cuda")
+    assert plan.tuned is None
+    assert "runs on cuda" in plan.not_as_tuned
+    assert plan.not_as_tuned in plan.warnings

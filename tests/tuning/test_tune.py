@@ -219,3 +219,9 @@ async def test_a_model_on_another_server_is_refused(plan):
     away = replace(plan, card=replace(plan.card, remote=remote))
     with pytest.raises(SettingsError, match="another server"):
         await tune(BASE, WISH, Lab(quick_int8).bench(away, Samples()))
+
+
+async def test_a_model_on_a_gpu_is_refused(plan):
+    """Threads and precisions of the processor would be tuned."""
+    with pytest.raises(SettingsError, match="runs on cuda"):
+        await tune(BASE, WISH, Lab(quick_int8).bench(replace(plan, device="cuda"), Samples()))

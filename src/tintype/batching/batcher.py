@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import Self, TypeAlias
 
 from tintype.batching.held import AHEAD, Held
-from tintype.batching.policy import BatchPolicy, close_batch
+from tintype.batching.policy import BatchPolicy, close_batch, settled
 from tintype.batching.running import Answer, Entry, Make, Outcome, Runnable, run_batch
 from tintype.errors import DeadlineExceeded, ModelUnavailable, Overloaded, TintypeError
 from tintype.types import Tensor
@@ -49,8 +49,9 @@ class Batcher:
     Inside, ``submit`` may be called from any task of the loop. Leaving finishes what was
     accepted, then ends the threads; the engine stays open and belongs to whoever made it.
     ``begin`` is called in each thread of the engine before anything runs there. ``steady``: a run
-    takes about as long as the one before, which a call over a network does not. Constructing does
-    no IO and starts nothing.
+    takes about as long as the one before, which a call over a network does not. ``together``: one
+    batch is quicker than two halves side by side, as on a GPU. Constructing does no IO and starts
+    nothing.
     """
 
     def __init__(  # noqa: PLR0913 - an engine, and how it is run
@@ -62,13 +63,15 @@ class Batcher:
         begin: Callable[[], None] = lambda: None,
         drain_seconds: float = 30.0,
         steady: bool = True,
+        together: bool = False,
     ) -> None:
         self._engine = engine
         self._steady = steady
         self._begin = begin
         self._drain_seconds = drain_seconds
         self._on_batch = on_batch
-        self._policy = policy
+        self._policy = settled(policy, together=together)
+        self._together = together
         self._queue: dict[Entry, None] = {}  # in order of arrival; any entry leaves in O(1)
         self._threads: _Threads | None = None
         self._accepting = False
@@ -201,7 +204,7 @@ class Batcher:
                 self._policy,
                 alike=len(alike),
                 oldest_waits=now - oldest.arrived if self._accepting else math.inf,
-                idle=threads.free,
+                idle=1 if self._together else threads.free,
                 engine_batch=self._engine.batch_size,
             )
             if decision.wait_seconds is not None:

@@ -22,6 +22,7 @@ from tintype.bulk.rows import Asker, Done, recipe_text
 from tintype.bulk.sources import Sources, Store
 from tintype.cli.options import (
     AllowCode,
+    Device,
     EngineName,
     InputName,
     Labels,
@@ -38,7 +39,9 @@ from tintype.cli.options import (
 )
 from tintype.cli.progress import progress
 from tintype.cli.report import print_left_out, summary_lines
+from tintype.engines.engine import CPU
 from tintype.errors import SettingsError
+from tintype.models.plan import ModelPlan
 from tintype.predict import PredictRequest
 from tintype.settings import Settings, read_settings
 from tintype.wiring.bulk import direct, loaded, threads_for
@@ -84,6 +87,7 @@ def command(  # noqa: PLR0913 - a flag each
     output: OutputName = None,
     signature: Signature = None,
     engine: EngineName = None,
+    device: Device = None,
     allow_code: AllowCode = False,
     on: Annotated[
         Where, typer.Option("--on", help="This machine, or a Ray cluster.")
@@ -112,10 +116,10 @@ def command(  # noqa: PLR0913 - a flag each
     )
     if on is Where.LOCAL and (address or by_path):
         raise SettingsError("--address and --by-path belong to --on ray", hint="--on ray")
-    settings = read_settings(file=config)
+    settings = read_settings(file=config, flags={"engine.device": device})
     asked = PredictRequest(image=b"", points=points(x, y), top=top, threshold=threshold)
     cards = cards_for(tuple(models), overrides)
-    plans = asyncio.run(make_plans(cards, left_out=print_left_out))
+    plans = asyncio.run(make_plans(cards, left_out=print_left_out, device=settings.engine.device))
     named = _sources(sources, settings, include=include, exclude=exclude)
     job = Job(
         sources=named,
@@ -127,6 +131,7 @@ def command(  # noqa: PLR0913 - a flag each
     for plan in plans:
         typer.echo("\n".join(summary_lines(plan)), err=True)
     if on is Where.RAY:
+        _only_cpu(plans)
         cluster = _cluster()
         orders = cluster.Orders(cards=cards, settings=settings, asked=asked)
         with cluster.connected(address or ""):
@@ -137,6 +142,15 @@ def command(  # noqa: PLR0913 - a flag each
             asker = Asker(direct(hosts, settings=settings), asked, recipes=recipes)
             written = _run(job, local_road(asker, threads=threads_for(hosts)))
     _tell(written, out)
+
+
+def _only_cpu(plans: tuple[ModelPlan, ...]) -> None:
+    for plan in plans:
+        if plan.device != CPU:
+            raise SettingsError(
+                f"{plan.card.name!r} is to run on {plan.device}, and bulk work on Ray runs on cpu",
+                hint='leave --on ray out, or device = "cpu" in its card',
+            )
 
 
 def _sources(

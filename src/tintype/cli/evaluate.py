@@ -16,6 +16,7 @@ from tintype.cli.evaluate_report import report_page
 from tintype.cli.evaluate_words import result_lines, start_lines
 from tintype.cli.options import (
     AllowCode,
+    Device,
     EngineName,
     InputName,
     Labels,
@@ -71,6 +72,7 @@ def command(  # noqa: PLR0913 - a flag each
     output: OutputName = None,
     signature: Signature = None,
     engine: EngineName = None,
+    device: Device = None,
     allow_code: AllowCode = False,
     config: Annotated[Path | None, typer.Option("--config", help="Settings file.")] = None,
 ) -> None:
@@ -92,7 +94,8 @@ def command(  # noqa: PLR0913 - a flag each
     if len(cards) != 1:
         raise SettingsError(f"{model} holds {len(cards)} models; one is evaluated at a time")
     read = partial(read_labelled_folder, folder, named=_named(named), skip_unknown=skip_unknown)
-    done = _evaluate(cards, read, read_settings(file=config), top=top)
+    settings = read_settings(file=config, flags={"engine.device": device})
+    done = _evaluate(cards, read, settings, top=top)
     if as_json:
         typer.echo(msgspec.json.encode(evaluation_body(done)))
     elif as_csv:
@@ -100,7 +103,7 @@ def command(  # noqa: PLR0913 - a flag each
     else:
         typer.echo("\n".join(result_lines(done)))
     if report is not None:
-        report.write_text(report_page(done, read_settings(file=config)), "utf-8")
+        report.write_text(report_page(done, settings), "utf-8")
         typer.echo(f"written: {report}", err=True)
     if done.unread:
         raise typer.Exit(1)
@@ -119,7 +122,7 @@ def _named(pairs: list[str] | None) -> dict[str, str]:
 def _evaluate(
     cards: tuple[Card, ...], read: partial[LabelledFolder], settings: Settings, *, top: int
 ) -> Evaluation:
-    plans = asyncio.run(make_plans(cards, left_out=print_left_out))
+    plans = asyncio.run(make_plans(cards, left_out=print_left_out, device=settings.engine.device))
     subject = _subject(plans[0], top=top)
     folder = read(labels=subject.labels)
     typer.echo("\n".join([*summary_lines(plans[0]), *start_lines(folder)]), err=True)

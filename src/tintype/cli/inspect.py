@@ -11,6 +11,7 @@ import typer
 
 from tintype.cli.options import (
     AllowCode,
+    Device,
     EngineName,
     InputName,
     Labels,
@@ -24,6 +25,7 @@ from tintype.cli.report import full_lines, layer_lines, print_left_out
 from tintype.imaging.recipe import expand
 from tintype.models.card import Tuned
 from tintype.models.plan import ModelPlan
+from tintype.settings import read_settings
 from tintype.types import name_text
 from tintype.wiring.plans import make_plans
 
@@ -37,6 +39,7 @@ def command(  # noqa: PLR0913 - a flag each
     output: OutputName = None,
     signature: Signature = None,
     engine: EngineName = None,
+    device: Device = None,
     allow_code: AllowCode = False,
     ops: Annotated[bool, typer.Option("--ops", help="Name every operation.")] = False,
     layers: Annotated[bool, typer.Option("--layers", help="Print the model summary.")] = False,
@@ -53,7 +56,9 @@ def command(  # noqa: PLR0913 - a flag each
         allow_code=allow_code,
     )
     cards = cards_for((model,), overrides)
-    for plan in asyncio.run(make_plans(cards, left_out=print_left_out)):
+    settings = read_settings(flags={"engine.device": device})
+    plans = make_plans(cards, left_out=print_left_out, device=settings.engine.device)
+    for plan in asyncio.run(plans):
         if as_json:
             typer.echo(msgspec.json.encode(_as_json(plan, ops=ops)))
             continue
@@ -81,6 +86,7 @@ def _as_json(plan: ModelPlan, *, ops: bool) -> dict[str, object]:
         "recipe_override": plan.recipe_override,
         "engine": plan.engine,
         "engine_reason": plan.engine_reason,
+        "device": plan.device,
         "precision": plan.precision,
         "tuned": None if plan.tuned is None else _tuned(plan.tuned),
         "findings": description.findings,

@@ -38,6 +38,10 @@ Signature: TypeAlias = Annotated[
 EngineName: TypeAlias = Annotated[
     str | None, typer.Option("--engine", help="openvino, litert or onnxruntime.")
 ]
+Device: TypeAlias = Annotated[
+    str | None,
+    typer.Option("--device", help="cpu or cuda, for models whose cards say nothing. Default cpu."),
+]
 AllowCode: TypeAlias = Annotated[
     bool,
     typer.Option(

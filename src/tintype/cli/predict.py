@@ -13,6 +13,7 @@ import typer
 from tintype.bulk.picture_file import read_picture
 from tintype.cli.options import (
     AllowCode,
+    Device,
     EngineName,
     InputName,
     Labels,
@@ -48,6 +49,7 @@ def command(  # noqa: PLR0913 - a flag each
     output: OutputName = None,
     signature: Signature = None,
     engine: EngineName = None,
+    device: Device = None,
     allow_code: AllowCode = False,
     top: Top = None,
     threshold: Threshold = None,
@@ -68,7 +70,7 @@ def command(  # noqa: PLR0913 - a flag each
     )
     cards = cards_for((model,), overrides)
     asked = PredictRequest(image=b"", points=points(x, y), top=top, threshold=threshold)
-    settings = read_settings(file=config)
+    settings = read_settings(file=config, flags={"engine.device": device})
     failed = asyncio.run(_predict_all(cards, images, asked, settings, as_json=as_json))
     if failed:
         raise typer.Exit(1)
@@ -84,7 +86,7 @@ async def _predict_all(
 ) -> int:
     """Answer every picture; one that fails stops no other. Returns how many failed."""
     absent: list[LeftOut] = []
-    plans = await make_plans(cards, left_out=noting_left_out(absent))
+    plans = await make_plans(cards, left_out=noting_left_out(absent), device=settings.engine.device)
     if not as_json:
         for plan in plans:
             typer.echo("\n".join(summary_lines(plan)), err=True)

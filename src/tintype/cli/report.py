@@ -8,6 +8,7 @@ from contextlib import suppress
 
 import typer
 
+from tintype.engines.engine import CPU
 from tintype.imaging.recipe import expand
 from tintype.models.card import CARD_NAME, Tuned
 from tintype.models.plan import ModelPlan, class_output
@@ -20,7 +21,8 @@ _SHOWN_LABELS = 6
 
 def summary_lines(plan: ModelPlan) -> Iterator[str]:
     """The few lines printed when a model is served."""
-    yield f"{plan.card.name}: {plan.description.format.value}, {_writer(plan)}on {plan.engine}"
+    engine = plan.engine if plan.device == CPU else f"{plan.engine} ({plan.device})"
+    yield f"{plan.card.name}: {plan.description.format.value}, {_writer(plan)}on {engine}"
     if plan.card.remote is not None:
         yield f"  asks    {plan.card.remote.name!r} at {plan.card.remote.address}"
     yield f"  input   {_input(plan.target)}"

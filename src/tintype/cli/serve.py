@@ -11,6 +11,7 @@ import typer
 from tintype.cli import on_ray
 from tintype.cli.options import (
     AllowCode,
+    Device,
     EngineName,
     InputName,
     Labels,
@@ -83,6 +84,7 @@ def command(  # noqa: PLR0913 - a flag each
     output: OutputName = None,
     signature: Signature = None,
     engine: EngineName = None,
+    device: Device = None,
     allow_code: AllowCode = False,
     on: On = None,
     address: Address = None,
@@ -91,7 +93,10 @@ def command(  # noqa: PLR0913 - a flag each
     """Put model files on the web: a page, an API, docs."""
     if print_config and state is not None:
         state = on_ray.whole(state)
-    flags = server_flags(host, port, state) | {"compat.enabled": compat or None}
+    flags = server_flags(host, port, state) | {
+        "compat.enabled": compat or None,
+        "engine.device": device,
+    }
     settings, said = read_with_sources(file=config, flags=flags)
     overrides = Overrides(
         labels=labels,

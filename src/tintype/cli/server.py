@@ -72,7 +72,7 @@ async def _serve(
     lines: LogLines,
 ) -> None:
     absent: list[LeftOut] = []
-    plans = [await _planned(find(), absent)]
+    plans = [await _planned(find(), absent, settings.engine.device)]
     importing = asyncio.create_task(asyncio.to_thread(_import_web))
     async with running(
         plans.pop(),  # no name may hold them: they hold their graphs
@@ -113,9 +113,11 @@ def _warn_if_open(settings: Settings, door: Door | None) -> None:
     )
 
 
-async def _planned(cards: tuple[Card, ...], absent: list[LeftOut]) -> tuple[ModelPlan, ...]:
+async def _planned(
+    cards: tuple[Card, ...], absent: list[LeftOut], device: str
+) -> tuple[ModelPlan, ...]:
     """Read the model files, and say what was decided about each and why."""
-    plans = await make_plans(cards, left_out=noting_left_out(absent), patient=True)
+    plans = await make_plans(cards, left_out=noting_left_out(absent), patient=True, device=device)
     for plan in plans:
         tell("\n".join(summary_lines(plan)))
     return plans

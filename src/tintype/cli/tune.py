@@ -15,6 +15,7 @@ import msgspec
 import typer
 
 from tintype import __version__
+from tintype.batching.policy import settled
 from tintype.bulk.picture_file import read_picture
 from tintype.cli.options import (
     AllowCode,
@@ -128,7 +129,7 @@ class _Done:
 
 
 async def _tune(work: _Work, settings: Settings) -> _Done:
-    plans = await make_plans((work.card,), left_out=print_left_out)
+    plans = await make_plans((work.card,), left_out=print_left_out, device=settings.engine.device)
     plan, machine = plans[0], _machine()
     samples = Samples()
     if work.samples is not None:
@@ -156,7 +157,7 @@ def _bench(plan: ModelPlan, settings: Settings, *, samples: Samples, scratch: Pa
         samples=samples,
         folder=scratch,
         processor=processor(),
-        most_batch=settings.batching.max_batch,
+        most_batch=settled(settings.batching, together=False).max_batch,
     )
 
 

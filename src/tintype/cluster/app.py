@@ -12,7 +12,7 @@ from ray.serve import Application
 
 from tintype.cluster.config import front_seconds, replica_seconds
 from tintype.cluster.front import Front
-from tintype.cluster.layout import Deployment, lay_out, layout_of
+from tintype.cluster.layout import Deployment, lay_out, layout_of, on_devices
 from tintype.cluster.replica import Models, SharedModels, within_share
 from tintype.errors import SettingsError
 from tintype.models.card import Card
@@ -60,6 +60,7 @@ def application(cards: tuple[Card, ...], settings: Settings) -> Application:
     SettingsError, and ModelFileError as ``make_plans`` does.
     """
     _check(settings)
+    cards = on_devices(cards, settings.cluster, device=settings.engine.device)
     deployments = lay_out(sound(cards), settings.cluster)
     handles = {each.name: _bound(each, settings) for each in deployments}
     front = serve.deployment(Front).options(**_front_options(settings))

@@ -38,7 +38,9 @@ class Front:
         self._settings = settings
         self._stack = AsyncExitStack()
         absent: list[LeftOut] = []
-        plans = await make_plans(cards, left_out=absent.append, patient=True)
+        plans = await make_plans(
+            cards, left_out=absent.append, patient=True, device=settings.engine.device
+        )
         made: dict[str, RayPlace] = {}
 
         def place(card: Card) -> Place:

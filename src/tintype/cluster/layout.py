@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from tintype.engines.engine import CPU, CUDA
+from tintype.errors import SettingsError
 from tintype.models.card import Card
 from tintype.models.cluster_policy import ClusterPolicy
 
@@ -64,6 +66,44 @@ def lay_out(cards: tuple[Card, ...], policy: ClusterPolicy) -> tuple[Deployment,
         )
         for name, group in groups.items()
     )
+
+
+def on_devices(cards: tuple[Card, ...], policy: ClusterPolicy, *, device: str) -> tuple[Card, ...]:
+    """The cards with what each runs on: replicas that hold a GPU use it, others cannot.
+
+    ``device`` is what the settings say. Raises SettingsError where that contradicts the GPUs held.
+    """
+    devices = {
+        card.name: _device(card, each, device)
+        for each in lay_out(cards, policy)
+        for card in each.cards
+        if card.remote is None
+    }
+    return tuple(_on_device(card, devices.get(card.name)) for card in cards)
+
+
+def _device(card: Card, deployment: Deployment, device: str) -> str:
+    holds = deployment.policy.gpus > 0
+    if holds and all(each.device == CPU for each in deployment.cards):
+        raise SettingsError(
+            f"replicas of {card.name!r} would hold GPUs and not use them: device is cpu",
+            hint='gpus = 0 in its [cluster], or no device = "cpu" in its card',
+        )
+    wanted = card.device or (CUDA if holds else device)
+    if wanted != CPU and not holds:
+        raise SettingsError(
+            f"{card.name!r} is to run on {wanted}, and its replicas hold no GPU",
+            hint="[cluster] gpus = 1 in its card, or cluster.gpus; a part of one goes, too",
+        )
+    return wanted
+
+
+def _on_device(card: Card, device: str | None) -> Card:
+    if device is None:
+        return card
+    canary = card.canary and _on_device(card.canary, card.canary.device or device)
+    earlier = tuple(_on_device(each, each.device or device) for each in card.earlier)
+    return replace(card, device=device, canary=canary, earlier=earlier)
 
 
 def layout_of(deployments: tuple[Deployment, ...]) -> Layout:

@@ -132,7 +132,9 @@ async def load(cards: tuple[Card, ...], settings: Settings) -> Loaded:
     """Plan and load, within this process. Raises ModelFileError, ServingError, SettingsError."""
     async with AsyncExitStack() as stack:
         absent: list[LeftOut] = []
-        plans = await make_plans(cards, left_out=absent.append, patient=True)
+        plans = await make_plans(
+            cards, left_out=absent.append, patient=True, device=settings.engine.device
+        )
         services = await stack.enter_async_context(
             running(plans, settings=settings, left_out=_note, absent=tuple(absent), pinned=True)
         )

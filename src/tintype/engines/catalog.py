@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tintype.engines.engine import Engine, EngineOptions
+from tintype.engines.engine import CPU, Engine, EngineOptions
 from tintype.engines.litert import load_litert
 from tintype.engines.onnxruntime import load_onnxruntime
 from tintype.engines.openvino import load_openvino
@@ -35,6 +35,9 @@ _FORMATS = {
     "tfserving": frozenset({Format.TF_SERVING}),
 }
 
+_ON_GPU = "onnxruntime"
+"""The only engine that runs on anything but the processor."""
+
 _PACKAGES = {
     "openvino": "openvino",
     "litert": "ai-edge-litert",
@@ -46,12 +49,12 @@ _PACKAGES = {
 def load(graph: Graph, *, engine: str | None = None, options: EngineOptions = _DEFAULTS) -> Engine:
     """Load ``graph`` into the engine asked for, or into the one that ``choose`` names.
 
-    Raises SettingsError for an unknown name and for a library that is not installed,
+    Raises SettingsError for an unknown name, and for a library or a GPU that is not there,
     UnsupportedModel where the engine cannot run the graph, ModelFileTooLarge for a graph whose
     tensors pass ``options.max_activation_bytes``.
     """
-    name = engine or choose(graph)[0]
-    check_engine(name, graph)
+    name = engine or choose(graph, device=options.device)[0]
+    check_engine(name, graph, device=options.device)
     try:
         return _LOADERS[name](graph, options)
     except ImportError as error:
@@ -60,8 +63,8 @@ def load(graph: Graph, *, engine: str | None = None, options: EngineOptions = _D
         ) from error
 
 
-def check_engine(name: str, graph: Graph) -> None:
-    """Refuse an engine that is not known or cannot read the format of ``graph``.
+def check_engine(name: str, graph: Graph, *, device: str = CPU) -> None:
+    """Refuse an engine that is not known, or cannot run a graph of this format on ``device``.
 
     Raises SettingsError, UnsupportedModel. Nothing is imported or loaded.
     """
@@ -69,6 +72,12 @@ def check_engine(name: str, graph: Graph) -> None:
         known = ", ".join(sorted(_LOADERS))
         raise SettingsError(f"there is no engine {name!r}; known are: {known}", hint="--engine")
     kind = Format.ONNX if isinstance(graph.source, bytes) else graph.format
+    if device != CPU and (name != _ON_GPU or kind not in _FORMATS[name]):
+        raise UnsupportedModel(
+            f"the device {device} was asked for, and the engine {name} cannot run {kind} graphs "
+            f"on it: {_ON_GPU} can, with ONNX and Keras files",
+            hint='device = "cpu" in its card, or an ONNX file of the model',
+        )
     if kind not in _FORMATS[name]:
         takes = ", ".join(sorted(_FORMATS[name]))
         raise UnsupportedModel(
@@ -77,10 +86,12 @@ def check_engine(name: str, graph: Graph) -> None:
         )
 
 
-def choose(graph: Graph) -> tuple[str, str]:
+def choose(graph: Graph, *, device: str = CPU) -> tuple[str, str]:
     """The engine for ``graph`` and the reason, in words. Figures: docs/decisions/0006."""
     if graph.format is Format.TF_SERVING:
         return "tfserving", "another server runs the model"
+    if device != CPU:
+        return _ON_GPU, f"the engine that runs on {device}"
     if graph.litert_only:
         operations = ", ".join(graph.litert_only)
         return "litert", f"only LiteRT has the operations {operations}"

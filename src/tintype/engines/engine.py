@@ -12,8 +12,13 @@ MOST_THREADS: Final = 1024
 """Each is a real thread of the system, made at the start."""
 MOST_NICE: Final = 19
 
-PRECISIONS: Final = ("f32", "bf16")
+PRECISIONS: Final = ("f32", "bf16", "tf32")
 """What an engine may be asked to compute in; ``int8`` is a matter of the graph."""
+
+CPU: Final = "cpu"
+CUDA: Final = "cuda"
+DEVICES: Final = (CPU, CUDA)
+"""What runs may run on: the processor, or an NVIDIA GPU."""
 
 MOST_BATCH: Final = 256
 
@@ -24,16 +29,18 @@ class EngineOptions:
 
     ``streams``: how many batches run side by side; they share the threads. 0 lets the engine
     choose. ``batch``: compile for so many pictures at once too, where the graph allows it.
-    ``precision``: ``f32``, or ``bf16`` where the processor has it; an engine without it computes in
-    f32, and its ``precision`` says so. ``tuned``: whether a card's table ``[tuned]`` goes before
-    these. ``nice``: how far its threads stand back behind others (setpriority(2)). Raises
-    SettingsError for values out of range.
+    ``precision``: ``f32``, ``bf16`` where the processor has it, or ``tf32`` on a GPU; an engine
+    without it computes in f32, and its ``precision`` says so. ``device``: what runs run on; on
+    ``cuda``, ``threads`` are those for what the GPU leaves to the processor. ``tuned``: whether a
+    card's table ``[tuned]`` goes before these. ``nice``: how far its threads stand back behind
+    others (setpriority(2)). Raises SettingsError for values out of range.
     """
 
     threads: int = 0
     streams: int = 0
     batch: int = 1
     precision: str = "f32"
+    device: str = CPU
     tuned: bool = True
     nice: int = 10
     max_activation_bytes: int = 8 << 30
@@ -50,10 +57,11 @@ class EngineOptions:
             value = getattr(self, name)
             if not least <= value <= most:
                 raise SettingsError(f"engine.{name} is {value}, expected {least} to {most}")
-        if self.precision not in PRECISIONS:
-            raise SettingsError(
-                f"engine.precision is {self.precision!r}, expected one of {', '.join(PRECISIONS)}"
-            )
+        for name, known in (("precision", PRECISIONS), ("device", DEVICES)):
+            if getattr(self, name) not in known:
+                raise SettingsError(
+                    f"engine.{name} is {getattr(self, name)!r}, expected one of {', '.join(known)}"
+                )
 
 
 class Engine(Protocol):

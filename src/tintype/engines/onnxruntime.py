@@ -1,34 +1,59 @@
-"""ONNX Runtime on the CPU, an optional extra: operations that OpenVINO does not have."""
+"""ONNX Runtime, an optional extra: operations that OpenVINO does not have, and GPUs."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from tintype.engines.engine import EngineOptions
+from tintype.engines.engine import CUDA, EngineOptions
 from tintype.engines.memory import check_activations
+from tintype.engines.onnxruntime_cuda import (
+    STREAMS,
+    Provider,
+    cuda_provider,
+    filled_engine,
+    require_cuda,
+)
 from tintype.engines.pooled import PooledEngine, facts_of, rows_stand_alone
 from tintype.engines.tensors import Raw
 from tintype.errors import EngineFailed, ModelFileDamaged, TintypeError, UnsupportedModel
 from tintype.types import Graph, Shape, Tensor, TensorSpec
+
+_CPU_PROVIDER: Final[Provider] = ("CPUExecutionProvider", {})
 
 
 def load_onnxruntime(graph: Graph, options: EngineOptions) -> PooledEngine:
     """Load an ONNX graph, its batch size made free where that is sound.
 
     Raises UnsupportedModel for what ONNX Runtime cannot read, ModelFileDamaged for names that are
-    not in the file, ModelFileTooLarge for tensors above ``max_activation_bytes``.
+    not in the file, ModelFileTooLarge for tensors above ``max_activation_bytes``, SettingsError for
+    a GPU that is not there.
     """
     import onnx  # noqa: PLC0415 - slow to import, and other engines do without
     import onnxruntime  # noqa: PLC0415 - an optional extra
 
+    provider = cuda_provider(onnxruntime, options) if options.device == CUDA else _CPU_PROVIDER
     with _reading():
         model = _read(onnx, graph)
         check_activations(_tensors(onnx, model), limit=options.max_activation_bytes)
-    loading = _Loading(library=onnxruntime, graph=graph, options=options)
+    on_cpu = _Loading(library=onnxruntime, graph=graph, options=options, provider=_CPU_PROVIDER)
+    engine = _loaded(model, on_cpu)
+    if options.device != CUDA:
+        return engine
+    # whether rows stand alone is the graph's own: it was found out without a GPU's roundings
+    if engine.batch_size is not None:
+        model = _read(onnx, graph)
+    engine.close()
+    return replace(on_cpu, provider=provider).engine_on_gpu(model, batch_size=engine.batch_size)
+
+
+def _loaded(model: Any, loading: _Loading) -> PooledEngine:
+    """The engine of ``model``, which is changed to take any batch size where that is sound."""
+    graph = loading.graph
     axis = _batch_axis(model, graph.input)
     declared = int(axis.dim_value) or None
     if declared is not None:
@@ -49,11 +74,16 @@ class _Loading:
     library: Any
     graph: Graph
     options: EngineOptions
+    provider: Provider
+
+    @property
+    def on_gpu(self) -> bool:
+        return self.provider != _CPU_PROVIDER
 
     def session(self, model: Any) -> _Session:
         settings = self.library.SessionOptions()
         settings.log_severity_level = 4
-        settings.intra_op_num_threads = self.options.threads
+        settings.intra_op_num_threads = self.options.threads or (1 if self.on_gpu else 0)
         # waiting threads that spin take the cores from decoding and from other models
         settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
         if not isinstance(self.graph.source, bytes):
@@ -63,17 +93,27 @@ class _Loading:
             )
         try:
             session = self.library.InferenceSession(
-                model.SerializeToString(), settings, providers=["CPUExecutionProvider"]
+                model.SerializeToString(), settings, providers=[self.provider]
             )
         except Exception as error:
             # the library's errors share no class but this one
             raise UnsupportedModel(f"ONNX Runtime cannot load the graph: {error}") from error
+        if self.on_gpu:
+            require_cuda(session)
         return _Session(session, self.graph)
 
     def engine(self, session: _Session, *, batch_size: int | None) -> PooledEngine:
         facts = facts_of(self.graph, name="onnxruntime", batch_size=batch_size)
         # a session may be run by several threads side by side
         return PooledEngine(facts, [session] * (self.options.streams or 1))
+
+    def engine_on_gpu(self, model: Any, *, batch_size: int | None) -> PooledEngine:
+        facts = facts_of(self.graph, name="onnxruntime", batch_size=batch_size)
+        if self.options.precision == "tf32":
+            facts = replace(facts, precision="tf32")
+        if batch_size is not None:
+            return PooledEngine(facts, [self.session(model)] * (self.options.streams or STREAMS))
+        return filled_engine(facts, partial(self.session, model), options=self.options)
 
 
 class _Session:

@@ -242,8 +242,8 @@ def _reshaped(model: Any, *, batch: int) -> Any | None:
 def _compiled(core: Any, model: Any, options: EngineOptions) -> Any:
     properties = {
         # bfloat16, OpenVINO's default where the processor has it, changes answers
-        "INFERENCE_PRECISION_HINT": options.precision,
-        "EXECUTION_MODE_HINT": "ACCURACY" if options.precision == "f32" else "PERFORMANCE",
+        "INFERENCE_PRECISION_HINT": "bf16" if options.precision == "bf16" else "f32",
+        "EXECUTION_MODE_HINT": "PERFORMANCE" if options.precision == "bf16" else "ACCURACY",
         "PERFORMANCE_HINT": "LATENCY" if options.streams <= 1 else "THROUGHPUT",
         "NUM_STREAMS": options.streams or 1,
         # pinned threads of several models in one process end up on the same cores

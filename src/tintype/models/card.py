@@ -90,6 +90,7 @@ class Card:
     ``remote``: another server runs the model, and ``file`` is the card itself.
     ``cluster``: what it says of its replicas over the settings, see ``ClusterPolicy``; ``group``:
     models with the same run together.
+    ``device``: what it runs on, whatever the settings say, see ``EngineOptions``.
     ``allow_code``: a Keras file with code may be converted by the framework itself, which runs it.
 
     Of a model with version folders this is the card of the version to serve: ``earlier`` are the
@@ -110,6 +111,7 @@ class Card:
     deadline_seconds: float | None = None
     fallback: tuple[str, ...] = ()
     engine: str | None = None
+    device: str | None = None
     allow_code: bool = False
     recipe: Mapping[str, object] = field(default_factory=dict)
     view: Mapping[str, object] = field(default_factory=dict)

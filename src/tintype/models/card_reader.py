@@ -9,7 +9,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-from tintype.engines.engine import MOST_BATCH, MOST_THREADS, PRECISIONS
+from tintype.engines.engine import DEVICES, MOST_BATCH, MOST_THREADS
 from tintype.errors import CardError
 from tintype.modelfiles.description import ReadOptions
 from tintype.models.address import read_address
@@ -20,6 +20,7 @@ from tintype.types import RemoteModel, Task, name_text
 
 _MAX_CARD_BYTES = 1 << 20
 _REMOTE_ENGINE = "tfserving"
+_TUNED_PRECISIONS = ("f32", "bf16", "int8")
 
 
 def read_card(path: Path, *, environment: Mapping[str, str] = os.environ) -> Card:
@@ -121,6 +122,7 @@ class _Reader:
             deadline_seconds=self._checks.number(table, "deadline_seconds", low=0.001, high=3600),
             fallback=self._checks.texts(table, "fallback"),
             engine=self._checks.text(table, "engine"),
+            device=self._device(table),
             allow_code=self._checks.flag(table, "allow_code"),
             recipe=self._checks.table(table, "recipe"),
             view=self._checks.table(table, "view"),
@@ -149,6 +151,13 @@ class _Reader:
         if made.canary is not None and made.canary == made.stable:
             raise self._checks.fail("'versions.stable' and 'versions.canary' are the same version")
         return made
+
+    def _device(self, table: dict[str, Any]) -> str | None:
+        device = self._checks.text(table, "device")
+        if device is not None and device not in DEVICES:
+            known = ", ".join(DEVICES)
+            raise self._checks.fail(f"'device' must be one of {known}, not {device!r}")
+        return device
 
     def refuse(self, table: Mapping[str, Any], keys: set[str], *, because: str) -> None:
         """Complain about keys that have no place in this card."""
@@ -199,8 +208,8 @@ class _Reader:
         checks = self._checks
         checks.only(table, {f.name for f in fields(Tuned)}, where="tuned.")
         precision = checks.text(table, "precision") or "f32"
-        if precision not in {*PRECISIONS, "int8"}:
-            known = ", ".join((*PRECISIONS, "int8"))
+        if precision not in _TUNED_PRECISIONS:
+            known = ", ".join(_TUNED_PRECISIONS)
             raise checks.fail(f"'tuned.precision' must be one of {known}, not {precision!r}")
         graph = checks.text(table, "graph")
         if (precision == "int8") != (graph is not None):

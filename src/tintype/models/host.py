@@ -14,12 +14,12 @@ import numpy as np
 
 from tintype.batching.batcher import Batcher, OnBatch
 from tintype.batching.held import AHEAD
-from tintype.batching.policy import BatchPolicy
+from tintype.batching.policy import BatchPolicy, settled
 from tintype.batching.running import Answer, Make, RowOutcome, run_rows
 from tintype.batching.turns import Turn, Turns
 from tintype.cores import usable_cores
 from tintype.engines.catalog import load
-from tintype.engines.engine import Engine, EngineOptions
+from tintype.engines.engine import CPU, MOST_BATCH, Engine, EngineOptions
 from tintype.engines.give_back import give_back_memory
 from tintype.engines.stand_back import stand_back
 from tintype.errors import ModelFileError, ModelUnavailable
@@ -67,14 +67,18 @@ class ModelHost(Hosted):
     ) -> None:
         super().__init__(plan)
         self._state = Health.LOADING
-        self._policy = policy
-        self._options = options
+        self._on_gpu = plan.device != CPU
+        self._policy = settled(policy, together=self._on_gpu)
+        self._options = replace(options, device=plan.device)
+        if self._on_gpu:
+            self._options = replace(self._options, batch=min(self._policy.max_batch, MOST_BATCH))
         self._engine = engine
         self._on_batch = on_batch
         self._batcher: Batcher | None = None
         self._turns = Turns(_AHEAD)
         self._expects_company = expects_company
-        self._begin = partial(stand_back, options.nice)
+        # a thread that feeds a GPU computes little, and the GPU waits while it stands back
+        self._begin = partial(stand_back, 0 if self._on_gpu else options.nice)
         self._widening: asyncio.Task[None] | None = None
         self._remote = plan.card.remote is not None
         self._makes_rows = False
@@ -95,13 +99,14 @@ class ModelHost(Hosted):
             on_batch=self._on_batch,
             begin=self._begin,
             steady=not self._remote,
+            together=self._on_gpu,
         )
         self._batcher = await batcher.__aenter__()
         alone = self._engine.batch_size == 1 and not self._remote
         self._makes_rows = alone and self._engine.streams >= usable_cores()
         self._turns = Turns(_ahead(self._engine, max_batch=self._policy.max_batch))
         self._state = Health.READY
-        if self._expects_company:
+        if self._expects_company and not self._on_gpu:
             self._widening = asyncio.create_task(self._widen_soon(self._engine))
         return self
 
@@ -146,6 +151,8 @@ class ModelHost(Hosted):
         if self._engine is None:
             self._engine = self._load()
             self.plan = without_graph(self.plan)
+        if self._on_gpu and self._expects_company:
+            self._engine.widen()  # the first batch of each size would keep others waiting
         grey = np.full((_ANY_SIZE_SIDE, _ANY_SIZE_SIDE, self.target.channels), 128, np.uint8)
         if self.target.tensor.dtype == "string":
             row = row_of(png(grey))

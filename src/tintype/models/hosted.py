@@ -106,6 +106,7 @@ class Hosted(ABC):
             writer=description.writer,
             engine=plan.engine,
             engine_reason=plan.engine_reason,
+            device=plan.device,
             precision=self.precision,
             health=self.health,
             input=_input_info(plan.target),

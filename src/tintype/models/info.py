@@ -65,6 +65,7 @@ class ModelInfo:
     writer: str | None
     engine: str
     engine_reason: str
+    device: str
     precision: str
     health: Health
     input: InputInfo

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import TypeAlias
 
+from tintype.engines.engine import CPU
 from tintype.imaging.limits import DecodeLimits
 from tintype.models.card import Card
 from tintype.models.golden import check_golden
@@ -18,10 +19,14 @@ MakeHost: TypeAlias = Callable[[ModelPlan], Hosted]
 
 
 class Loader:
-    """Loads versions. What it raises leaves nothing behind."""
+    """Loads versions. What it raises leaves nothing behind.
 
-    def __init__(self, make: MakeHost, *, limits: DecodeLimits) -> None:
+    ``device`` is for cards that name none.
+    """
+
+    def __init__(self, make: MakeHost, *, limits: DecodeLimits, device: str = CPU) -> None:
         self._make = make
+        self._device = device
         self._limits = limits
 
     async def load(self, plan: ModelPlan) -> Hosted:
@@ -38,4 +43,4 @@ class Loader:
 
     async def load_card(self, card: Card) -> Hosted:
         """The same from a card. Raises SettingsError too, for an engine that is not there."""
-        return await self.load(await asyncio.to_thread(plan_model, card))
+        return await self.load(await asyncio.to_thread(plan_model, card, device=self._device))

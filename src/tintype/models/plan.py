@@ -9,6 +9,7 @@ import shlex
 from dataclasses import dataclass, replace
 
 from tintype.engines.catalog import check_engine, choose
+from tintype.engines.engine import CPU
 from tintype.engines.pooled import is_quantised
 from tintype.errors import CardError
 from tintype.imaging.recipe import Recipe, decode_for, parse_recipe
@@ -32,7 +33,7 @@ class ModelPlan:
 
     ``recipe_override`` is the flag that changes the recipe, quoted for a shell. ``warnings`` are
     sentences for the one who starts it. ``tuned`` is what of the card's table still holds, and
-    ``not_as_tuned`` why the rest does not, empty where all does.
+    ``not_as_tuned`` why the rest does not, empty where all does. ``device``: see ``EngineOptions``.
     """
 
     card: Card
@@ -51,6 +52,7 @@ class ModelPlan:
     warnings: tuple[str, ...]
     tuned: Tuned | None = None
     not_as_tuned: str = ""
+    device: str = CPU
 
     @property
     def task(self) -> Task:
@@ -66,8 +68,8 @@ class ModelPlan:
         return "int8" if is_quantised(self.description.graph) else PLAIN
 
 
-def plan_model(card: Card) -> ModelPlan:
-    """Read the model file and decide how to serve it.
+def plan_model(card: Card, *, device: str = CPU) -> ModelPlan:
+    """Read the model file and decide how to serve it; on ``device`` unless the card says otherwise.
 
     Raises ModelFileError, SettingsError; ServingError for a model on another server that cannot be
     asked what it is.
@@ -76,11 +78,12 @@ def plan_model(card: Card) -> ModelPlan:
     labels, source = _labels(card, description)
     choice, recipe = _recipe(card, description)
     target, size_warning = _target(card, description, recipe)
-    engine, engine_reason = _engine(card, description)
+    device = CPU if card.remote is not None else card.device or device
+    engine, engine_reason = _engine(card, description, device=device)
     detects = isinstance(description.output, DetectionOutput)
     recipe = replace(recipe, decode=decode_for(recipe, target=target))
     tuned, misfit = _tuned(
-        card, Fitting(file=card.file, graph=description.graph, recipe=recipe, engine=engine)
+        card, Fitting(file=card.file, graph=description.graph, recipe=recipe, engine=engine), device
     )
     plan = ModelPlan(
         card=card,
@@ -110,6 +113,7 @@ def plan_model(card: Card) -> ModelPlan:
         ),
         tuned=tuned,
         not_as_tuned=misfit or "",
+        device=device,
     )
     if card.task is not None and card.task is not plan.task:
         raise CardError(
@@ -167,17 +171,22 @@ def _recipe(card: Card, description: ModelDescription) -> tuple[RecipeChoice, Re
     return choice, parse_recipe({**choice.settings, **view})
 
 
-def _engine(card: Card, description: ModelDescription) -> tuple[str, str]:
+def _engine(card: Card, description: ModelDescription, *, device: str) -> tuple[str, str]:
     """The engine and why. Raises SettingsError, UnsupportedModel for one that cannot be."""
-    if card.engine is None:
-        return choose(description.graph)
-    check_engine(card.engine, description.graph)
-    return card.engine, "set by the card or a flag"
+    name, reason = choose(description.graph, device=device)
+    if card.engine is not None:
+        name, reason = card.engine, "set by the card or a flag"
+    check_engine(name, description.graph, device=device)
+    return name, reason
 
 
-def _tuned(card: Card, now: Fitting) -> tuple[Tuned | None, str | None]:
+def _tuned(card: Card, now: Fitting, device: str) -> tuple[Tuned | None, str | None]:
     """What of the card's table ``[tuned]`` holds, and why the rest does not."""
-    return (None, None) if card.tuned is None else still_fitting(card.tuned, now)
+    if card.tuned is None:
+        return None, None
+    if device != CPU:
+        return None, f"not run as tuned: it was tuned for the processor, and runs on {device}"
+    return still_fitting(card.tuned, now)
 
 
 def _target(

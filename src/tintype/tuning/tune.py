@@ -13,6 +13,7 @@ from typing import Final, Protocol, TypeAlias
 
 import numpy as np
 
+from tintype.engines.engine import CPU
 from tintype.engines.processor import Processor
 from tintype.errors import ModelFileError, SettingsError, TintypeError, UnsupportedModel
 from tintype.imaging.encoded import png
@@ -93,6 +94,11 @@ async def tune(base: Candidate, wish: Wish, bench: Bench) -> Outcome:
     plan = bench.pictures.plan
     if plan.card.remote is not None:
         raise SettingsError(f"{plan.card.name!r} runs on another server: it is tuned there")
+    if plan.device != CPU:
+        raise SettingsError(
+            f"{plan.card.name!r} runs on {plan.device}, and what is tuned is the processor's work",
+            hint='device = "cpu" in its card, or engine.device = "cpu"',
+        )
     rows, picture_seconds = _rows(bench)
     on_openvino = plan.engine == _TUNED_ENGINE
     first = layouts(base, cores=bench.processor.cores)

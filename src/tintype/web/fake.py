@@ -146,6 +146,7 @@ def fake_info(name: str, *, task: Task) -> ModelInfo:
         writer="Keras 2.4.0",
         engine="fake",
         engine_reason="asked for",
+        device="cpu",
         precision="f32",
         health=Health.READY,
         input=InputInfo(

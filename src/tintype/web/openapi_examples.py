@@ -157,6 +157,7 @@ MODEL_EXAMPLE: Final[dict[str, Any]] = {
     "writer": "Keras 2.4.0",
     "engine": "openvino",
     "engine_reason": "the default",
+    "device": "cpu",
     "precision": "f32",
     "health": "ready",
     "input": {

@@ -6,11 +6,10 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
 
 from tintype.batching.room import Room
 from tintype.cores import usable_cores
-from tintype.engines.engine import EngineOptions
+from tintype.engines.engine import CPU, EngineOptions
 from tintype.models.host import ModelHost
 from tintype.models.loading import Loader
 from tintype.models.plan import ModelPlan
@@ -28,8 +27,14 @@ def loaded(plans: tuple[ModelPlan, ...], *, settings: Settings) -> Iterator[tupl
     Their engines are laid out for throughput. None may be absent, and no earlier version stands in:
     rows would be missing, or be another's. Raises ModelFileError, SettingsError, ServingError.
     """
-    wide = replace(settings, engine=throughput(settings.engine))
-    loader = Loader(partial(make_host, settings=wide, metrics=None), limits=settings.images)
+
+    def wide(plan: ModelPlan) -> ModelHost:
+        if plan.device != CPU:
+            return make_host(plan, settings=settings, metrics=None, company=True)
+        engine = throughput(settings.engine)
+        return make_host(plan, settings=replace(settings, engine=engine), metrics=None)
+
+    loader = Loader(wide, limits=settings.images, device=settings.engine.device)
     # The loop turns for loading and closing alone: whoever asks meanwhile may block the thread.
     with asyncio.Runner() as runner:
         registry = runner.run(_load(plans, loader))

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from tintype.engines.engine import CPU
 from tintype.errors import ModelFileError, RemoteUnreachable, ServingError, TintypeError
 from tintype.models.card import Card
 from tintype.models.plan import ModelPlan, plan_model
@@ -26,16 +27,21 @@ class LeftOut:
 
 
 async def make_plans(
-    cards: tuple[Card, ...], *, left_out: Callable[[LeftOut], None], patient: bool = False
+    cards: tuple[Card, ...],
+    *,
+    left_out: Callable[[LeftOut], None],
+    patient: bool = False,
+    device: str = CPU,
 ) -> tuple[ModelPlan, ...]:
     """Read every model file, side by side.
 
     A file that was only found in a folder, or whose card has a fallback, and a model on another
     server that cannot be asked, are told to ``left_out``, unless it is the last; ``patient`` makes
-    do without any where one may come back. Raises ModelFileError, or ServingError of a model on
-    another server, of the first other that fails; the message tells which.
+    do without any where one may come back. ``device`` is for cards that name none. Raises
+    ModelFileError, or ServingError of a model on another server, of the first other that fails;
+    the message tells which.
     """
-    tried = await asyncio.gather(*(asyncio.to_thread(_plan, card) for card in cards))
+    tried = await asyncio.gather(*(asyncio.to_thread(_plan, card, device) for card in cards))
     made = tuple(plan for plan, _ in tried if plan is not None)
     for _, failed in tried:
         for one in failed:
@@ -45,12 +51,12 @@ async def make_plans(
     return made
 
 
-def _plan(card: Card) -> tuple[ModelPlan | None, list[LeftOut]]:
+def _plan(card: Card, device: str) -> tuple[ModelPlan | None, list[LeftOut]]:
     """The plan of a card, or of the best earlier version; and what failed before it."""
     failed: list[LeftOut] = []
     for each in (card, *card.earlier):
         try:
-            return plan_model(each), failed
+            return plan_model(each, device=device), failed
         except (ModelFileError, ServingError) as error:
             failed.append(LeftOut(card=each, error=named(error, each)))
     if not card.may_be_absent and not failed[0].comes_back:

@@ -85,7 +85,11 @@ async def running(  # noqa: PLR0913 - what is served, and in which way
     serves = find is not None or places is not None
     metrics = Metrics() if serves else None
     make_hosts = partial(make_host, settings=settings, metrics=metrics, company=serves or pinned)
-    loader = Loader(make_hosts if places is None else _far_hosts(places), limits=settings.images)
+    loader = Loader(
+        make_hosts if places is None else _far_hosts(places),
+        limits=settings.images,
+        device=settings.engine.device,
+    )
     record = make_recorder(settings) if serves else None
     live = LiveWindow() if serves else None
     events = _events(metrics, record)
