@@ -7,14 +7,8 @@ from typing import Final
 
 import httptools
 import msgspec
-from uvicorn._types import ASGI3Application
-from uvicorn.protocols.http.httptools_impl import (
-    STATUS_LINE,
-    HttpToolsProtocol,
-    RequestResponseCycle,
-)
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from tintype.cli.at_once import AtOnce
 from tintype.cli.plain_head import plain_post
 from tintype.cli.shedding import Shedding
 from tintype.web.errors import PROBLEM_JSON, http_problem, status_of
@@ -150,11 +144,6 @@ class Connection(HttpToolsProtocol):
             self._look_later()
         else:
             self.transport.close()
-
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
-        """Have the application answer, and the answer written in one piece."""
-        cycle.__class__ = AtOnce  # uvicorn makes its own, and asks nobody of which class
-        super()._start_asgi_task(cycle, app)
 
     def _parse(self, data: bytes) -> None:
         """Read on. Who asks for another protocol is answered in this one (RFC 9110, 7.8).
