@@ -59,7 +59,6 @@ class Application:
         if scope["type"] != "http":
             await _no_request(scope, receive, send)
             return
-        structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=request_id(scope))
         if self._tracing is None:
             await self._answer(scope, receive, send)

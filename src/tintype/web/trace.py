@@ -38,12 +38,21 @@ _UNKNOWN_ROUTE = "unknown"
 log = structlog.get_logger(__name__)
 
 
+def headers_of(scope: Scope) -> dict[bytes, bytes]:
+    """The request's headers by their names in small letters; of several of a name, the last."""
+    state: MutableMapping[str, Any] = scope.setdefault("state", {})
+    found: dict[bytes, bytes] | None = state.get("tintype_asked")
+    if found is None:
+        found = state["tintype_asked"] = dict(scope["headers"])
+    return found
+
+
 def request_id(scope: Scope) -> str:
     """The id of a request: the caller's ``X-Request-ID`` if it is a plain word, else a new one."""
     state: MutableMapping[str, Any] = scope.setdefault("state", {})
     known = state.get("tintype_request_id")
     if known is None:
-        given = dict(scope["headers"]).get(b"x-request-id", b"")
+        given = headers_of(scope).get(b"x-request-id", b"")
         known = given.decode() if given and _ID.fullmatch(given) else new_id()
         state["tintype_request_id"] = known
         state["tintype_begun"] = time.monotonic()
