@@ -2,11 +2,11 @@
 
 import hashlib
 import struct
-from dataclasses import replace
 from io import BytesIO
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from PIL import Image
 
 from tintype.errors import ImageCorrupt, ImageTooLarge, ImageTruncated

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import simplejpeg
+from msgspec import Struct
 
 from tintype.errors import Overloaded
 from tintype.imaging import pillow_decode
@@ -24,8 +24,7 @@ _COLOURSPACES: Final = {1: "GRAY", 3: "RGBX", 4: "RGBA"}
 _BYTES: Final = {"GRAY": 1, "RGBX": 4, "RGBA": 4}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pixels:
+class Pixels(Struct, frozen=True, kw_only=True):
     """A decoded picture: HxWxC uint8 as shown upright (often a view), and what it was."""
 
     array: UInt8Array

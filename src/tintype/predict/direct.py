@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 import numpy as np
+from msgspec.structs import replace
 
 from tintype.batching.room import Room
 from tintype.batching.running import RowOutcome
