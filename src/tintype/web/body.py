@@ -16,7 +16,7 @@ from tintype.web.uploads import UploadLimits
 
 T = TypeVar("T")
 _LONGEST_NUMBER: Final = 18
-_PATIENCE_SECONDS: Final = 0.25
+_PATIENCE_SECONDS: Final = 0.05
 
 
 async def read_body(request: Request, *, limits: UploadLimits) -> bytes:
