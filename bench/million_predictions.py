@@ -21,6 +21,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from msgspec import structs
 from sqlalchemy import Connection, Engine, event, func, select
 
 from tintype.record import store
@@ -120,7 +121,7 @@ def made_up(chance: random.Random, at_ms: int) -> Entry:
         seconds=Seconds(total=chance.random() / 50),
     )
     one = entry(prediction, at_ms=at_ms)
-    return replace(one, models={(each.name, each.version): each for each in MODELS})
+    return structs.replace(one, models={(each.name, each.version): each for each in MODELS})
 
 
 def queries(engine: Engine) -> Iterator[Query]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import structlog
+from msgspec.structs import replace
 from prometheus_client.parser import text_string_to_metric_families
 
 from tintype.errors import ImageTruncated, Overloaded

@@ -16,13 +16,13 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 import psutil
 from cores import PINNED, on
 from generator import Load
+from msgspec.structs import replace
 from sqlalchemy import Engine
 
 from tintype.access.limits import Rule

@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from msgspec.structs import astuple
 
 from tintype.errors import TintypeError
 from tintype.predict import PredictRequest
@@ -17,7 +18,7 @@ from tintype.types import Prediction, Seconds
 WINDOW_SECONDS: Final = 300
 STEP_SECONDS: Final = 10
 _MOST_TIMES: Final = 4000
-_STAGES: Final = tuple(each.name for each in fields(Seconds))
+_STAGES: Final = Seconds.__struct_fields__
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,9 +10,11 @@ import asyncio
 import enum
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Protocol, Self, TypeAlias
+
+from msgspec.structs import replace
 
 from tintype.errors import TintypeError
 from tintype.models.registry import CANARY, Registry

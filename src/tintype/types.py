@@ -7,9 +7,12 @@ names, plus ``"string"`` for an input that takes the encoded picture itself.
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
+
+import msgspec
+from msgspec import Struct
 
 if TYPE_CHECKING:  # the client library tells these values too, and starts without numpy
     from collections.abc import Callable
@@ -203,8 +206,7 @@ class Graph:
     remote: RemoteModel | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Point:
+class Point(Struct, frozen=True, kw_only=True):
     """A place in the picture as shown upright, in pixels from its top left corner."""
 
     x: float
@@ -224,8 +226,7 @@ class Window:
     height: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LabelScore:
+class LabelScore(Struct, frozen=True, kw_only=True):
     """One label of a classifier's answer. ``score`` is 0..1."""
 
     index: int
@@ -233,8 +234,7 @@ class LabelScore:
     score: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Box:
+class Box(Struct, frozen=True, kw_only=True):
     """One found thing; corners in pixels of the upright picture. ``score`` is 0..1."""
 
     index: int
@@ -246,8 +246,7 @@ class Box:
     y2: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImageFacts:
+class ImageFacts(Struct, frozen=True, kw_only=True):
     """What a picture was. ``width`` and ``height`` are those of the upright picture.
 
     ``orientation`` is the EXIF tag, 1..8, 1 where there is none.
@@ -261,8 +260,7 @@ class ImageFacts:
     warnings: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PictureLook:
+class PictureLook(Struct, frozen=True, kw_only=True):
     """How a picture looks, each number 0..1: what drift of pictures is told from.
 
     ``brightness`` and ``contrast``: mean and standard deviation of the luma (ITU-R BT.601).
@@ -298,16 +296,14 @@ class SeenInput:
     recipe: dict[str, object]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResultError:
+class ResultError(Struct, frozen=True, kw_only=True):
     """Why one model gave no answer of its own. ``type`` is the error's stable name."""
 
     type: str
     detail: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Result:
+class Result(Struct, frozen=True, kw_only=True):
     """One model's answer for one point (or for the whole picture). ``seconds``: wait and run.
 
     ``fallback``: the model gave no answer (``error`` says why), and ``labels`` are those that its
@@ -326,8 +322,7 @@ class Result:
     input: SeenInput | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Seconds:
+class Seconds(Struct, frozen=True, kw_only=True):
     """Where a prediction's time went. Of several models side by side, the slowest counts."""
 
     decode: float = 0.0
@@ -337,8 +332,7 @@ class Seconds:
     total: float = 0.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Prediction:
+class Prediction(Struct, frozen=True, kw_only=True):
     """The answer to one picture: a result for every model and point asked for.
 
     ``look`` is for observers, and not part of the answer.
@@ -347,7 +341,7 @@ class Prediction:
     id: str
     image: ImageFacts
     results: tuple[Result, ...]
-    seconds: Seconds = field(default_factory=Seconds)
+    seconds: Seconds = msgspec.field(default_factory=Seconds)
     look: PictureLook | None = None
 
 

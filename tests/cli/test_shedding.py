@@ -392,5 +392,5 @@ async def test_the_log_has_one_line_a_second(shedding, clock, logs):
 def test_the_routes_that_ask_models_are_found_in_the_table():
     """Those that take a picture; the page's form gets its words as a page."""
     app = create_app(Services(predictor=FakePredictor()), limits=UploadLimits())
-    assert {b"/api/predict", b"/api/predict/batch"} <= asking_paths(app)
-    assert b"/" not in asking_paths(app)
+    assert {b"/api/predict", b"/api/predict/batch"} <= asking_paths(app.routes)
+    assert b"/" not in asking_paths(app.routes)

@@ -3,11 +3,11 @@
 import hashlib
 import struct
 import time
-from dataclasses import replace
 from io import BytesIO
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from PIL import Image
 
 from tintype.errors import ImageCorrupt, ImageTooLarge, ImageTruncated

@@ -1,9 +1,8 @@
 from __future__ import annotations
 
-from dataclasses import astuple
-
 import numpy as np
 import pytest
+from msgspec.structs import astuple
 
 from tintype.imaging.look import look_of
 

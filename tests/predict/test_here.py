@@ -6,10 +6,10 @@ import asyncio
 import gc
 import sys
 import threading
-from dataclasses import replace
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from tintype.engines.fake import FakeEngine, colour_scores
 from tintype.errors import DeadlineExceeded, EngineFailed, ImageError, ModelUnavailable

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from tintype.errors import TintypeError
 from tintype.predict import Caller, PredictRequest

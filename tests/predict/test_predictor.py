@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from tintype.errors import ImageTooLarge, Overloaded, UnknownModel, UnsupportedImageFormat
 from tintype.models.info import Health

@@ -7,6 +7,7 @@ import random
 from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from tintype.record import counting, store
 from tintype.record.database import reading, writing
@@ -40,7 +41,7 @@ def judged(engine) -> list[Outcome]:
             names = chance.sample(LABELS, chance.choice((1, 2, 3)))
             scores = sorted((round(chance.random(), 1) for _ in names), reverse=True)
             prediction = predicted(
-                replace(
+                structs.replace(
                     classified(*zip(names, scores, strict=True)),
                     model=facts.name,
                     version=facts.version,
@@ -125,9 +126,9 @@ def looked(engine) -> None:
         for step in range(40):
             prediction = predicted(classified(("dog" if step % 4 else "cat", 0.5 + step / 100)))
             look = PictureLook(brightness=step / 40, contrast=0.2, colour=0.1, detail=0.05)
-            prediction = replace(prediction, look=None if step < 10 else look)
+            prediction = structs.replace(prediction, look=None if step < 10 else look)
             entries.append(entry(prediction, at_ms=BEGAN_MS + step))
-        failed = predicted(replace(classified(), labels=None))
+        failed = predicted(structs.replace(classified(), labels=None))
         entries.append(entry(failed, at_ms=BEGAN_MS + 99))
         store.add_predictions(connection, entries, model_id=lambda _, __: number)
 

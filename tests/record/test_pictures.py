@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import threading
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from tintype.errors import ImageInvalid, SettingsError
 from tintype.record import pictures as keeping

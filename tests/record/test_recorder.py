@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 from sqlalchemy import select, text
 
 from tintype.errors import ImageCorrupt, RecordUnavailable, UnknownPrediction
@@ -86,7 +87,7 @@ async def test_what_a_canary_says_otherwise_is_written_behind_its_prediction(
     with recorder(place, tmp_path) as record:
         prediction = predicted()
         record.answered(ASKED, prediction)
-        record.differs(prediction.id, 0, replace(classified(*labels), version="2"))
+        record.differs(prediction.id, 0, structs.replace(classified(*labels), version="2"))
         (result,) = (await record.find(prediction.id)).results
     assert ("2", "cat", MOST_LABELS) == (
         result.canary.version,
@@ -193,7 +194,7 @@ async def test_a_lost_connection_is_made_again(new_database: str, tmp_path: Path
 async def test_a_row_that_the_database_does_not_take_harms_no_other(place: Place, tmp_path: Path):
     """It is left out and counted; its neighbours are written."""
     sound = predicted()
-    odd = replace(sound, id="odd", image=replace(sound.image, width=1 << 70))
+    odd = structs.replace(sound, id="odd", image=structs.replace(sound.image, width=1 << 70))
     with recorder(place, tmp_path) as record:
         for prediction in (sound, odd, predicted()):
             record.answered(ASKED, prediction)
@@ -258,7 +259,7 @@ async def test_what_the_model_saw_and_long_lists_are_not_kept(tmp_path: Path):
     """A long queue stays small."""
     many = classified(*[(f"label {number}", 0.001) for number in range(1000)])
     seen = SeenInput(png="x" * 9999, shape=(1,), dtype="", sha256="", channels=(), recipe={})
-    prediction = predicted(replace(many, input=seen), detected())
+    prediction = predicted(structs.replace(many, input=seen), detected())
     with recorder(tmp_path / "record.db", tmp_path) as record:
         record.answered(ASKED, prediction)
         found = await record.ask(lambda connection: store.find(connection, prediction.id))

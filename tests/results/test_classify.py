@@ -118,3 +118,15 @@ def test_classes_without_a_score_are_no_answer(classes: list, scores: list):
     """Nor scores that are no numbers."""
     with pytest.raises(EngineFailed):
         ranked(classes, scores)
+
+
+def test_a_few_are_the_first_of_many():
+    """However many are asked for, the order is one; equal scores are in it."""
+    rng = np.random.default_rng(6)
+    scores = rng.integers(0, 40, 300).astype(np.float32) / 40
+    names = tuple(map(str, range(300)))
+    told = output(Activation.SIGMOID, classes=300)
+    many = label_scores(scores, output=told, labels=names, keep=Keep(top=300))
+    few = label_scores(scores, output=told, labels=names, keep=Keep(top=9))
+    assert many[:9] == few
+    assert 0.0 < scores.max()  # what was handed in is left as it was

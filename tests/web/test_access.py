@@ -8,7 +8,6 @@ from pathlib import Path
 
 import httpx
 import pytest
-from starlette.routing import Route
 
 from tintype.access.addresses import read_networks
 from tintype.access.door import AccessPolicy, Door, LimitPolicy
@@ -584,7 +583,7 @@ async def test_metrics_are_for_this_machine_and_for_admins(site):
 
 
 def needs(app) -> dict[str, dict[str, Need]]:
-    return {route.path: route.endpoint.needs for route in app.routes if isinstance(route, Route)}
+    return {route.path: route.needs for route in app.routes}
 
 
 def test_every_route_says_what_it_needs(predictor, limits):

@@ -3,10 +3,10 @@ from __future__ import annotations
 import asyncio
 import base64
 import re
-from dataclasses import replace
 
 import httpx
 import pytest
+from msgspec.structs import replace
 
 from tintype.errors import DeadlineExceeded, Overloaded
 from tintype.predict import Caller

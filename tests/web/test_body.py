@@ -4,6 +4,7 @@ import asyncio
 import tracemalloc
 
 import pytest
+from starlette.requests import Request
 
 from tintype.errors import BodyTooLarge, BodyTooSlow, MalformedRequest, UnsupportedEncoding
 from tintype.web.body import read_body, unless_gone
@@ -35,8 +36,9 @@ class Wire:
 
 
 async def read(wire: Wire, limits: UploadLimits = LIMITS, **headers: str) -> bytes:
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return await read_body(wire.receive, headers=named, limits=limits)
+    named = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
+    request = Request({"type": "http", "headers": named}, wire.receive)
+    return await read_body(request, limits=limits)
 
 
 async def test_a_body_is_put_together():

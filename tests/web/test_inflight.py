@@ -4,66 +4,81 @@ from __future__ import annotations
 
 import asyncio
 
-import pytest
+from starlette.requests import Request
+from starlette.responses import Response
 
-from tintype.errors import Overloaded
-from tintype.web.inflight import BodiesInFlight, BytesInFlight
+from tintype.web.access import Need
+from tintype.web.application import Application
+from tintype.web.inflight import BytesInFlight
+from tintype.web.routes import Route, Routes
 
 
-def request(app: BodiesInFlight, *chunks: bytes) -> asyncio.Task:
-    """One request whose body comes in chunks."""
+def application(bound: int, reading: Reading) -> Application:
+    """One route, whose handler reads."""
+    route = Route("/", {"POST": (reading, Need.OPEN)}, door=None)
+    return Application(Routes([route]), held=BytesInFlight(bound))
+
+
+def request(app: Application, *chunks: bytes) -> asyncio.Task[int]:
+    """One request whose body comes in chunks: the status of its answer."""
     left = list(chunks)
+    statuses: list[int] = []
 
     async def receive() -> dict:
         return {"type": "http.request", "body": left.pop(0), "more_body": bool(left)}
 
-    async def send(_message: dict) -> None:
-        pass
+    async def send(message: dict) -> None:
+        if message["type"] == "http.response.start":
+            statuses.append(message["status"])
 
-    return asyncio.ensure_future(app({"type": "http"}, receive, send))
+    async def answer() -> int:
+        scope = {"type": "http", "method": "POST", "path": "/", "headers": []}
+        await app(scope, receive, send)
+        return statuses[0]
+
+    return asyncio.ensure_future(answer())
 
 
 class Reading:
-    """An application that reads a body, and holds it until it is let go."""
+    """A handler that reads a body, and holds it until it is let go."""
 
     def __init__(self) -> None:
         self.go = asyncio.Event()
         self.read = asyncio.Event()
 
-    async def __call__(self, _scope, receive, _send) -> None:
+    async def __call__(self, request: Request) -> Response:
         """Read, tell, wait."""
-        while (await receive())["more_body"]:
+        while (await request.receive())["more_body"]:
             pass
         self.read.set()
         await self.go.wait()
+        return Response(b"")
 
 
 async def test_more_than_the_bound_is_refused_at_once():
     """Each body alone would fit; the one that passes the bound is told so."""
     reading = Reading()
-    app = BodiesInFlight(reading, held=BytesInFlight(10))
+    app = application(10, reading)
     first = request(app, bytes(4), bytes(4))
     await reading.read.wait()
-    with pytest.raises(Overloaded):
-        await request(app, bytes(2), bytes(1))
+    assert 503 == await request(app, bytes(2), bytes(1))
     reading.go.set()
-    await first
+    assert 200 == await first
 
 
 async def test_an_answered_request_gives_its_bytes_back():
     """One after the other, any number fit."""
     reading = Reading()
     reading.go.set()
-    app = BodiesInFlight(reading, held=BytesInFlight(10))
+    app = application(10, reading)
     for _ in range(3):
-        await request(app, bytes(10))
+        assert 200 == await request(app, bytes(10))
 
 
 async def test_a_refused_request_gives_its_bytes_back():
     """The refusal itself takes nothing."""
     reading = Reading()
     reading.go.set()
-    app = BodiesInFlight(reading, held=BytesInFlight(10))
-    with pytest.raises(Overloaded):
-        await request(app, bytes(11))
-    await request(app, bytes(10))
+    app = application(10, reading)
+    assert 503 == await request(app, bytes(11))
+    assert 200 == await request(app, bytes(10))

@@ -8,7 +8,6 @@ from pathlib import Path
 import hypothesis
 import schemathesis
 from schemathesis import checks
-from starlette.applications import Starlette
 
 from tintype.access.door import AccessPolicy, Door, LimitPolicy
 from tintype.access.keyring import Keyring
@@ -17,6 +16,7 @@ from tintype.access.limits import MemoryLimiter
 from tintype.access.store import KeyStore
 from tintype.metrics import Metrics
 from tintype.web.app import create_app
+from tintype.web.application import Application
 from tintype.web.fake import FakePredictor
 from tintype.web.services import Services
 from tintype.web.uploads import UploadLimits
@@ -40,7 +40,7 @@ def app_with(door: Door | None):
     return create_app(services, limits=LIMITS)
 
 
-def check_all(app: Starlette, **asked: object) -> None:
+def check_all(app: Application, **asked: object) -> None:
     """Ask every operation of the application's document in many ways."""
     schema = schemathesis.openapi.from_asgi("/openapi.json", app)
     operations = [found.ok() for found in schema.get_all_operations()]

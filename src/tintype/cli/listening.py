@@ -33,7 +33,9 @@ def make_server(
         settings.server.trusted_proxies, header=settings.server.forwarded_header
     )
     shedding = Shedding(
-        asking_paths(app), services.predictor.refusal, soon=asyncio.get_running_loop().call_soon
+        asking_paths(app.routes),
+        services.predictor.refusal,
+        soon=asyncio.get_running_loop().call_soon,
     )
     if services.metrics is not None:
         services.metrics.watch(SHED, lambda: [((), shedding.refused)])

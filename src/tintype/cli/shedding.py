@@ -7,7 +7,7 @@ have its body read first.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import Final, Protocol
@@ -15,13 +15,12 @@ from urllib.parse import parse_qsl
 
 import msgspec
 import structlog
-from starlette.applications import Starlette
-from starlette.routing import Route
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from tintype.errors import Overloaded
 from tintype.web.access import Need
 from tintype.web.errors import PROBLEM_JSON, problem_of
+from tintype.web.routes import Route
 from tintype.web.trace import SECURITY_HEADERS
 
 _TOLD_EACH_SECONDS: Final = 1.0
@@ -180,14 +179,12 @@ def named_models(query: bytes) -> tuple[str, ...]:
     return tuple(sorted({value for name, value in pairs if name == "model"}))
 
 
-def asking_paths(app: Starlette) -> frozenset[bytes]:
-    """The paths of the application that take a picture by POST, as they stand in a request."""
+def asking_paths(routes: Iterable[Route]) -> frozenset[bytes]:
+    """The paths that take a picture by POST, as they stand in a request."""
     return frozenset(
         route.path.encode()
-        for route in app.routes
-        if isinstance(route, Route)
-        and "{" not in route.path
-        and getattr(route.endpoint, "needs", {}).get("POST") is Need.PREDICT
+        for route in routes
+        if "{" not in route.path and route.needs.get("POST") is Need.PREDICT
     )
 
 

@@ -56,7 +56,7 @@ async def _answer(scope: Scope, receive: Receive, send: Send) -> None:
         hint="try again: another front takes its place",
         retry_after=_RETRY_AFTER,
     )
-    response = await on_tintype_error(Request(scope), error)
+    response = on_tintype_error(Request(scope), error)
     name = (b"x-request-id", request_id(scope).encode())
     response.raw_headers.extend([name, *SECURITY_HEADERS])
     await response(scope, receive, send)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
 import numpy as np
 import simplejpeg
+from msgspec import Struct
 
 from tintype.errors import Overloaded
 from tintype.imaging import pillow_decode
@@ -32,8 +32,7 @@ PNG (palette, RGB, RGBA), 24 to 37 for WebP (lossy, lossless).
 """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pixels:
+class Pixels(Struct, frozen=True, kw_only=True):
     """A decoded picture: HxWxC uint8 as shown upright (often a view), and what it was."""
 
     array: UInt8Array

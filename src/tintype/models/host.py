@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from types import TracebackType
 from typing import Self
 
 import numpy as np
+from msgspec import Struct
 
 from tintype.batching.batcher import Batcher, OnBatch
 from tintype.batching.held import AHEAD
@@ -41,8 +42,7 @@ _AHEAD = 16
 """Pictures made ready ahead of an engine that takes them in batches, at least."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class Found(Struct, frozen=True, kw_only=True):
     """What a model says of one picture: labels or boxes, never both."""
 
     labels: tuple[LabelScore, ...] | None = None

@@ -8,8 +8,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias, TypeVar
+
+from msgspec import Struct
 
 from tintype.batching.admission import Hold
 from tintype.errors import DeadlineExceeded, TintypeError
@@ -25,8 +26,7 @@ Asked: TypeAlias = Hosted | AbsentModel
 """A model that a request names, or that answers because none is named."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asking:
+class Asking(Struct, frozen=True, kw_only=True):
     """One request on its way through the models.
 
     ``line`` is its place in line, ``deadline`` (``time.monotonic``) the end of its time.
@@ -44,8 +44,7 @@ class Asking:
         return self.request.points or (None,)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answered:
+class Answered(Struct, frozen=True, kw_only=True):
     """One question's result, and the error behind a failed one."""
 
     result: Result
@@ -54,8 +53,7 @@ class Answered:
     run_seconds: float = 0.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answers:
+class Answers(Struct, frozen=True, kw_only=True):
     """All that was said of one picture: one group a model, in the order asked, one answer a point.
 
     ``seconds`` are those of decoding, preparing, and of waiting before that.

@@ -6,7 +6,9 @@ Models at one place are asked in one call, and decode a picture they share once.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+from msgspec.structs import replace
 
 from tintype.errors import (
     DeadlineExceeded,

@@ -110,7 +110,7 @@ class Predictor:
         left = math.inf if request.seconds is None else request.seconds
         deadline = begun + min(self._policy.deadline_seconds, left)
         asked = self._asked(request.models, request.image)
-        with self._models.holding([model for model in asked if isinstance(model, Hosted)]):
+        with self._models.holding([model for model in asked if not isinstance(model, AbsentModel)]):
             return await self._answer_with(asked, request, begun=begun, deadline=deadline)
 
     async def _answer_with(
@@ -186,7 +186,7 @@ class Predictor:
         refusal = self._refusal(asked)
         if refusal is not None:
             raise refusal
-        names = tuple([model.name for model in asked if isinstance(model, Hosted)])
+        names = tuple([model.name for model in asked if not isinstance(model, AbsentModel)])
         return self._admission.hold(names, each=each)
 
 

@@ -8,6 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
 
+from msgspec import Struct
+
 from tintype.batching.gate import ByteGate, Hold
 from tintype.errors import DeadlineExceeded
 from tintype.imaging.decode import Pixels, decode, decode_work, decoded_bytes
@@ -43,8 +45,7 @@ class Lanes:
         return self.slow if decode_work(header) > _QUICK_WORK else self.quick
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
+class Question(Struct, frozen=True, kw_only=True):
     """One model asked about one point: the row to run, and what the model saw if asked.
 
     ``window`` is the part of the picture that fills the row, where the model finds boxes in it.
@@ -57,8 +58,7 @@ class Question:
     input: SeenInput | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Prepared:
+class Prepared(Struct, frozen=True, kw_only=True):
     """A picture made ready for every model asked, with the seconds it took."""
 
     facts: ImageFacts

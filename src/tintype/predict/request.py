@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+
+import msgspec
+from msgspec import Struct
 
 from tintype.types import Explain, Point
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Caller:
+class Caller(Struct, frozen=True, kw_only=True):
     """Who asks: the id of the HTTP request, and the name of the API key, empty without one."""
 
     request_id: str = ""
     key: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PredictRequest:
+class PredictRequest(Struct, frozen=True, kw_only=True):
     """One picture and what is asked of it.
 
     No ``models`` asks every served model, no ``points`` looks at the whole picture (or at its
@@ -30,7 +31,7 @@ class PredictRequest:
     top: int | None = None
     threshold: float | None = None
     explain: frozenset[Explain] = frozenset()
-    caller: Caller = field(default_factory=Caller)
+    caller: Caller = msgspec.field(default_factory=Caller)
     seconds: float | None = None
 
 

@@ -11,10 +11,11 @@ import asyncio
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
-from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Protocol, Self, TypeVar
+
+from msgspec.structs import replace
 
 from tintype.errors import Overloaded, TintypeError
 from tintype.record.items import Ask, Items, Stop, statements, unavailable

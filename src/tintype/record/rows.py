@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import math
-from dataclasses import fields, replace
 from typing import Any, TypeAlias
 
 import msgspec
+from msgspec.structs import replace
 
 from tintype.record.values import Difference, Entry, ModelFacts, Refusal, first
 from tintype.types import Box, LabelScore, PictureLook, Result
@@ -15,7 +15,7 @@ from tintype.types import Box, LabelScore, PictureLook, Result
 Row: TypeAlias = dict[str, Any]
 
 _LONGEST_TEXT = 1000
-_LOOK = tuple(each.name for each in fields(PictureLook))
+_LOOK = PictureLook.__struct_fields__
 
 
 def model_row(facts: ModelFacts, *, sha256: str, at_ms: int) -> Row:

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
+from msgspec import Struct
+
 from tintype.types import Box, LabelScore, Point, Prediction, Result, ResultError, Seconds
 
 
@@ -33,8 +35,7 @@ Models: TypeAlias = Mapping[tuple[str, str], ModelFacts]
 """The served models by name and version."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class Entry(Struct, frozen=True, kw_only=True):
     """One answered prediction on its way into the record."""
 
     at_ms: int

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
+from typing import Final
+
 import numpy as np
 
 from tintype.errors import EngineFailed
 from tintype.results.keep import Keep
 from tintype.types import Activation, ClassOutput, Float32Array, LabelScore, Tensor
+
+_FEW: Final = 16
 
 
 def label_scores(
@@ -22,15 +28,29 @@ def label_scores(
     labels. Raises EngineFailed when the model answered something that is no number.
     """
     scores = probabilities(np.asarray(row, np.float32).reshape(-1), activation=output.activation)
-    order = (-scores).argsort(kind="stable")[: keep.top]
-    best = zip(order.tolist(), scores[order].tolist(), strict=True)
     return tuple(
         [
             LabelScore(index=place, label=labels[place], score=score)
-            for place, score in best
+            for place, score in _best(scores, keep.top)
             if keep.threshold is None or keep.allows(score)
         ]
     )
+
+
+def _best(scores: Float32Array, top: int) -> Iterable[tuple[int, float]]:
+    """The places of the best scores and these, best first, equal ones in the order they stand in.
+
+    A few are looked for one after the other: for a thousand classes that is a fifth of sorting.
+    """
+    if top > _FEW:
+        order = (-scores).argsort(kind="stable")[:top]
+        return zip(order.tolist(), scores[order].tolist(), strict=True)
+    left, best = scores.copy(), []
+    for _ in range(min(top, left.size)):
+        place = int(left.argmax())
+        best.append((place, left.item(place)))
+        left[place] = -np.inf
+    return best
 
 
 def ranked_scores(
@@ -74,7 +94,8 @@ def probabilities(row: Float32Array, *, activation: Activation) -> Float32Array:
     One number alone is the score of the second of two labels: a sigmoid unit answers how much
     the picture is of class 1 (Keras' ``class_mode="binary"``), so class 0 gets the rest.
     """
-    if not np.logical_and.reduce(np.isfinite(row)):  # quicker than ``all``, which is Python
+    # where there is a NaN, it is the smallest and the largest
+    if not (row.item(row.argmin()) > -math.inf and row.item(row.argmax()) < math.inf):
         raise EngineFailed(
             "the model answered NaN or infinity instead of scores",
             hint="its weights or the recipe may not fit: look at `tintype inspect`",

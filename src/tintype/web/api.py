@@ -19,6 +19,7 @@ from tintype.web.inputs import Pictures
 from tintype.web.options import Options
 from tintype.web.responses import json_response
 from tintype.web.schemas import models_body, prediction_body, server_timing
+from tintype.web.trace import headers_of
 from tintype.web.uploads import BatchUpload, Picture, UploadLimits, read_batch, read_upload
 
 _AT_ONCE: Final = 8
@@ -38,11 +39,11 @@ class Api:
 
     async def predict(self, request: Request) -> Response:
         """One picture, one or more models, none or more points."""
-        body = await read_body(request.receive, headers=request.headers, limits=self._limits)
+        body = await read_body(request, limits=self._limits)
         upload = read_upload(
             body,
-            content_type=request.headers.get("content-type", ""),
-            query=request.query_params.multi_items(),
+            content_type=_content_type(request),
+            query=_query(request),
             limits=self._limits,
         )
         work = self._answer(upload.image, upload.options, caller=caller_of(request))
@@ -54,11 +55,11 @@ class Api:
 
     async def predict_batch(self, request: Request) -> Response:
         """Many pictures: a list with a prediction, or an error, for each."""
-        body = await read_body(request.receive, headers=request.headers, limits=self._limits)
+        body = await read_body(request, limits=self._limits)
         upload = read_batch(
             body,
-            content_type=request.headers.get("content-type", ""),
-            query=request.query_params.multi_items(),
+            content_type=_content_type(request),
+            query=_query(request),
             limits=self._limits,
         )
         self._predictor.check(upload.options.models)
@@ -101,6 +102,15 @@ class Api:
             log.exception("unexpected error", request_id=caller.request_id, index=index)
             return {"error": {**internal_problem(caller.request_id), "index": index}}
         return prediction_body(prediction)
+
+
+def _content_type(request: Request) -> str:
+    return headers_of(request.scope).get(b"content-type", b"").decode("latin-1")
+
+
+def _query(request: Request) -> list[tuple[str, str]]:
+    """Most have none, and are not parsed."""
+    return request.query_params.multi_items() if request.scope["query_string"] else []
 
 
 def predict_request(image: bytes, options: Options, *, caller: Caller) -> PredictRequest:

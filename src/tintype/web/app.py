@@ -1,45 +1,29 @@
-"""The web application: one table of routes, one way of answering errors."""
+"""The web application: one table of routes. What every request goes through: ``application``."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
-from starlette.requests import Request
-from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
-
-from tintype.access.door import Door
-from tintype.errors import TintypeError
 from tintype.metrics import BODY_BYTES
-from tintype.web.access import Handler, Need, guarded
+from tintype.web.access import Handler, Need
 from tintype.web.api import Api
+from tintype.web.application import Application
 from tintype.web.changes import Changes
 from tintype.web.compat.policy import CompatPolicy
-from tintype.web.errors import (
-    ClientGone,
-    LastHandler,
-    on_client_gone,
-    on_http_error,
-    on_tintype_error,
-)
 from tintype.web.feedback_pages import FeedbackPages
 from tintype.web.files import Files, read_files
 from tintype.web.health import Health
-from tintype.web.inflight import BodiesInFlight, BytesInFlight
+from tintype.web.inflight import BytesInFlight
 from tintype.web.inputs import Pictures
 from tintype.web.late import Late
 from tintype.web.pages import Pages
 from tintype.web.predictions import Predictions
+from tintype.web.routes import Route, Routes
 from tintype.web.scrape import Scrape
 from tintype.web.services import Services
 from tintype.web.sign_in import SignIn
-from tintype.web.spans import Spans
-from tintype.web.trace import Trace, note_route
 from tintype.web.uploads import UploadLimits
 
 _STATIC: Final = Path(__file__).with_name("static")
@@ -52,7 +36,7 @@ def create_app(
     compat: CompatPolicy | None = None,
     samples: tuple[Path, ...] = (),
     title: str = "Tintype",
-) -> Starlette:
+) -> Application:
     """The application around services that somebody else starts and stops.
 
     ``compat`` may switch the routes of older systems on. ``samples`` are pictures that the page
@@ -129,55 +113,5 @@ def create_app(
             keeps=keeps,
         )
         table |= older.table()
-    on_error: Mapping[Any, Any] = {  # a handler for each class, told by the class's own name
-        TintypeError: on_tintype_error,
-        ClientGone: on_client_gone,
-        HTTPException: on_http_error,
-    }
-    app = Starlette(
-        routes=[_route(path, methods, door=services.door) for path, methods in table.items()],
-        middleware=[
-            Middleware(Trace, metrics=metrics),
-            *([Middleware(Spans, tracing=services.tracing)] if services.tracing else []),
-            Middleware(LastHandler),
-            Middleware(BodiesInFlight, held=held),
-        ],
-        exception_handlers=on_error,
-    )
-    app.router.redirect_slashes = False  # an address is right or it is not
-    return app
-
-
-def _route(path: str, methods: Mapping[str, tuple[Handler, Need]], *, door: Door | None) -> Route:
-    """One route a path, so that a wrong method is told all the right ones."""
-    handlers = {
-        method: guarded(handler, need, door=door) for method, (handler, need) in methods.items()
-    }
-    endpoint = Endpoint(
-        path.replace(":path}", "}"),
-        handlers,
-        needs={method: need for method, (_, need) in methods.items()},
-    )
-    return Route(path, endpoint, methods=[*handlers])
-
-
-class Endpoint:
-    """What a route leads to, as an application: Starlette catches errors once, around all of them.
-
-    ``needs`` is for those who look at the table.
-    """
-
-    def __init__(
-        self, told: str, handlers: Mapping[str, Handler], *, needs: Mapping[str, Need]
-    ) -> None:
-        self._told = told
-        self._handlers = handlers
-        self.needs = needs
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer by the handler of the method."""
-        note_route(scope, self._told)
-        request = Request(scope, receive, send)
-        method = "GET" if request.method == "HEAD" else request.method
-        response = await self._handlers[method](request)
-        await response(scope, receive, send)
+    routes = Routes(Route(path, methods, door=services.door) for path, methods in table.items())
+    return Application(routes, held=held, metrics=metrics, tracing=services.tracing)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine
 from typing import Any, Final, TypeVar
 
+from starlette.requests import Request
 from starlette.types import Receive
 
 from tintype.errors import BodyTooLarge, BodyTooSlow, MalformedRequest, UnsupportedEncoding
 from tintype.web.errors import ClientGone
+from tintype.web.trace import headers_of
 from tintype.web.uploads import UploadLimits
 
 T = TypeVar("T")
@@ -17,18 +19,19 @@ _LONGEST_NUMBER: Final = 18
 _PATIENCE_SECONDS: Final = 0.05
 
 
-async def read_body(receive: Receive, *, headers: Mapping[str, str], limits: UploadLimits) -> bytes:
+async def read_body(request: Request, *, limits: UploadLimits) -> bytes:
     """Read the body whole. Never holds more than ``max_body_bytes``, whatever was declared.
 
     Raises UnsupportedEncoding for a compressed body, BodyTooLarge as soon as the declared or the
     received length is above the limit, BodyTooSlow when it takes longer than
     ``max_body_seconds``, and ClientGone when the client leaves.
     """
-    _refuse_compression(headers)
-    _refuse_declared_length(headers, limits=limits)
+    headers = headers_of(request.scope)
+    _refuse_compression(headers.get(b"content-encoding", b""))
+    _refuse_declared_length(headers.get(b"content-length", b"0"), limits=limits)
     try:
         async with asyncio.timeout(limits.max_body_seconds):
-            return await _receive_all(receive, limits=limits)
+            return await _receive_all(request.receive, limits=limits)
     except TimeoutError:
         raise BodyTooSlow(
             f"the body did not arrive within {limits.max_body_seconds:g} seconds",
@@ -95,8 +98,8 @@ async def _receive_all(receive: Receive, *, limits: UploadLimits) -> bytes:
         body += chunk
 
 
-def _refuse_compression(headers: Mapping[str, str]) -> None:
-    encoding = headers.get("content-encoding", "").strip().lower()
+def _refuse_compression(told: bytes) -> None:
+    encoding = told.decode("latin-1").strip().lower()
     if encoding not in {"", "identity"}:
         raise UnsupportedEncoding(
             f"the request body is compressed ({encoding[:40]}); pictures already are",
@@ -104,10 +107,10 @@ def _refuse_compression(headers: Mapping[str, str]) -> None:
         )
 
 
-def _refuse_declared_length(headers: Mapping[str, str], *, limits: UploadLimits) -> None:
-    declared = headers.get("content-length", "0")
-    if not (declared.isascii() and declared.isdigit()):
-        raise MalformedRequest(f"Content-Length is {declared[:40]!r}, expected a number")
+def _refuse_declared_length(declared: bytes, *, limits: UploadLimits) -> None:
+    if not declared.isdigit():
+        shown = declared[:40].decode("latin-1")
+        raise MalformedRequest(f"Content-Length is {shown!r}, expected a number")
     # A number of more digits is above every limit; making an int of it could take long.
     length = int(declared) if len(declared) <= _LONGEST_NUMBER else 10**_LONGEST_NUMBER
     if length > limits.max_body_bytes:

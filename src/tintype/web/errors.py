@@ -15,7 +15,6 @@ import structlog
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tintype import errors
 from tintype.errors import TintypeError
@@ -169,7 +168,7 @@ def internal_problem(request_id: str) -> dict[str, object]:
     )
 
 
-async def on_tintype_error(request: Request, error: TintypeError) -> Response:
+def on_tintype_error(request: Request, error: TintypeError) -> Response:
     """Answer one of our own errors."""
     row = row_of(error)
     headers: dict[str, str] = {}
@@ -180,10 +179,10 @@ async def on_tintype_error(request: Request, error: TintypeError) -> Response:
     return problem_response(request, problem_of(error), headers=headers)
 
 
-async def on_http_error(request: Request, error: HTTPException) -> Response:
-    """Answer what the framework refuses by itself: unknown addresses, wrong methods, bad hosts."""
+def on_http_error(request: Request, error: HTTPException) -> Response:
+    """Answer what is told in HTTP's own words: unknown addresses, wrong methods."""
     path, method = request.scope["path"], request.scope["method"]
-    headers = {key.title(): value for key, value in (error.headers or {}).items()}
+    headers = error.headers or {}
     if error.status_code == HTTPStatus.NOT_FOUND:
         body = http_problem("not-found", f"nothing is served at {path}")
         body["hint"] = "/docs lists every address"
@@ -193,44 +192,20 @@ async def on_http_error(request: Request, error: HTTPException) -> Response:
     elif error.status_code < HTTPStatus.INTERNAL_SERVER_ERROR:
         body = http_problem("bad-request", error.detail) | {"status": error.status_code}
     else:
-        return await on_unexpected(request, error)
+        return on_unexpected(request, error)
     return problem_response(request, body, headers=headers)
 
 
-async def on_client_gone(_: Request, __: ClientGone) -> Response:
+def gone() -> Response:
     """Nobody reads this; 499 is what proxies write into their logs for it."""
     return Response(b"", status_code=499, media_type="text/plain")
 
 
-async def on_unexpected(request: Request, error: Exception) -> Response:
+def on_unexpected(request: Request, error: Exception) -> Response:
     """The last handler: log the fault with its request id, tell the caller only the id."""
     name = request_id(request.scope)
     log.error("unexpected error", request_id=name, path=request.scope["path"], exc_info=error)
     return problem_response(request, internal_problem(name), headers={})
-
-
-class LastHandler:
-    """Middleware: whatever nobody foresaw becomes a problem document, never a traceback."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on; answer for it when it raises before it has answered."""
-        begun = False
-
-        async def send_noting(message: Message) -> None:
-            nonlocal begun
-            begun = True
-            await send(message)
-
-        try:
-            await self._app(scope, receive, send_noting)
-        except Exception as error:
-            if begun or scope["type"] != "http":
-                raise
-            response = await on_unexpected(Request(scope), error)
-            await response(scope, receive, send)
 
 
 def problem_response(

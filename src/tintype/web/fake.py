@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import uuid
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from tintype.errors import UnknownModel
 from tintype.imaging.header import Header, read_header

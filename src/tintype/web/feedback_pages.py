@@ -65,7 +65,7 @@ class FeedbackPages:
     async def _submitted(self, request: Request, *, by_script: bool) -> Response:
         refuse_foreign_form(request.headers)
         record = recording(self._record)
-        body = await read_body(request.receive, headers=request.headers, limits=self._limits)
+        body = await read_body(request, limits=self._limits)
         fields = _read_form(body)
         name = valid_id(fields.get("id", ""))
         said = _said(fields)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from types import TracebackType
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
-
 from tintype.errors import Overloaded
 
 
@@ -68,23 +66,3 @@ class _Counted:
     def _count(self, size: int) -> None:
         self._mine += size
         self._held.hold(size)
-
-
-class BodiesInFlight:
-    """Middleware: counts the bytes of bodies that arrive, until their requests are answered."""
-
-    def __init__(self, app: ASGIApp, *, held: BytesInFlight) -> None:
-        self._app = app
-        self._held = held
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on; give back what its body took when it is done."""
-        with self._held.counted() as count:
-
-            async def receive_counted() -> Message:
-                message = await receive()
-                if message["type"] == "http.request":
-                    count(len(message.get("body", b"")))
-                return message
-
-            await self._app(scope, receive_counted, send)

@@ -9,10 +9,10 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, Final, NoReturn, TypeAlias
 
 import msgspec
+from msgspec import Struct
 
 from tintype.errors import MalformedRequest
 from tintype.types import Explain, Point
@@ -27,8 +27,7 @@ _MAX_TOP: Final = 100_000
 _MAX_MODELS: Final = 64
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class Options(Struct, frozen=True, kw_only=True):
     """What a caller asked, checked. Empty and ``None`` mean not given."""
 
     models: tuple[str, ...] = ()

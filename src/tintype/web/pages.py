@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Final
 
+from msgspec import structs
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -80,7 +81,7 @@ class Pages:
         """The answer for a picture sent by the form."""
         choices = Choices()
         try:
-            body = await read_body(request.receive, headers=request.headers, limits=self._limits)
+            body = await read_body(request, limits=self._limits)
             upload = read_upload(
                 body,
                 content_type=request.headers.get("content-type", ""),
@@ -103,7 +104,7 @@ class Pages:
     ) -> Response:
         name = file_name(upload.name)
         # What the page asks to have explained is for the eye; the line is to copy.
-        plain = dataclasses.replace(upload.options, explain=frozenset())
+        plain = structs.replace(upload.options, explain=frozenset())
         answer = answer_of(
             prediction,
             infos=self._predictor.models(),

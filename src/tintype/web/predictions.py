@@ -62,7 +62,7 @@ class Predictions:
     async def say(self, request: Request) -> Response:
         """Keep what a person said of a result: answered when it is committed."""
         record, name = self._asked(request)
-        body = await read_body(request.receive, headers=request.headers, limits=self._limits)
+        body = await read_body(request, limits=self._limits)
         result, judged = await record.say(
             name, _read_feedback(body).said(), key=caller_of(request).key
         )

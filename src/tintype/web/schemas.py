@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields
 from typing import Final
+
+from msgspec.structs import astuple
 
 from tintype.models.absent import AbsentModel
 from tintype.models.info import ModelInfo
 from tintype.types import Prediction, Result, ResultError, Seconds
 
-_STAGES: Final = tuple(stage.name for stage in fields(Seconds))
+_STAGES: Final = Seconds.__struct_fields__
 _TIMING: Final = ", ".join(f"{stage};dur=%.3f" for stage in _STAGES)
 
 
@@ -59,4 +60,4 @@ def models_body(models: Sequence[ModelInfo], absent: Sequence[AbsentModel]) -> d
 
 def server_timing(seconds: Seconds) -> str:
     """The ``Server-Timing`` header: milliseconds of each stage (W3C Server Timing)."""
-    return _TIMING % tuple(1000 * getattr(seconds, stage) for stage in _STAGES)
+    return _TIMING % tuple([1000 * each for each in astuple(seconds)])

@@ -39,7 +39,7 @@ class SignIn:
 
     async def submit(self, request: Request) -> Response:
         """A key: the session's cookie, and on to where the visitor came from."""
-        body = await read_body(request.receive, headers=request.headers, limits=_SMALL)
+        body = await read_body(request, limits=_SMALL)
         refuse_other_sites(request.headers)
         fields = _fields(body)
         target = _local(fields.get("next", ["/"])[0])

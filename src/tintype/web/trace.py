@@ -8,10 +8,9 @@ from collections.abc import MutableMapping
 from typing import Any, TypeAlias
 
 import structlog
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Scope
 
 from tintype.ids import new_id
-from tintype.metrics import REQUEST_SECONDS, REQUESTS, Metrics
 
 Header: TypeAlias = tuple[bytes, bytes]
 
@@ -39,12 +38,21 @@ _UNKNOWN_ROUTE = "unknown"
 log = structlog.get_logger(__name__)
 
 
+def headers_of(scope: Scope) -> dict[bytes, bytes]:
+    """The request's headers by their names in small letters; of several of a name, the last."""
+    state: MutableMapping[str, Any] = scope.setdefault("state", {})
+    found: dict[bytes, bytes] | None = state.get("tintype_asked")
+    if found is None:
+        found = state["tintype_asked"] = dict(scope["headers"])
+    return found
+
+
 def request_id(scope: Scope) -> str:
     """The id of a request: the caller's ``X-Request-ID`` if it is a plain word, else a new one."""
     state: MutableMapping[str, Any] = scope.setdefault("state", {})
     known = state.get("tintype_request_id")
     if known is None:
-        given = dict(scope["headers"]).get(b"x-request-id", b"")
+        given = headers_of(scope).get(b"x-request-id", b"")
         known = given.decode() if given and _ID.fullmatch(given) else new_id()
         state["tintype_request_id"] = known
         state["tintype_begun"] = time.monotonic()
@@ -68,57 +76,28 @@ def route_of(scope: Scope) -> str:
     return str(scope["state"].get(_ROUTE, _UNKNOWN_ROUTE))
 
 
-class Trace:
-    """Middleware: the request's id, the response's headers, the line in the log, the count."""
-
-    def __init__(self, app: ASGIApp, *, metrics: Metrics | None = None) -> None:
-        self._app = app
-        self._metrics = metrics
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on with its id in every log line written on its behalf."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        structlog.contextvars.clear_contextvars()
-        structlog.contextvars.bind_contextvars(request_id=request_id(scope))
-
-        async def send_traced(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                seconds = time.monotonic() - scope["state"]["tintype_begun"]
-                _finish(message, scope, seconds)
-                if self._metrics is not None:
-                    _count(self._metrics, scope, message["status"], seconds)
-            await send(message)
-
-        await self._app(scope, receive, send_traced)
-
-
-def _count(metrics: Metrics, scope: Scope, status: int, seconds: float) -> None:
-    route = route_of(scope)
-    metrics.count(REQUESTS, route, str(status))
-    metrics.observe(REQUEST_SECONDS, seconds, route)
-
-
-def _finish(message: Message, scope: Scope, seconds: float) -> None:
-    """Add the headers that every response carries, and write the request's line to the log."""
-    name = request_id(scope)
-    headers = message["headers"]
-    if b"server-timing" not in dict(headers):
-        headers = [*headers, (b"server-timing", b"total;dur=%.3f" % (seconds * 1000))]
-    message["headers"] = [
+def traced_headers(headers: list[Header], scope: Scope, seconds: float) -> list[Header]:
+    """The answer's headers with those that every answer carries; ``seconds`` is all it took."""
+    more = scope["state"].get("tintype_headers")
+    timed = b"server-timing" in dict(headers)
+    return [
         *headers,
-        (b"x-request-id", name.encode()),
+        *(() if timed else ((b"server-timing", b"total;dur=%.3f" % (seconds * 1000)),)),
+        (b"x-request-id", request_id(scope).encode()),
         *SECURITY_HEADERS,
-        *scope["state"].get("tintype_headers", {}).items(),
+        *(more.items() if more else ()),
     ]
+
+
+def log_request(scope: Scope, *, status: int, seconds: float) -> None:
+    """Write the request's line to the log; none for what asks all the time."""
     path = scope["path"]
     if not path.startswith(_QUIET):
         log.info(
             "request",
-            request_id=name,
+            request_id=request_id(scope),
             method=scope.get("method"),
             path=scope["state"].get(_ROUTE, "") if path.startswith(_SECRET) else path,
-            status=message["status"],
+            status=status,
             milliseconds=round(seconds * 1000, 2),
         )

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias, get_args
 
 import msgspec
+from msgspec import Struct
 
 from tintype.errors import (
     BodyTooLarge,
@@ -76,8 +77,7 @@ Picture: TypeAlias = bytes | NamedPicture
 """A picture as it comes with a request."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Upload:
+class Upload(Struct, frozen=True, kw_only=True):
     """One picture and what is asked of it.
 
     ``name`` is the file's name as the client told it, for show only; it is never a path.
@@ -88,16 +88,14 @@ class Upload:
     name: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BatchUpload:
+class BatchUpload(Struct, frozen=True, kw_only=True):
     """Many pictures. ``images`` holds each, or why there is none."""
 
     images: tuple[Picture | RequestError, ...]
     options: Options
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Body:
+class _Body(Struct, frozen=True, kw_only=True):
     images: tuple[Picture | RequestError, ...]
     options: Pairs = ()
     name: str = ""

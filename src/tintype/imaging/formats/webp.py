@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Final
+
+from msgspec.structs import replace
 
 from tintype.errors import ImageInvalid, ImageTruncated
 from tintype.imaging.formats import exif, icc

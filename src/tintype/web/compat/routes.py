@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Final
 
+from msgspec import structs
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -158,7 +158,7 @@ class Compat:
         return self._recent.put(image, prediction)
 
     async def _body(self, request: Request) -> bytes:
-        return await read_body(request.receive, headers=request.headers, limits=self._limits)
+        return await read_body(request, limits=self._limits)
 
     async def _answer(
         self,
@@ -171,7 +171,7 @@ class Compat:
         async def answer() -> Prediction:
             async with self._pictures.bytes_of(picture) as image:
                 points = () if mark is None else (self._pixel(image, mark),)
-                placed = dataclasses.replace(options, points=points)
+                placed = structs.replace(options, points=points)
                 asked = predict_request(image, placed, caller=caller_of(request))
                 return await self._predictor.predict(asked)
 

@@ -1,0 +1,63 @@
+"""Addresses and the routes that they lead to."""
+
+from __future__ import annotations
+
+import pytest
+from starlette.requests import Request
+from starlette.responses import Response
+
+from tintype.web.access import Need
+from tintype.web.routes import Route, Routes
+
+
+async def answer(_: Request) -> Response:
+    return Response(b"")
+
+
+def route(path: str, *methods: str) -> Route:
+    return Route(path, dict.fromkeys(methods or ("GET",), (answer, Need.OPEN)), door=None)
+
+
+ROUTES = Routes(
+    [
+        route("/a"),
+        route("/a/{name:path}/reload", "POST"),
+        route("/a/{name:path}"),
+        route("/b/{id}"),
+        route("/b/{id}/c.d"),
+    ]
+)
+
+
+@pytest.mark.parametrize(
+    ("path", "found", "named"),
+    [
+        ("/a", "/a", {}),
+        ("/a/x/y", "/a/{name:path}", {"name": "x/y"}),
+        ("/a/x/y/reload", "/a/{name:path}/reload", {"name": "x/y"}),
+        ("/b/7", "/b/{id}", {"id": "7"}),
+        ("/b/7/c.d", "/b/{id}/c.d", {"id": "7"}),
+    ],
+)
+def test_the_first_that_fits_is_found(path, found, named):
+    """With what the names in its path stand for."""
+    route, told = ROUTES.find(path)
+    assert (found, named) == (route.path, told)
+
+
+@pytest.mark.parametrize("path", ["", "/", "/a/", "/b/", "/b/7/8", "/b/7/cxd", "/b/7\n", "//a"])
+def test_an_address_is_right_or_it_is_not(path):
+    """Nothing is made of one that is nearly right; ``/a/`` has a name, which is empty."""
+    found = ROUTES.find(path)
+    assert ("/a/{name:path}" if path == "/a/" else None) == (found and found[0].path)
+
+
+def test_head_is_get():
+    """A route that is read may be asked for its head; one that is not may not."""
+    assert {"GET", "HEAD"} == route("/a").methods
+    assert {"POST"} == route("/a", "POST").methods
+
+
+def test_logs_and_metrics_tell_the_route_without_its_kinds():
+    """As the reference writes it."""
+    assert "/a/{name}/reload" == route("/a/{name:path}/reload", "POST").told
