@@ -98,7 +98,7 @@ class Application:
 
     def _handler(self, scope: Scope) -> Handler:
         """Who answers. Raises HTTPException: 404 for an address, 405 for a method."""
-        found = self._routes.find(_path(scope))
+        found = self._routes.find(_path(scope), scope["method"])
         if found is None:
             raise HTTPException(HTTPStatus.NOT_FOUND)
         route, scope["path_params"] = found

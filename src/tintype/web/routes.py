@@ -44,23 +44,29 @@ class Route:
 
 
 class Routes:
-    """Finds the route of an address: the first of the table that fits, whole addresses at once."""
+    """Finds the route of an address, whole addresses at once."""
 
     def __init__(self, routes: Iterable[Route]) -> None:
         self.all = tuple(routes)
         self._whole = {route.path: route for route in self.all if "{" not in route.path}
         self._others = tuple(route for route in self.all if "{" in route.path)
 
-    def find(self, path: str) -> tuple[Route, dict[str, str]] | None:
-        """The route, and what the names in its path stand for; None where nothing is served."""
-        route = self._whole.get(path)
-        if route is not None:
-            return route, {}
+    def find(self, path: str, method: str) -> tuple[Route, dict[str, str]] | None:
+        """The route, and what the names in its path stand for; None where nothing is served.
+
+        The first of the table that fits and has the method; else the first that fits.
+        """
+        whole = self._whole.get(path)
+        found = None if whole is None else (whole, dict[str, str]())
+        if whole is not None and method in whole.handlers:
+            return found
         for route in self._others:
             named = route.match(path)
-            if named is not None:
+            if named is not None and method in route.handlers:
                 return route, named
-        return None
+            if named is not None and found is None:
+                found = route, named
+        return found
 
 
 def _compiled(path: str) -> re.Pattern[str]:
