@@ -48,6 +48,10 @@ class Wire(asyncio.Transport):
         """Whether it was closed."""
         return self.closed
 
+    def get_write_buffer_size(self) -> int:
+        """Nothing was taken."""
+        return len(self.written)
+
     def pause_reading(self) -> None:
         """Nothing is read any more."""
         self.reading = False

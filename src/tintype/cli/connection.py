@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import httptools
 import msgspec
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
 
+from tintype.cli.cycles import DroppedHeaders, close_unless_received, tell_gone
 from tintype.cli.plain_head import plain_post
 from tintype.cli.shedding import Shedding
+from tintype.cli.unsent import Unsent
 from tintype.web.errors import PROBLEM_JSON, http_problem, status_of
 from tintype.web.trace import SECURITY_HEADERS
+
+if TYPE_CHECKING:
+    from uvicorn._types import ASGI3Application
 
 MAX_HEAD_BYTES: Final = 64 << 10
 MAX_PIPELINED: Final = 64
@@ -28,6 +37,9 @@ _OF_AN_UPGRADE: Final = frozenset({b"upgrade", b"http2-settings"})
 
 class Connection(HttpToolsProtocol):
     """Refuses endless headers and endless pipelines, and drops connections that ask nothing.
+
+    What follows a body in chunks and looks like headers (trailers) is not kept: it could speak for
+    the caller, past all that was checked (RFC 9110, 6.5.1).
 
     A connection on which no request is at work, and none has begun to be since the last look, is
     closed: one look each ``IDLE_SECONDS``. A request's own body and work have limits elsewhere.
@@ -46,7 +58,11 @@ class Connection(HttpToolsProtocol):
     _unread = False
     _unread_bytes = 0
     _closes = False
+    _running: RequestResponseCycle | None = None
+    _unsent: Unsent
     _head_bytes = 0
+    _aside_bytes = 0
+    """Read since the request began, or since the last of its body."""
     _in_head = False
     _may_be_large = False
     _requests = 0
@@ -55,17 +71,20 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
         """A client is there."""
         super().connection_made(transport)
+        self._unsent = Unsent(transport, self.loop)
         self._look_later()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """It has gone."""
         if self._look is not None:
             self._look.cancel()
+        self._unsent.rest()
+        tell_gone((self._running, *(cycle for cycle, _ in self.pipeline)))
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Some of a request came."""
-        if self.transport.is_closing():
+        if self._read_over or self.transport.is_closing():
             return
         self._unset_keepalive_if_required()
         if self._dropping:
@@ -75,6 +94,7 @@ class Connection(HttpToolsProtocol):
         if not data:
             return
         self._may_be_large = self._head_bytes + len(data) > MAX_HEAD_BYTES
+        self._aside_bytes += len(data)
         try:
             self._parse(data)
         except httptools.HttpParserError:
@@ -84,10 +104,12 @@ class Connection(HttpToolsProtocol):
             self._head_bytes += len(data)
             if self._head_bytes > MAX_HEAD_BYTES:
                 self._refuse_head()
+        elif self._aside_bytes > MAX_HEAD_BYTES and not self._between:
+            self._refuse_aside()
 
     def on_message_begin(self) -> None:
         """A request begins."""
-        self._in_head, self._head_bytes, self._unread = True, 0, False
+        self._in_head, self._head_bytes, self._aside_bytes, self._unread = True, 0, 0, False
         self._between = False
         super().on_message_begin()
 
@@ -104,9 +126,13 @@ class Connection(HttpToolsProtocol):
             self.transport.close()
         elif not self._shed():
             super().on_headers_complete()
+            if self.expect_100_continue:
+                close_unless_received(self.cycle)
+        self.headers = DroppedHeaders()
 
     def on_body(self, body: bytes) -> None:
         """Some of its body is there."""
+        self._aside_bytes = 0
         if not self._unread:
             super().on_body(body)
             return
@@ -127,6 +153,7 @@ class Connection(HttpToolsProtocol):
     def shutdown(self) -> None:
         """The server ends: finish what has arrived, wait a little for what has not."""
         super().shutdown()
+        self._unsent.watch(UPLOAD_SECONDS)
         if self._uploading():
             self.loop.call_later(UPLOAD_SECONDS, self.drop_upload)
 
@@ -134,6 +161,16 @@ class Connection(HttpToolsProtocol):
         """Close the connection if its request has not arrived whole."""
         if self._uploading():
             self.transport.close()
+
+    def pause_writing(self) -> None:
+        """The client does not read as fast as is written."""
+        super().pause_writing()
+        self._unsent.watch(IDLE_SECONDS)
+
+    def resume_writing(self) -> None:
+        """It does again."""
+        super().resume_writing()
+        self._unsent.rest()
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is no HTTP."""
@@ -146,6 +183,11 @@ class Connection(HttpToolsProtocol):
             self._look_later()
         else:
             self.transport.close()
+            self._unsent.watch(UPLOAD_SECONDS)
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
 
     def _parse(self, data: bytes) -> None:
         """Read on. Who asks for another protocol is answered in this one (RFC 9110, 7.8).
@@ -187,6 +229,12 @@ class Connection(HttpToolsProtocol):
     def _refuse_head(self) -> None:
         if not self.transport.is_closing():
             self._refuse("head-too-large", f"the head has more than {MAX_HEAD_BYTES} bytes")
+
+    def _refuse_aside(self) -> None:
+        if self._at_work() and not self._unread:
+            self._refuse("head-too-large", f"more than {MAX_HEAD_BYTES} bytes aside from the body")
+        else:  # it has its answer
+            self.transport.close()
 
     def _shed(self) -> bool:
         """Refuse the request unread if the server has too many; tell whether it was.
@@ -266,6 +314,18 @@ class Connection(HttpToolsProtocol):
         if not (self._read_over or self.transport.is_closing()):
             self.flow.resume_reading()
 
+    def _owes_answers(self) -> bool:
+        """Whether requests are at work that came before; the connection then ends behind them."""
+        running, last = self._running, self.cycle
+        if running is None or running.response_complete or (running is last and last.more_body):
+            return False
+        if last.more_body:  # it is what cannot be read
+            self.pipeline.clear()
+            last = running
+        last.keep_alive = False
+        self._read_over = True
+        return True
+
     def _at_work(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete
 
@@ -286,7 +346,9 @@ class Connection(HttpToolsProtocol):
         self._look = self.loop.call_later(IDLE_SECONDS, self.look)
 
     def _refuse(self, slug: str, detail: str) -> None:
-        """Write a problem document past the application, and close."""
+        """Write a problem document past the application, and close: behind answers that are due."""
+        if self._owes_answers():
+            return
         problem = http_problem(slug, detail)
         body = msgspec.json.encode(problem)
         headers = (
