@@ -10,8 +10,9 @@ import structlog
 import uvicorn
 from uvicorn.server import ServerState
 
-from tintype.cli.connection import MAX_DROPPED_BYTES, MAX_UNREAD_BYTES, connection_with
+from tintype.cli.connection import MAX_DROPPED_BYTES
 from tintype.cli.shedding import Shedding, asking_paths, named_models
+from tintype.cli.shedding_connection import MAX_UNREAD_BYTES, connection_with
 from tintype.errors import Overloaded
 from tintype.web.app import create_app
 from tintype.web.fake import FakePredictor
