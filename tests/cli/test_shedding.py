@@ -295,12 +295,23 @@ async def test_the_rest_grows_until_they_are_few_enough(shedding, clock):
     """A thousand connections that rest 50 ms would still ask 20,000 times a second."""
     rests = [hammer(shedding, clock, rate=4000) for _ in range(5)]
     assert pytest.approx([0.05, 0.1, 0.2, 0.4, 0.4], rel=0.01) == rests
-    assert 0.4 == hammer(shedding, clock, rate=900)
 
 
-async def test_the_rest_ends_when_few_are_refused(shedding, clock):
+async def test_the_rest_lasts_while_somebody_rests(shedding, clock):
+    """Also a single one: without it, it would ask ten thousand times a second."""
+    hammer(shedding, clock, rate=3000)
+    for _ in range(3):
+        shedding.note_rest()
+        assert 0.05 == hammer(shedding, clock, rate=30)
+    assert 0.0 == hammer(shedding, clock, rate=30)
+
+
+async def test_the_rest_does_not_outlast_a_pause(shedding, clock):
     """Those who rested have gone."""
-    assert [0.05, 0.0] == [hammer(shedding, clock, rate=rate) for rate in (3000, 90)]
+    hammer(shedding, clock, rate=3000)
+    shedding.note_rest()
+    clock.now += 2
+    assert 0.0 == hammer(shedding, clock, rate=30)
 
 
 async def test_who_asks_again_right_behind_a_long_rest_rests_again(connection, shedding, clock):

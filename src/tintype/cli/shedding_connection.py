@@ -100,6 +100,7 @@ class SheddingConnection(Connection):
 
     def _rest(self, seconds: float) -> None:
         """Let who asks again at once wait a little: refusing it would take all of a processor."""
+        self.shedding.note_rest()
         self.flow.pause_reading()
         self.loop.call_later(seconds, self._read_on)
 
