@@ -19,6 +19,7 @@ class Wire(asyncio.Transport):
         super().__init__()
         self.written = b""
         self.closed = False
+        self.unsent = 0
 
     def write(self, data: bytes) -> None:
         """Keep it."""
@@ -31,6 +32,14 @@ class Wire(asyncio.Transport):
     def is_closing(self) -> bool:
         """Whether it was closed."""
         return self.closed
+
+    def get_write_buffer_size(self) -> int:
+        """As much as it is told."""
+        return self.unsent
+
+    def abort(self) -> None:
+        """Be closed."""
+        self.closed = True
 
     def pause_reading(self) -> None:
         """Nothing is read."""
@@ -195,3 +204,118 @@ async def test_a_request_that_has_arrived_is_finished(connection):
     connection.shutdown()
     connection.drop_upload()
     assert not connection.transport.closed
+
+
+CHUNKED = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n"
+
+
+async def answer(cycle) -> None:
+    """Answer a request with nothing."""
+    headers = [(b"content-length", b"0")]
+    await cycle.send({"type": "http.response.start", "status": 200, "headers": headers})
+    await cycle.send({"type": "http.response.body"})
+
+
+async def test_trailers_are_no_headers(connection):
+    """They would speak for the caller behind all that was checked."""
+    connection.data_received(CHUNKED + b"X-API-Key: forged\r\n\r\n")
+    assert {b"host", b"transfer-encoding"} == {name for name, _ in connection.scope["headers"]}
+    assert not connection.cycle.more_body
+
+
+@pytest.mark.parametrize("piece", [b"X: y\r\n" * 5000, b"a" * 30000])
+async def test_endless_trailers_are_refused(connection, piece):
+    """Whether they are many or one without an end."""
+    connection.data_received(CHUNKED + b"X: ")
+    for _ in range(3):
+        connection.data_received(piece)
+    status, _ = problem(connection)
+    assert (b"HTTP/1.1 431 Request Header Fields Too Large", True) == (
+        status,
+        connection.transport.closed,
+    )
+
+
+async def test_endless_trailers_behind_an_answer_end_the_connection(connection):
+    """It was answered before: nothing is said twice."""
+    connection.data_received(CHUNKED)
+    await answer(connection.cycle)
+    written = connection.transport.written
+    for _ in range(3):
+        connection.data_received(b"X: y\r\n" * 5000)
+    assert (written, True) == (connection.transport.written, connection.transport.closed)
+
+
+async def test_a_long_body_in_chunks_is_no_trailer(connection):
+    """Its pieces are the body."""
+    connection.data_received(CHUNKED[:-3])
+    for _ in range(5):
+        connection.data_received(b"7530\r\n" + bytes(30000) + b"\r\n")
+    assert not connection.transport.closed
+
+
+async def test_what_cannot_be_read_ends_the_connection_behind_the_answer_before(connection):
+    """Answers keep the order of their requests."""
+    connection.data_received(GET + b"BOGUS\r\n\r\n")
+    connection.data_received(bytes(1 << 20))
+    assert (b"", False) == (connection.transport.written, connection.transport.closed)
+    await answer(connection.cycle)
+    assert connection.transport.written.startswith(b"HTTP/1.1 200 OK")
+    assert (1, True) == (
+        connection.transport.written.count(b"HTTP/1.1"),
+        connection.transport.closed,
+    )
+
+
+async def test_a_body_that_cannot_be_read_is_not_answered_before_its_turn(connection):
+    """The request before it is at work: it is answered, and the connection ends."""
+    connection.data_received(GET)
+    first = connection.cycle
+    connection.data_received(CHUNKED[:-3] + b"no length\r\n")
+    assert b"" == connection.transport.written
+    await answer(first)
+    assert (1, True) == (
+        connection.transport.written.count(b"HTTP/1.1"),
+        connection.transport.closed,
+    )
+
+
+async def test_who_leaves_leaves_with_all_requests(connection):
+    """Also the one at work, behind which another waits."""
+    connection.data_received(GET)
+    first = connection.cycle
+    connection.data_received(GET)
+    connection.connection_lost(None)
+    assert (True, True) == (first.disconnected, connection.cycle.disconnected)
+    assert first.message_event.is_set()
+
+
+EXPECTS = b"POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n"
+
+
+async def test_behind_an_answer_to_who_was_not_told_to_send_the_connection_ends(connection):
+    """What comes next could be the body or a request."""
+    connection.data_received(EXPECTS)
+    await answer(connection.cycle)
+    assert b"connection: close" in connection.transport.written
+    assert connection.transport.closed
+
+
+async def test_who_was_told_to_send_keeps_the_connection(connection):
+    """Its body is there."""
+    connection.data_received(EXPECTS)
+    cycle = connection.cycle
+    connection.data_received(b"abc")
+    assert b"abc" == (await cycle.receive())["body"]
+    await answer(cycle)
+    assert connection.transport.written.startswith(b"HTTP/1.1 100 Continue")
+    assert not connection.transport.closed
+
+
+async def test_who_does_not_read_is_watched(connection):
+    """Until it reads on."""
+    connection.transport.unsent = 100_000
+    connection.pause_writing()
+    assert connection._unsent._later is not None
+    connection.resume_writing()
+    assert connection._unsent._later is None

@@ -55,6 +55,27 @@ async def test_an_application_under_a_prefix_knows_its_addresses():
         assert status == start["status"], path
 
 
+async def test_a_body_is_not_counted_while_its_answer_is_sent():
+    """A client that takes its time holds nobody's room."""
+    held = BytesInFlight(10)
+
+    async def read(request: Request) -> Response:
+        return Response(b"%d" % (len(await request.body()) + held.held))
+
+    route = Route("/here", {"POST": (read, Need.OPEN)}, door=None)
+    sent = []
+
+    async def receive() -> dict:
+        return {"type": "http.request", "body": b"abc"}
+
+    async def send(message: dict) -> None:
+        sent.append((held.held, message.get("body")))
+
+    scope = asked("/here") | {"method": "POST"}
+    await Application(Routes([route]), held=held)(scope, receive, send)
+    assert [(0, None), (0, b"6")] == sent
+
+
 async def test_it_starts_and_ends_when_it_is_told():
     """Nothing is done then; a server that asks must hear it."""
     told = await said(

@@ -55,6 +55,13 @@ def test_an_address_is_right_or_it_is_not(path):
     assert ("/a/{name:path}" if path == "/a/" else None) == (found and found[0].path)
 
 
+def test_an_address_tells_the_methods_of_all_its_routes():
+    """Two may fit: a name may hold what the other's address ends with."""
+    routes = Routes([route("/a/{name:path}/reload", "POST"), route("/a/{name:path}")])
+    assert ["GET", "HEAD", "POST"] == routes.methods("/a/b/reload")
+    assert ["GET", "HEAD"] == routes.methods("/a/b")
+
+
 def test_head_is_get():
     """A route that is read may be asked for its head; one that is not may not."""
     assert {"GET", "HEAD"} == route("/a").methods

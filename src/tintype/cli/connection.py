@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import httptools
 import msgspec
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
 
-from tintype.cli.plain_head import plain_post
-from tintype.cli.shedding import Shedding
+from tintype.cli.cycles import DroppedHeaders, close_unless_received, tell_gone
+from tintype.cli.unsent import Unsent
 from tintype.web.errors import PROBLEM_JSON, http_problem, status_of
 from tintype.web.trace import SECURITY_HEADERS
+
+if TYPE_CHECKING:
+    from uvicorn._types import ASGI3Application
 
 MAX_HEAD_BYTES: Final = 64 << 10
 MAX_PIPELINED: Final = 64
 IDLE_SECONDS: Final = 30.0
 UPLOAD_SECONDS: Final = 2.0
-MAX_UNREAD_BYTES: Final = 1 << 20
 MAX_DROPPED_BYTES: Final = 64 << 20
 LINGER_SECONDS: Final = 5.0
-HASTE_SECONDS: Final = 0.05
 
 _OF_AN_UPGRADE: Final = frozenset({b"upgrade", b"http2-settings"})
 
@@ -29,24 +34,24 @@ _OF_AN_UPGRADE: Final = frozenset({b"upgrade", b"http2-settings"})
 class Connection(HttpToolsProtocol):
     """Refuses endless headers and endless pipelines, and drops connections that ask nothing.
 
+    What follows a body in chunks and looks like headers (trailers) is not kept: it could speak for
+    the caller, past all that was checked (RFC 9110, 6.5.1).
+
     A connection on which no request is at work, and none has begun to be since the last look, is
     closed: one look each ``IDLE_SECONDS``. A request's own body and work have limits elsewhere.
     """
 
-    shedding: Shedding | None = None
-    """Refuses requests here while the server has too many; ``connection_with`` sets it."""
-
     _between = True
     """No request has begun that has not arrived whole."""
-    _dropping = 0
-    """Bytes to come of the body of a request that was refused without the parser."""
-    _let_in = False
-    _refused_at = -1.0
     _read_over = False
     _unread = False
     _unread_bytes = 0
     _closes = False
+    _running: RequestResponseCycle | None = None
+    _unsent: Unsent
     _head_bytes = 0
+    _aside_bytes = 0
+    """Read since the request began, or since the last of its body."""
     _in_head = False
     _may_be_large = False
     _requests = 0
@@ -55,26 +60,27 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
         """A client is there."""
         super().connection_made(transport)
+        self._unsent = Unsent(transport, self.loop)
         self._look_later()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """It has gone."""
         if self._look is not None:
             self._look.cancel()
+        self._unsent.rest()
+        tell_gone((self._running, *(cycle for cycle, _ in self.pipeline)))
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Some of a request came."""
-        if self.transport.is_closing():
+        if self._read_over or self.transport.is_closing():
             return
         self._unset_keepalive_if_required()
-        if self._dropping:
-            data = self._drop(data)
-        if self.shedding is not None and (now := self.shedding.now()) is not None:
-            data = self._shed_plain(data, self.shedding, now)
+        data = self._left_to_parse(data)
         if not data:
             return
         self._may_be_large = self._head_bytes + len(data) > MAX_HEAD_BYTES
+        self._aside_bytes += len(data)
         try:
             self._parse(data)
         except httptools.HttpParserError:
@@ -84,10 +90,12 @@ class Connection(HttpToolsProtocol):
             self._head_bytes += len(data)
             if self._head_bytes > MAX_HEAD_BYTES:
                 self._refuse_head()
+        elif self._aside_bytes > MAX_HEAD_BYTES and not self._between:
+            self._refuse_aside()
 
     def on_message_begin(self) -> None:
         """A request begins."""
-        self._in_head, self._head_bytes, self._unread = True, 0, False
+        self._in_head, self._head_bytes, self._aside_bytes, self._unread = True, 0, 0, False
         self._between = False
         super().on_message_begin()
 
@@ -102,11 +110,15 @@ class Connection(HttpToolsProtocol):
             self._refuse_head()
         elif len(self.pipeline) >= MAX_PIPELINED:
             self.transport.close()
-        elif not self._shed():
+        elif not self._refused_unread():
             super().on_headers_complete()
+            if self.expect_100_continue:
+                close_unless_received(self.cycle)
+        self.headers = DroppedHeaders()
 
     def on_body(self, body: bytes) -> None:
         """Some of its body is there."""
+        self._aside_bytes = 0
         if not self._unread:
             super().on_body(body)
             return
@@ -127,6 +139,7 @@ class Connection(HttpToolsProtocol):
     def shutdown(self) -> None:
         """The server ends: finish what has arrived, wait a little for what has not."""
         super().shutdown()
+        self._unsent.watch(UPLOAD_SECONDS)
         if self._uploading():
             self.loop.call_later(UPLOAD_SECONDS, self.drop_upload)
 
@@ -134,6 +147,16 @@ class Connection(HttpToolsProtocol):
         """Close the connection if its request has not arrived whole."""
         if self._uploading():
             self.transport.close()
+
+    def pause_writing(self) -> None:
+        """The client does not read as fast as is written."""
+        super().pause_writing()
+        self._unsent.watch(IDLE_SECONDS)
+
+    def resume_writing(self) -> None:
+        """It does again."""
+        super().resume_writing()
+        self._unsent.rest()
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is no HTTP."""
@@ -146,6 +169,19 @@ class Connection(HttpToolsProtocol):
             self._look_later()
         else:
             self.transport.close()
+            self._unsent.watch(UPLOAD_SECONDS)
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def _left_to_parse(self, data: bytes) -> bytes:
+        """What is left for the parser, where some is answered before."""
+        return data
+
+    def _refused_unread(self) -> bool:
+        """Refuse the request whose head is there, if it should be; tell whether it was."""
+        return False
 
     def _parse(self, data: bytes) -> None:
         """Read on. Who asks for another protocol is answered in this one (RFC 9110, 7.8).
@@ -188,90 +224,26 @@ class Connection(HttpToolsProtocol):
         if not self.transport.is_closing():
             self._refuse("head-too-large", f"the head has more than {MAX_HEAD_BYTES} bytes")
 
-    def _shed(self) -> bool:
-        """Refuse the request unread if the server has too many; tell whether it was.
+    def _refuse_aside(self) -> None:
+        if self._at_work() and not self._unread:
+            self._refuse("head-too-large", f"more than {MAX_HEAD_BYTES} bytes aside from the body")
+        else:  # it has its answer
+            self.transport.close()
 
-        Its body is received and dropped: most clients write all of it before they read, and a
-        connection that is closed with something unread is reset, answer and all (RFC 9112, 9.6).
-        Behind a short body it can be used again; behind a long one it ends, at the latest after
-        ``LINGER_SECONDS``. Who waits for a sign to send (Expect) reads the answer and sends none.
-        """
-        if self.shedding is None or self._at_work():  # answers keep the order of their requests
+    def _owes_answers(self) -> bool:
+        """Whether requests are at work that came before; the connection then ends behind them."""
+        running, last = self._running, self.cycle
+        if running is None or running.response_complete or (running is last and last.more_body):
             return False
-        if self._let_in:  # asked a moment ago, without the parser
-            self._let_in = False
-            return False
-        answer = self.shedding.answer(self.parser.get_method(), self.url)
-        if answer is None:
-            return False
-        self._unread, self._unread_bytes = True, 0
-        long = self._declared_bytes() > MAX_UNREAD_BYTES or self.expect_100_continue
-        self._closes = long or not self.parser.should_keep_alive()
-        self._unset_keepalive_if_required()
-        if self._closes:
-            answer = answer.replace(b"\r\n", b"\r\nconnection: close\r\n", 1)
-        self._wrote_refusal(answer, self.shedding)
-        if self.expect_100_continue:
-            self._read_no_more()
-        elif long:
-            self.loop.call_later(LINGER_SECONDS, self.transport.close)
+        if last.more_body:  # it is what cannot be read
+            self.pipeline.clear()
+            last = running
+        last.keep_alive = False
+        self._read_over = True
         return True
-
-    def _drop(self, data: bytes) -> bytes:
-        """What follows the body of a request that was refused without the parser."""
-        dropped = min(self._dropping, len(data))
-        self._dropping -= dropped
-        return data[dropped:]
-
-    def _shed_plain(self, data: bytes, shedding: Shedding, now: float) -> bytes:
-        """Refuse what can be refused without the parser, and give what is left to read.
-
-        In a flood most of what a refusal costs is the parser's calls for each header.
-        """
-        at, end = 0, len(data)
-        while at < end and self._between and not self._at_work():
-            head = plain_post(data, at)
-            if head is None or (body_bytes := int(head[2])) > MAX_UNREAD_BYTES:
-                break
-            answer = shedding.answer_post(head[1], now)
-            if answer is None:
-                self._let_in = True
-                break
-            self._requests += 1
-            body_end = head.end() + body_bytes
-            at = min(body_end, end)
-            self._dropping = body_end - at
-            if not self._wrote_refusal(answer, shedding):
-                return b""
-        return data[at:] if at else data
-
-    def _wrote_refusal(self, answer: bytes, shedding: Shedding) -> bool:
-        if self.flow.write_paused:  # it asks and does not read: nothing is piled up for it
-            self.transport.abort()
-            return False
-        self.transport.write(answer)
-        if seconds := shedding.rest_seconds:
-            now = self.loop.time()
-            if now - self._refused_at < seconds + HASTE_SECONDS:
-                self._rest(seconds)
-            self._refused_at = now
-        return True
-
-    def _rest(self, seconds: float) -> None:
-        """Let who asks again at once wait a little: refusing it would take all of a processor."""
-        self.flow.pause_reading()
-        self.loop.call_later(seconds, self._read_on)
-
-    def _read_on(self) -> None:
-        if not (self._read_over or self.transport.is_closing()):
-            self.flow.resume_reading()
 
     def _at_work(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete
-
-    def _declared_bytes(self) -> int:
-        """The body's length as told; the parser has seen that it is a number."""
-        return next((int(value) for name, value in self.headers if name == b"content-length"), 0)
 
     def _read_no_more(self) -> None:
         self._read_over = True
@@ -286,7 +258,9 @@ class Connection(HttpToolsProtocol):
         self._look = self.loop.call_later(IDLE_SECONDS, self.look)
 
     def _refuse(self, slug: str, detail: str) -> None:
-        """Write a problem document past the application, and close."""
+        """Write a problem document past the application, and close: behind answers that are due."""
+        if self._owes_answers():
+            return
         problem = http_problem(slug, detail)
         body = msgspec.json.encode(problem)
         headers = (
@@ -299,8 +273,3 @@ class Connection(HttpToolsProtocol):
         status = STATUS_LINE[status_of(problem)]
         self.transport.write(status + lines + b"\r\n" + body)
         self.transport.close()
-
-
-def connection_with(shedding: Shedding) -> type[Connection]:
-    """Connections that refuse by ``shedding``. uvicorn makes them by calling their class."""
-    return type("SheddingConnection", (Connection,), {"shedding": shedding})

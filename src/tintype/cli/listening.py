@@ -11,9 +11,9 @@ from pathlib import Path
 
 import uvicorn
 
-from tintype.cli.connection import connection_with
 from tintype.cli.report import tell
 from tintype.cli.shedding import Shedding, asking_paths
+from tintype.cli.shedding_connection import connection_with
 from tintype.metrics import SHED
 from tintype.settings import Settings
 from tintype.web.app import create_app

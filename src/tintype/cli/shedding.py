@@ -27,8 +27,8 @@ _TOLD_EACH_SECONDS: Final = 1.0
 _PRESSED_SECONDS: Final = 1.0
 _MOST_CROWDS: Final = 64
 _MOST_A_SECOND: Final = 2000
-_FEW_A_SECOND: Final = 200  # fewer come while they rest, and are as many as before when they do not
 _COUNTED_SECONDS: Final = 0.25
+_LONGEST_COUNT_SECONDS: Final = 1.0
 _REST_SECONDS: Final = 0.05
 _LONGEST_REST_SECONDS: Final = 0.4
 _LONGEST_QUERY: Final = 1024
@@ -71,7 +71,8 @@ class Shedding:
 
     ``refused`` counts them. They have no line each in the log, but one a second together.
     ``rest_seconds``: so many were refused a moment ago that answering them all at once would leave
-    the models too little of the processors; who asks again at once waits so long. 0 otherwise.
+    the models too little of the processors; who asks again at once waits so long. 0 otherwise. It
+    lasts while somebody rests: fewer come then, and as many as before if they need not.
 
     Many requests are read in one turn of the loop, and those let in reach the model's line in the
     next: until then they are counted here, or all of them would be let into the one free place
@@ -96,6 +97,7 @@ class Shedding:
         self._counted = (clock(), 0)
         self.refused = 0
         self.rest_seconds = 0.0
+        self._rested = False
 
     def now(self) -> float | None:
         """The time while the next requests are likely to be refused: one was a moment ago."""
@@ -149,26 +151,28 @@ class Shedding:
     def _in_next_turn(self, crowd: _Crowd) -> None:
         self._soon(partial(setattr, crowd, "arriving", 0))
 
+    def note_rest(self) -> None:
+        """Somebody who asked again at once rests."""
+        self._rested = True
+
+    def _rest_after(self, refused: int, *, seconds: float) -> float:
+        """The rest behind so many refusals: as long as it takes that they become fewer."""
+        rate, before = refused / seconds, self.rest_seconds
+        if rate > _MOST_A_SECOND:
+            return min(before * rate / _MOST_A_SECOND, _LONGEST_REST_SECONDS) or _REST_SECONDS
+        return before if self._rested and seconds < _LONGEST_COUNT_SECONDS else 0.0
+
     def _count(self, now: float) -> None:
         """One more, and how many there were of late."""
         self.refused += 1
         since, before = self._counted
         if now - since >= _COUNTED_SECONDS:
-            self.rest_seconds = _rest_after(
-                (self.refused - before) / (now - since), before=self.rest_seconds
-            )
-            self._counted = (now, self.refused)
+            self.rest_seconds = self._rest_after(self.refused - before, seconds=now - since)
+            self._counted, self._rested = (now, self.refused), False
         when, count = self._told
         if now - when >= _TOLD_EACH_SECONDS:
             log.warning("overloaded: requests refused unread", count=self.refused - count)
             self._told = (now, self.refused)
-
-
-def _rest_after(rate: float, *, before: float) -> float:
-    """The rest behind so many refusals a second: as long as it takes that they become fewer."""
-    if rate > _MOST_A_SECOND:
-        return min(before * rate / _MOST_A_SECOND, _LONGEST_REST_SECONDS) or _REST_SECONDS
-    return before if rate > _FEW_A_SECOND else 0.0
 
 
 def named_models(query: bytes) -> tuple[str, ...]:

@@ -68,19 +68,22 @@ class Application:
             span.answered(route=route_of(scope), status=status)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> int:
-        """Send the answer, and tell its status. Its body is counted until it is sent."""
+        """Send the answer, and tell its status. The request's body is counted until there is one.
+
+        Sending takes as long as the client likes: it holds nobody's room.
+        """
         with self._held.counted() as count:
             response = await self._respond(Request(scope, _counting(receive, count)))
-            status = response.status_code
-            seconds = time.monotonic() - scope["state"]["tintype_begun"]
-            headers = traced_headers(response.raw_headers, scope, seconds)
-            if self._metrics is not None:
-                route = route_of(scope)
-                self._metrics.count(REQUESTS, route, str(status))
-                self._metrics.observe(REQUEST_SECONDS, seconds, route)
-            log_request(scope, status=status, seconds=seconds)
-            await send({"type": "http.response.start", "status": status, "headers": headers})
-            await send({"type": "http.response.body", "body": response.body})
+        status = response.status_code
+        seconds = time.monotonic() - scope["state"]["tintype_begun"]
+        headers = traced_headers(response.raw_headers, scope, seconds)
+        if self._metrics is not None:
+            route = route_of(scope)
+            self._metrics.count(REQUESTS, route, str(status))
+            self._metrics.observe(REQUEST_SECONDS, seconds, route)
+        log_request(scope, status=status, seconds=seconds)
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": response.body})
         return status
 
     async def _respond(self, request: Request) -> Response:
@@ -104,7 +107,7 @@ class Application:
         route, scope["path_params"] = found
         handler = route.handlers.get(scope["method"])
         if handler is None:
-            allowed = ", ".join(sorted(route.handlers))
+            allowed = ", ".join(self._routes.methods(_path(scope)))
             raise HTTPException(HTTPStatus.METHOD_NOT_ALLOWED, headers={"Allow": allowed})
         note_route(scope, route.told)
         return handler

@@ -68,6 +68,11 @@ class Routes:
                 found = route, named
         return found
 
+    def methods(self, path: str) -> list[str]:
+        """Every method that is answered at an address, sorted, by whichever route."""
+        fit = (route for route in self.all if route.match(path) is not None)
+        return sorted({method for route in fit for method in route.handlers})
+
 
 def _compiled(path: str) -> re.Pattern[str]:
     pattern, at = "", 0
