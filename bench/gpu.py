@@ -33,8 +33,9 @@ import numpy as np
 import onnx
 import onnxruntime
 
-from gpu_serving import around, serving, threads_at
+from gpu_serving import around, serving
 from gpu_tables import tables
+from serving.limit import threads_at
 from tintype.batching.batcher import Batcher
 from tintype.batching.policy import BatchPolicy
 from tintype.engines.catalog import load
@@ -66,7 +67,7 @@ def engine_for(
 
 def alone(engine: Engine, rows: Tensor, *, loops: int, seconds: float) -> dict[str, float]:
     """The engine in a bare loop of so many threads: pictures a second, milliseconds a run."""
-    runs, took = threads_at(lambda: engine.run(rows), loops=loops, seconds=seconds)
+    runs, took, _ = threads_at(lambda: engine.run(rows), loops=loops, seconds=seconds)
     return {"rate": runs * len(rows) / took, "run_ms": 1000 * took * loops / runs}
 
 
@@ -174,7 +175,7 @@ def choices(graph: Graph, *, seconds: float) -> dict[str, Any]:
             found["first_ms"][str(size)] = 1000 * (time.perf_counter() - begun)
         for size in (1, 64):
             once = partial(run, sample_rows(graph.input, rows=size))
-            runs, took = threads_at(once, loops=1, seconds=seconds / 2)
+            runs, took, _ = threads_at(once, loops=1, seconds=seconds / 2)
             found["rate"][str(size)] = runs * size / took
         told[search] = found
     session = onnxruntime.InferenceSession(content, providers=[(PROVIDER, {"use_tf32": "0"})])
@@ -197,7 +198,8 @@ def _lying(session: Any, graph: Graph, *, size: int, seconds: float) -> float:
     )
     for output in graph.outputs:
         binding.bind_output(output.name, "cuda")
-    runs, took = threads_at(lambda: session.run_with_iobinding(binding), loops=1, seconds=seconds)
+    once = partial(session.run_with_iobinding, binding)
+    runs, took, _ = threads_at(once, loops=1, seconds=seconds)
     return runs * size / took
 
 

@@ -16,10 +16,9 @@ import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -31,6 +30,7 @@ import psutil
 sys.path.insert(0, str(Path(__file__).parent / "serving"))
 
 from cores import SHARED, on
+from limit import threads_at
 from load import closed_loop
 from materials import Body, body
 
@@ -51,26 +51,6 @@ _AT_ONCE = 64
 _SERVE = "from tintype.cli.app import main; main()"
 
 
-def threads_at(once: Callable[[], object], *, loops: int, seconds: float) -> tuple[int, float]:
-    """How often so many threads do ``once`` over and over, and the seconds that took."""
-    for _ in range(3):
-        once()
-    done = [0] * loops
-    begun = time.perf_counter()
-
-    def loop(number: int) -> None:
-        while time.perf_counter() < begun + seconds:
-            once()
-            done[number] += 1
-
-    workers = [threading.Thread(target=loop, args=(number,)) for number in range(loops)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
-    return sum(done), time.perf_counter() - begun
-
-
 def around(model: Path, materials: Path, *, seconds: float, device: str) -> dict[str, Any]:
     """Pictures a second that are decoded and prepared, and those of a job in bulk."""
     picture = body(materials, picture="small", wrapped="raw").file
@@ -86,7 +66,7 @@ def around(model: Path, materials: Path, *, seconds: float, device: str) -> dict
 
 def _ready(model: Path, picture: Path, loops: int, seconds: float) -> float:
     plan, data, limits = plan_model(find_cards((model,))[0]), picture.read_bytes(), DecodeLimits()
-    runs, took = threads_at(
+    runs, took, _ = threads_at(
         lambda: row_of_picture(plan, data, limits=limits), loops=loops, seconds=seconds
     )
     return runs / took
@@ -100,10 +80,10 @@ def _bulk(model: Path, picture: Path, *, seconds: float, device: str) -> dict[st
     images, asked = [picture.read_bytes()] * _AT_ONCE, PredictRequest(image=b"")
     with loaded(plans, settings=settings) as hosts:
         asker = direct(hosts, settings=settings)
-        used = time.process_time()
         threads = threads_for(hosts)
-        runs, took = threads_at(lambda: asker.answer(images, asked), loops=threads, seconds=seconds)
-        used = time.process_time() - used
+        runs, took, used = threads_at(
+            lambda: asker.answer(images, asked), loops=threads, seconds=seconds
+        )
     return {"rate": runs * _AT_ONCE / took, "threads": threads, "cores": used / took}
 
 

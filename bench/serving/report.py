@@ -103,10 +103,12 @@ def number(value: float | None, form: str = ".2f") -> str:
 def _told(results: dict[str, Any]) -> str:
     facts = results["machine"]
     versions = ", ".join(f"{name} {version}" for name, version in facts["versions"].items())
+    kept = " Rows of runs before it were kept." if results.get("resumed") else ""
     return (
         f"{facts['processor']}, {facts['cores']} cores, {facts['system']}, Python "
         f"{facts['python']}, {versions}. Load average at the start: {facts['load_average'][0]}. "
         f"{results['seconds']:g} s a load, {results['minutes']:g} minutes in all."
+        f"{kept}"
     )
 
 

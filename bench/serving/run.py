@@ -174,7 +174,8 @@ def main() -> None:
         "left_out": [],
     }
     earlier = _earlier(folder / f"{name}.json") if options.resume else None
-    run = Run(folder=folder, name=name, minutes=options.minutes, results=earlier or empty)
+    results = empty if earlier is None else earlier | {"seconds": seconds, "resumed": True}
+    run = Run(folder=folder, name=name, minutes=options.minutes, results=results)
     wanted = [case for case in cases(quick=options.quick) if _chosen(case, options)]
     _prepare(run, wanted, options.materials)
     for each in (signal.SIGINT, signal.SIGTERM):  # a shell's background jobs ignore the first

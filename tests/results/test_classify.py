@@ -89,6 +89,12 @@ def test_equal_scores_keep_the_order_of_the_labels():
     assert [0, 1] == [one.index for one in scores]
 
 
+def test_an_answer_without_scores_is_a_failure():
+    """A remote may give any size that its signature leaves open."""
+    with pytest.raises(EngineFailed, match="no scores"):
+        probabilities(row(), activation=Activation.SOFTMAX)
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_no_number_is_an_engine_failure(bad: float):
     """NaN and infinity never reach an answer."""

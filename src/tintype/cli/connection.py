@@ -230,8 +230,8 @@ class Connection(HttpToolsProtocol):
         else:  # it has its answer
             self.transport.close()
 
-    def _owes_answers(self) -> bool:
-        """Whether requests are at work that came before; the connection then ends behind them."""
+    def _ends_behind_answers(self) -> bool:
+        """Have the connection end behind the answers that are due; tell whether any are."""
         running, last = self._running, self.cycle
         if running is None or running.response_complete or (running is last and last.more_body):
             return False
@@ -259,7 +259,7 @@ class Connection(HttpToolsProtocol):
 
     def _refuse(self, slug: str, detail: str) -> None:
         """Write a problem document past the application, and close: behind answers that are due."""
-        if self._owes_answers():
+        if self._ends_behind_answers():
             return
         problem = http_problem(slug, detail)
         body = msgspec.json.encode(problem)

@@ -94,6 +94,8 @@ def probabilities(row: Float32Array, *, activation: Activation) -> Float32Array:
     One number alone is the score of the second of two labels: a sigmoid unit answers how much
     the picture is of class 1 (Keras' ``class_mode="binary"``), so class 0 gets the rest.
     """
+    if not row.size:
+        raise EngineFailed("the model answered no scores at all")
     # where there is a NaN, it is the smallest and the largest
     if not (row.item(row.argmin()) > -math.inf and row.item(row.argmax()) < math.inf):
         raise EngineFailed(
