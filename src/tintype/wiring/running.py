@@ -52,6 +52,7 @@ from tintype.wiring.recording import (
     make_recorder,
     watch_record,
 )
+from tintype.worker import ALONE, Worker
 
 if TYPE_CHECKING:
     from tintype.models.reference import References
@@ -72,6 +73,7 @@ async def running(  # noqa: PLR0913 - what is served, and in which way
     find: Find | None = None,
     places: Places | None = None,
     pinned: bool = False,
+    worker: Worker = ALONE,  # noqa: ARG001
 ) -> AsyncIterator[Services]:
     """Every service, each model loaded and warm; drained and closed on the way out.
 
