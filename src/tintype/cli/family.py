@@ -41,7 +41,9 @@ def seconds_before(short_lives: int) -> float:
 
     The first time not at all; then 1, 2, 4, ... 30 seconds.
     """
-    return 0.0 if short_lives < 2 else min(_LONGEST_WAIT, 2.0 ** (short_lives - 2))
+    if short_lives < 2:
+        return 0.0
+    return min(_LONGEST_WAIT, 2.0 ** min(short_lives - 2, 16))
 
 
 def how_it_ended(status: int) -> Why:

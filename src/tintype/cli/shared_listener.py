@@ -16,8 +16,8 @@ from typing import Final
 
 _NUMBER_BYTES: Final = 8
 _ABSENT: Final = -1
-_STAND_BACK_SECONDS: Final = 0.001
-_LONGEST_STAND_BACK: Final = 0.005
+_STAND_BACK_SECONDS: Final = 0.002
+_LONGEST_STAND_BACK: Final = 0.01
 _FULL_SECONDS: Final = 0.5
 _FULL: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
