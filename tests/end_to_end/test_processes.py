@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import json
 import os
@@ -86,7 +87,7 @@ class Family:
         """Lines of the log with this event, once there are so many."""
         return [json.loads(line) for line in self.wait_for(f'"event":"{event}"', times)[:times]]
 
-    @property
+    @functools.cached_property
     def address(self) -> str:
         """Where it listens."""
         return re.match(r"ready: (http://\S+)", self.wait_for("^ready: ")[0])[1]
@@ -156,10 +157,21 @@ def temporary() -> Iterator[Path]:
         yield Path(folder)
 
 
-@pytest.fixture
-def served() -> Iterator[Family]:
+@pytest.fixture(scope="module")
+def lasting() -> Iterator[Family]:
+    """One for all tests that leave it as it was."""
     with family() as started:
         yield started
+
+
+@pytest.fixture
+def served(lasting: Family) -> Family:
+    """The same, with what it says from now on."""
+    assert 2 == len(lasting.children())
+    assert lasting.address
+    with lasting.more:
+        lasting.said.clear()
+    return lasting
 
 
 def ask(family: Family, picture: bytes) -> int:
@@ -261,27 +273,29 @@ def test_who_comes_while_nobody_is_there_waits(served, small):
         head = f"POST /api/predict HTTP/1.1\r\nHost: a\r\nContent-Length: {len(small)}\r\n\r\n"
         waiting.sendall(head.encode() + small)
         assert waiting.recv(1 << 16).startswith(b"HTTP/1.1 200 OK")
+    assert {0, 1} == {each["process"] for each in served.events("process ready", 2)}
 
 
 def test_one_that_stands_still_takes_no_connections(served, small):
     """It has fewer than the other; that takes them all the same."""
     still = served.children()[0]
     still.suspend()
-    assert [200] * 6 == [ask(served, small) for _ in range(6)]
-    served.program.terminate()
-    assert 0 == served.leaves()
+    try:
+        assert [200] * 6 == [ask(served, small) for _ in range(6)]
+    finally:
+        still.resume()
 
 
-@pytest.mark.parametrize("to_group", [False, True], ids=["to one", "to its group"])
-def test_sigterm_has_all_finish_what_they_accepted(served, slow, to_group):
-    """As systemd sends it: to the first process, or to all of a group."""
-    with asked(served, slow) as answers:
+def test_sigterm_to_every_process_has_each_finish_what_it_accepted(slow):
+    """As systemd sends it: each hears it twice."""
+    with family() as served:
         children = served.children()
-        for process in [*children, served.program] if to_group else [served.program]:
-            process.send_signal(signal.SIGTERM)
-        assert [200] * 8 == statuses(answers)
-    assert 0 == served.leaves()
-    assert gone(children)
+        with asked(served, slow) as answers:
+            for process in [*children, served.program]:
+                process.send_signal(signal.SIGTERM)
+            assert [200] * 8 == statuses(answers)
+        assert 0 == served.leaves()
+        assert gone(children)
 
 
 def test_one_alone_that_is_told_to_leave_is_replaced(served, small):
