@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from tintype.batching.gate import ByteGate
 from tintype.cores import usable_cores
+from tintype.engines.stand_back import stand_back
 from tintype.imaging.limits import DecodeLimits
 from tintype.live import LiveWindow
 from tintype.metrics import PICTURE_BYTES, PICTURES_WAITING, Metrics
@@ -100,9 +101,10 @@ async def running(  # noqa: PLR0913 - what is served, and in which way
     async with AsyncExitStack() as stack:
         door = await open_door(settings, stack, metrics) if serves else None
         threads = usable_cores()
+        begin = partial(stand_back, settings.engine.nice)
         lanes = Lanes(
-            quick=stack.enter_context(ThreadPoolExecutor(threads, "pictures")),
-            slow=stack.enter_context(ThreadPoolExecutor(threads, "slow-pictures")),
+            quick=stack.enter_context(ThreadPoolExecutor(threads, "pictures", begin)),
+            slow=stack.enter_context(ThreadPoolExecutor(threads, "slow-pictures", begin)),
         )
         files = stack.enter_context(ThreadPoolExecutor(_FILE_THREADS, "named-pictures"))
         inputs = Inputs(
