@@ -206,7 +206,7 @@ def gone(processes: list[psutil.Process]) -> bool:
 
 def test_two_processes_answer_and_leave_nothing_behind(temporary, small):
     """One summary, one address; each line tells who wrote it; both have connections."""
-    with family(COLOURS, TMPDIR=str(temporary)) as served:
+    with family(COLOURS, TMPDIR=str(temporary), TINTYPE_MEMORY_PICTURES_MIB="100") as served:
         assert 1 == len(list(temporary.glob("tintype-*")))
         assert [0o700] == [path.stat().st_mode & 0o777 for path in temporary.glob("tintype-*")]
         children = served.children()
@@ -223,6 +223,7 @@ def test_two_processes_answer_and_leave_nothing_behind(temporary, small):
     assert {0, 1} == {line["process"] for line in asked}
     assert 1 == sum(line.startswith("ready: ") for line in served.said)
     assert 1 == sum(line.startswith("colours: ") for line in served.said)
+    assert 1 == sum("more than 5 megapixels is refused" in line for line in served.said)
     assert [] == list(temporary.iterdir())
 
 

@@ -150,7 +150,8 @@ def _deaf() -> Iterator[set[int]]:
 
 def _begin(mask: set[int], *, closes: Iterable[int]) -> None:
     """Let go of what belongs to the one who made this process."""
-    os.setpgid(0, 0)
+    with suppress(OSError):
+        os.setpgid(0, 0)
     woken = signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -22,6 +22,7 @@ from tintype.cli.member import Member
 from tintype.cli.report import noting_left_out, summary_lines, tell
 from tintype.cores import share_cores, usable_cores
 from tintype.errors import SettingsError
+from tintype.imaging.decode import most_pixels
 from tintype.log_setup import LogLines, set_up_logs
 from tintype.metrics import LOG_DROPPED
 from tintype.models.card import Card
@@ -54,6 +55,7 @@ def serve(find: Find, *, settings: Settings, samples: tuple[Path, ...] = ()) -> 
             _serve_as(member, find, settings, samples, listener)
             return
         share = settings_of_one(settings, of=processes)
+        _note_small_room(share)
         family = Family(
             lambda member: _serve_as(member, find, share, samples, listener),
             of=processes,
@@ -105,6 +107,17 @@ def _allow_connections() -> None:
     if soft < most:
         with suppress(ValueError, OSError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+
+
+def _note_small_room(share: Settings) -> None:
+    """Say it where the share of a process is too small for pictures that are allowed."""
+    fits = most_pixels(share.memory.picture_bytes)
+    if fits < share.images.max_pixels:
+        tell(
+            f"note: each process has {share.memory.pictures_mib} MiB for decoded pictures: a JPEG"
+            f" of more than {fits / 1e6:.0f} megapixels is refused.\n"
+            "      memory.pictures_mib is shared among the processes"
+        )
 
 
 async def _serve(  # noqa: PLR0913, PLR0917 - what is served, and in which way

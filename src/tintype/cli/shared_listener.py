@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import mmap
+import select
 import socket
 from collections.abc import Callable
 from typing import Final
@@ -60,7 +61,10 @@ class Seats:
 class SharedListener:
     """Takes connections from ``listener``, unless another process has fewer.
 
-    Then it stands back for a moment, and takes what is still there: the other is busy, or stopped.
+    Then it lets the other one come first for a moment, and takes what is still there: the other is
+    busy, or stopped. Meanwhile it looks at whatever comes anew. Where the system cannot say that
+    something came anew (epoll(7), edge-triggered), whoever is first takes it.
+
     In place of ``asyncio.Server`` for uvicorn, which closes it. Belongs to one loop.
     """
 
@@ -70,21 +74,28 @@ class SharedListener:
         self._number = number
         self._taken = 0
         self._make: Callable[[], asyncio.Protocol] | None = None
+        self._news: select.epoll | None = None
+        self._later: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        self._again: asyncio.TimerHandle | None = None
 
     def open(self, make: Callable[[], asyncio.Protocol]) -> None:
         """Take connections from now on, each for a protocol of its own."""
         self._make = make
         self._listener.setblocking(False)  # noqa: FBT003 - as sockets want it
         self._seats.take(self._number, self._taken)
-        self._watch()
+        if hasattr(select, "epoll"):
+            self._news = select.epoll()
+            self._news.register(self._listener, select.EPOLLIN | select.EPOLLET)
+        asyncio.get_running_loop().add_reader(self._watched(), self._come)
 
     def gone(self) -> None:
         """A connection has ended."""
         self._taken -= 1
-        if self._make is not None:
-            self._seats.take(self._number, self._taken)
+        if self._make is None:
+            return
+        self._seats.take(self._number, self._taken)
+        if self._later is not None:
+            self._look()
 
     def close(self) -> None:
         """Take no more."""
@@ -92,48 +103,68 @@ class SharedListener:
             return
         self._make = None
         self._seats.leave(self._number)
-        if self._again is None:
-            asyncio.get_running_loop().remove_reader(self._listener)
-        else:
-            self._again.cancel()
+        self._wait_no_more()
+        asyncio.get_running_loop().remove_reader(self._watched())
+        if self._news is not None:
+            self._news.close()
 
     async def wait_closed(self) -> None:
         """Nothing is left to wait for: uvicorn has seen to the connections."""
 
-    def _watch(self) -> None:
-        self._again = None
-        asyncio.get_running_loop().add_reader(self._listener, self._knocked)
+    def _watched(self) -> int:
+        return self._listener.fileno() if self._news is None else self._news.fileno()
 
-    def _rest(self, seconds: float, then: Callable[[], None]) -> None:
-        loop = asyncio.get_running_loop()
-        loop.remove_reader(self._listener)
-        self._again = loop.call_later(seconds, then)
-
-    def _knocked(self) -> None:
-        more = self._taken - self._seats.fewest()
-        if more > 0:
-            self._rest(stand_back_seconds(more), self._take_and_watch)
-        else:
+    def _come(self) -> None:
+        """Something came, or many at once."""
+        if self._news is None:
             self._take()
+            return
+        self._news.poll(0)  # it is told once
+        self._look()
 
-    def _take_and_watch(self) -> None:
-        self._watch()
-        self._take()
+    def _look(self) -> None:
+        """Take one, if it is this one's turn."""
+        if self._make is None:
+            return
+        more = self._taken - self._seats.fewest()
+        if more <= 0:
+            self._wait_no_more()
+            self._take_and_look()
+        elif self._later is None:
+            self._wait(stand_back_seconds(more))
 
-    def _take(self) -> None:
-        """Take one: the loop comes back for the next, and others have had their turn then."""
+    def _wait(self, seconds: float) -> None:
+        self._later = asyncio.get_running_loop().call_later(seconds, self._waited)
+
+    def _waited(self) -> None:
+        self._later = None
+        self._take_and_look()
+
+    def _wait_no_more(self) -> None:
+        if self._later is not None:
+            self._later.cancel()
+            self._later = None
+
+    def _take_and_look(self) -> None:
+        """Take one, and look for the next in another turn of the loop: others have theirs first."""
+        if self._take():
+            asyncio.get_running_loop().call_soon(self._look)
+
+    def _take(self) -> bool:
+        """Take one; tell whether there was one."""
         try:
             connection, _ = self._listener.accept()
         except OSError as error:  # another was quicker; or no file may be opened any more
-            if error.errno in _FULL:
-                self._rest(_FULL_SECONDS, self._watch)
-            return
+            if error.errno in _FULL and self._later is None:
+                self._wait(_FULL_SECONDS)
+            return False
         connection.setblocking(False)  # noqa: FBT003 - as sockets want it
         self._taken += 1
         self._seats.take(self._number, self._taken)
         task = asyncio.get_running_loop().create_task(self._seat(connection))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return True
 
     async def _seat(self, connection: socket.socket) -> None:
         make = self._make
