@@ -144,6 +144,9 @@ def family(*words: object, stderr: int | None = None, **variables: str) -> Itera
             if program.poll() is None:
                 with suppress(psutil.Error):
                     made += started.children()
+                program.terminate()
+                with suppress(subprocess.TimeoutExpired):
+                    started.leaves()
                 program.kill()
             for child in made:
                 with suppress(psutil.Error):
