@@ -89,7 +89,20 @@ while True: signal.pause()
 """)
     said, complained = program.communicate(timeout=30)
     assert (1, "") == (program.returncode, said)
-    assert "error: process 1 of 2 ended by SIGKILL before it could serve\nhint: " in complained
+    assert "error: process 1 of 2 ended by SIGKILL before all could serve\nhint: " in complained
+
+
+def test_the_first_that_ends_while_the_others_start_ends_the_start():
+    """Nobody is left half way."""
+    program = started("""
+member.ready()
+if number == 0: os._exit(3)
+signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+while True: signal.pause()
+""")
+    said, complained = program.communicate(timeout=30)
+    assert (1, "") == (program.returncode, said)
+    assert "error: process 0 of 2 ended with status 3 before all could serve" in complained
 
 
 def test_one_that_leaves_badly_is_told():

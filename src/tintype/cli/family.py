@@ -135,9 +135,11 @@ class Family:
         for number in _read(self._woken):
             if number in {signal.SIGINT, signal.SIGTERM}:
                 self._order(number)
-        for one in [*self._ones.values()]:
+        for one in self._ones.values():
             self._hear(one)
         self._reap()
+        if not (self._started or self._leaves):
+            self._go_on_with_the_start()
         for number in [number for number, due in self._due.items() if due <= time.monotonic()]:
             del self._due[number]
             self._make(number)
@@ -188,14 +190,16 @@ class Family:
         if self._started:
             took = round(one.serves_since - one.born, 3)
             self._log.add("info", "process ready", process=one.number, seconds=took)
-        elif not self._leaves:
-            self._go_on_with_the_start()
 
     def _go_on_with_the_start(self) -> None:
-        if len(self._ones) == 1:
-            for number in range(1, self._of):
+        """Make the others when the first is ready; when all are, the start is done."""
+        if not self._ones or any(one.serves_since is None for one in self._ones.values()):
+            return
+        made = {one.number for one in self._ones.values()} | self._due.keys()
+        for number in range(self._of):
+            if number not in made and not self._leaves:
                 self._make(number)
-        elif all(one.serves_since is not None for one in self._ones.values()):
+        if len(self._ones) == self._of and made == set(range(self._of)):
             self._started = True
             self._ready()
 
@@ -293,7 +297,7 @@ def _start_failed(number: int, of: int, why: Why) -> TintypeError:
         return TintypeError(str(why["error"]), hint=str(why.get("hint", "")) or None)
     how = f"by {why['signal']}" if "signal" in why else f"with status {why['status']}"
     return SettingsError(
-        f"process {number} of {of} ended {how} before it could serve",
+        f"process {number} of {of} ended {how} before all could serve",
         hint="each has a copy of every model: is there memory for so many? --processes takes fewer",
     )
 
