@@ -78,6 +78,6 @@ async def test_wrong_keys_are_counted_for_each_address(keyring, add, clock):
     wrong = Visitor(address=HERE, key=b"x")
     for expected in (Unauthorized, RateLimited):
         with pytest.raises(expected):
-            it.known(wrong)
+            await it.known(wrong)
     with pytest.raises(Unauthorized):
-        it.known(Visitor(address="192.0.2.2", key=b"x"))
+        await it.known(Visitor(address="192.0.2.2", key=b"x"))
