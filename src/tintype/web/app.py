@@ -112,6 +112,7 @@ def create_app(
             policy=compat,
             title=title,
             keeps=keeps,
+            siblings=services.siblings,
         )
         table |= older.table()
     routes = Routes(Route(path, methods, door=services.door) for path, methods in table.items())
