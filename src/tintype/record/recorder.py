@@ -258,6 +258,10 @@ class Recorder:
         await self.ask(_nothing)
         return await asyncio.to_thread(self._readers.read, work)
 
+    def read_here(self, work: Callable[[Connection], T]) -> T:
+        """``read`` for threads, of what is committed by now."""
+        return self._readers.read(work)
+
     def counts(self) -> RecordCounts:
         """How the record does."""
         return self._tally.counts()
