@@ -296,8 +296,8 @@ def count(connection: Connection, table: Table) -> int:
 def _hold(connection: Connection, prediction_id: str, *, going: bool) -> str | None:
     """Have others who change this prediction wait until the end of the transaction.
 
-    ``going``: it will be deleted, so that who keeps its picture must wait, too. Gives the hash of its picture, None where there is no such prediction. SQLite has one writer at
-    a time and needs nothing.
+    ``going``: it will be deleted, so that who keeps its picture must wait, too. Gives the hash of
+    its picture, None where there is no such prediction. SQLite has one writer at a time anyway.
     """
     held = select(predictions.c.image_sha256).where(predictions.c.id == prediction_id)
     return connection.execute(held.with_for_update(key_share=not going)).scalar_one_or_none()
