@@ -45,9 +45,9 @@ def state_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture
 def family() -> Iterator[tuple[Worker, Worker]]:
-    """Two processes of one family, and the folder in which they meet: a short name, as sockets have.
+    """Two processes of one family, which live in the test's own one, and the folder they meet in.
 
-    Both of them live in the test's own process.
+    Its name is short, as that of a socket must be.
     """
     with tempfile.TemporaryDirectory(prefix="tt-") as folder:
         yield tuple(Worker(number=number, of=2, folder=Path(folder)) for number in range(2))

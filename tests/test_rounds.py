@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from itertools import pairwise
 
 from tintype.rounds import Rounds
 
@@ -55,7 +56,7 @@ async def test_rounds_begin_apart():
     rounds = Rounds(work, apart=0.05)
     for _ in range(4):
         await rounds.join()
-    assert 0.045 < min(later - earlier for earlier, later in zip(begun, begun[1:], strict=False))
+    assert 0.045 < min(later - earlier for earlier, later in pairwise(begun))
 
 
 async def test_only_so_many_wait():

@@ -207,9 +207,7 @@ async def test_whichever_process_is_asked_tells_all(predictor, limits, png, fami
     """Two applications; one that has gone is left out."""
     siblings = [Siblings(worker) for worker in family]
     apps = [
-        create_app(
-            Services(predictor=predictor, metrics=Metrics(), siblings=each), limits=limits
-        )
+        create_app(Services(predictor=predictor, metrics=Metrics(), siblings=each), limits=limits)
         for each in siblings
     ]
     one, two = (
@@ -223,7 +221,9 @@ async def test_whichever_process_is_asked_tells_all(predictor, limits, png, fami
                     await client.post("/api/predict", content=png)
             for client in (one, two):
                 page = await told(client)
-                counted = {n: page["tintype_requests_total", n, "/api/predict", "200"] for n in "01"}
+                counted = {
+                    n: page["tintype_requests_total", n, "/api/predict", "200"] for n in "01"
+                }
                 assert {"0": 2, "1": 3} == counted
         alone = await told(one)
         assert {"0"} == {key[1] for key in alone if "tintype_stage_seconds_sum" == key[0]} | {
