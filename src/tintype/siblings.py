@@ -124,7 +124,10 @@ class Siblings:
         try:
             told = await _asked(self._path(number), question, seconds=seconds)
             return msgspec.msgpack.decode(told, type=kind)
-        except (OSError, EOFError, msgspec.DecodeError):  # a TimeoutError is an OSError
+        except (OSError, EOFError):  # a TimeoutError is an OSError
+            return None
+        except msgspec.DecodeError as error:  # of another version, maybe, just being replaced
+            log.warning("a sibling's answer cannot be read", question=name, why=str(error))
             return None
 
     def _path(self, number: int) -> str:

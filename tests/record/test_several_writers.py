@@ -210,12 +210,14 @@ def test_a_run_that_has_just_begun_is_not_taken_for_a_dead_one(tmp_path: Path):
     with ThreadPoolExecutor(4) as threads:
         for _ in range(4):
             threads.submit(look)
-        for _ in range(300):
-            with Ledger(tmp_path) as ledger:
-                ledger.taken(1)
-                assert 1 == len([*tmp_path.glob("run-*.count")])
-                ledger.settled(1)
-        done.set()
+        try:
+            for _ in range(300):
+                with Ledger(tmp_path) as ledger:
+                    ledger.taken(1)
+                    assert 1 == len([*tmp_path.glob("run-*.count")])
+                    ledger.settled(1)
+        finally:
+            done.set()
     assert {0} == set(lost)
     assert [] == [*tmp_path.iterdir()]
 

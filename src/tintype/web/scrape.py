@@ -94,7 +94,7 @@ class MetricsPage:
                 family.name,
                 family.documentation,
                 family.type,
-                [(each.name, each.labels, each.value) for each in family.samples],
+                [(each.name, each.labels, float(each.value)) for each in family.samples],
             )
             for family in self._registry.collect()
         ]

@@ -73,12 +73,15 @@ class RecentScores:
         scored, number = self.get(name), name.rpartition(".")[2]
         if scored is not None or self._siblings is None or number not in _numbers(self._siblings):
             return scored
-        return await self._siblings.ask_one(
-            int(number), _QUESTION, Scored, about=name, seconds=_TRANSFER_SECONDS
+        told = await self._siblings.ask_one(
+            int(number), _QUESTION, list[Scored], about=name, seconds=_TRANSFER_SECONDS
         )
+        return told[0] if told else None
 
-    async def _told(self, name: str) -> Scored | None:
-        return self.get(name)
+    async def _told(self, name: str) -> list[Scored]:
+        """It, or nothing."""
+        scored = self.get(name)
+        return [] if scored is None else [scored]
 
     @property
     def held(self) -> int:
