@@ -35,6 +35,9 @@ Tensor: TypeAlias = "npt.NDArray[np.generic]"
 Batch: TypeAlias = "Tensor | Callable[[], Tensor]"
 """Rows to run, or a function that makes them in the thread that runs them."""
 
+Begun: TypeAlias = "Callable[[], None]"
+"""Told that a run begins: what to run is made, and there is room."""
+
 
 class Format(enum.StrEnum):
     """What a model file is, told by its content; ``TF_SERVING`` is a model on another server."""

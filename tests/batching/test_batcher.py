@@ -170,3 +170,34 @@ async def test_a_row_may_be_made_by_the_thread_that_runs_it(echo, picture):
         answer = await batcher.submit(make, deadline=None)
 
     assert (7.0, ["engine-fake-0"]) == (number(answer), made_in)
+
+
+async def test_making_a_row_is_neither_waiting_nor_running(echo, picture):
+    """Whoever makes it tells how long that took."""
+
+    def slowly():
+        threading.Event().wait(0.03)
+        return picture(7)
+
+    async with Batcher(echo(batch=1), policy=POLICY) as batcher:
+        begun = time.monotonic()
+        answer = await batcher.submit(slowly, deadline=None)
+        took = time.monotonic() - begun
+
+    assert answer.queue_seconds + answer.run_seconds <= took - 0.03
+
+
+async def test_spare_threads_make_rows_while_others_run(echo, picture, ask):
+    """One more row is made than the engine can run side by side."""
+    gate, made = Gate(), threading.Semaphore(0)
+
+    def make():
+        made.release()
+        return picture(1)
+
+    async with Batcher(echo(batch=1, before_run=gate), policy=POLICY, spare=1) as batcher:
+        tasks = ask(batcher, make, make)
+        for _ in tasks:
+            assert await asyncio.to_thread(made.acquire, timeout=10)
+        gate.open()
+        await asyncio.gather(*tasks)

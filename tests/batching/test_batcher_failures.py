@@ -96,8 +96,8 @@ class _OneRowOnly:
 
     name, batch_size, streams = "fake-short", None, 1
 
-    def run(self, batch, *, deadline=None):
-        del deadline
+    def run(self, batch, *, deadline=None, begun=None):
+        del deadline, begun
         return (batch.reshape(len(batch), -1)[:1, :1],)
 
 

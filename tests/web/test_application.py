@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from tintype.web.access import Need
-from tintype.web.application import Application
+from tintype.web.application import WHOLE, Application
 from tintype.web.errors import ClientGone
 from tintype.web.inflight import BytesInFlight
 from tintype.web.routes import Route, Routes
@@ -46,6 +46,22 @@ async def test_an_answer_is_a_head_and_a_body():
     """The two messages of ASGI, the body whole."""
     start, body = await said(application(hello), asked("/here"))
     assert (200, b"hello") == (start["status"], body["body"])
+
+
+async def test_a_server_may_write_an_answer_at_once():
+    """It gets the same status, headers and body; one that cannot gets the two messages."""
+    at_once: list[tuple[int, list[tuple[bytes, bytes]], bytes]] = []
+
+    for can in (True, False):
+
+        def write(status, headers, body, *, can=can) -> bool:
+            at_once.append((status, headers, body))
+            return can
+
+        told = await said(application(hello), asked("/here", extensions={WHOLE: write}))
+        status, headers, body = at_once.pop()
+        assert (200, b"hello", b"5") == (status, body, dict(headers)[b"content-length"])
+        assert ([] if can else [200]) == [each["status"] for each in told[:1]]
 
 
 async def test_an_application_under_a_prefix_knows_its_addresses():

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import shutil
+import threading
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -12,11 +14,12 @@ from pathlib import Path
 import pytest
 
 import tintype
+from tintype.engines.engine import EngineOptions
 from tintype.errors import InputNotAllowed, ModelFileDamaged, ModelFileError, SettingsError
 from tintype.models.library import find_cards
 from tintype.predict import PredictRequest
 from tintype.settings import Settings, read_settings
-from tintype.types import Graph
+from tintype.types import Graph, Point
 from tintype.web.inputs import InputPolicy
 from tintype.web.scrape import MetricsPage
 from tintype.web.uploads import NamedPicture
@@ -113,6 +116,21 @@ async def test_pictures_by_path_are_wired(folder: Path):
     async with running(plans, settings=settings, left_out=pytest.fail) as services:
         data = await services.inputs.read(named, limit=1 << 20, count=lambda _size: None)
     assert COLOURS.read_bytes() == data
+
+
+async def test_threads_that_decode_stand_back_as_the_engine_s_do(picture: bytes):
+    """Those that read and answer have the processor first; others than Linux have one for all."""
+    plans = await make_plans(find_cards((COLOURS,)), left_out=pytest.fail)
+    points = (Point(x=1, y=1), Point(x=9, y=9))  # of several, no engine's thread makes the rows
+    async with running(plans, settings=Settings(), left_out=pytest.fail) as services:
+        await services.predictor.predict(PredictRequest(image=picture, points=points))
+        decoding = [
+            os.getpriority(os.PRIO_PROCESS, thread.native_id)
+            for thread in threading.enumerate()
+            if thread.name.startswith("pictures") and thread.native_id
+        ]
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    assert [own + EngineOptions().nice] == decoding
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "169.254.169.254", "[::1]"])

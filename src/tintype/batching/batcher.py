@@ -50,7 +50,8 @@ class Batcher:
     accepted, then ends the threads; the engine stays open and belongs to whoever made it.
     ``begin`` is called in each thread of the engine before anything runs there. ``steady``: a run
     takes about as long as the one before, which a call over a network does not. ``together``: one
-    batch is quicker than two halves side by side, as on a GPU. Constructing does no IO and starts
+    batch is quicker than two halves side by side, as on a GPU. ``spare``: threads beyond those that
+    can run side by side, which make a row ready meanwhile. Constructing does no IO and starts
     nothing.
     """
 
@@ -64,6 +65,7 @@ class Batcher:
         drain_seconds: float = 30.0,
         steady: bool = True,
         together: bool = False,
+        spare: int = 0,
     ) -> None:
         self._engine = engine
         self._steady = steady
@@ -72,6 +74,7 @@ class Batcher:
         self._on_batch = on_batch
         self._policy = settled(policy, together=together)
         self._together = together
+        self._workers = engine.streams + spare
         self._queue: dict[Entry, None] = {}  # in order of arrival; any entry leaves in O(1)
         self._threads: _Threads | None = None
         self._accepting = False
@@ -80,7 +83,7 @@ class Batcher:
 
     async def __aenter__(self) -> Self:
         threads = _Threads(loop=asyncio.get_running_loop())
-        for number in range(self._engine.streams):
+        for number in range(self._workers):
             worker = threading.Thread(
                 target=self._work,
                 args=(threads,),

@@ -12,7 +12,7 @@ from typing import Protocol, TypeAlias, TypeVar
 import numpy as np
 
 from tintype.errors import EngineFailed, ServingError, TintypeError
-from tintype.types import Batch, Tensor
+from tintype.types import Batch, Begun, Tensor
 
 E = TypeVar("E", bound=BaseException)
 
@@ -35,10 +35,13 @@ class Runnable(Protocol):
         """How many threads may gain by calling ``run`` side by side."""
         ...
 
-    def run(self, batch: Batch, *, deadline: float | None = None) -> tuple[Tensor, ...]:
+    def run(
+        self, batch: Batch, *, deadline: float | None = None, begun: Begun | None = None
+    ) -> tuple[Tensor, ...]:
         """Stacked pictures in, one row a picture out, before ``deadline`` if it can.
 
-        A function that makes the batch is called in this thread, when there is room to run.
+        A function that makes the batch is called first, in this thread. ``begun`` is called when
+        the batch is made and there is room to run it.
         """
         ...
 
@@ -48,8 +51,8 @@ class Answer:
     """One picture's raw outputs, without a batch axis, and where its time went.
 
     ``outputs`` are float32, or bytes where a remote gives names, in the engine's order.
-    ``queue_seconds`` is from ``submit`` to when a thread takes it, ``run_seconds`` what the thread
-    needs for its batch, ``batch`` the pictures in that run.
+    ``run_seconds`` is the run of its batch, ``queue_seconds`` all else from ``submit`` on, but for
+    the making of a row that the thread made; ``batch``: the pictures in that run.
     """
 
     outputs: tuple[Tensor, ...]
@@ -88,14 +91,39 @@ class Entry:
 Outcome: TypeAlias = tuple[Entry, Answer | ServingError]
 
 
+class _Watch:
+    """When the run of a batch began, and the seconds that its row took to make; by the thread."""
+
+    __slots__ = ("_started", "begun", "making")
+
+    def __init__(self) -> None:
+        self._started = self.begun = time.monotonic()
+        self.making = 0.0
+
+    def made(self) -> None:
+        """The row is made."""
+        self.making = time.monotonic() - self._started
+
+    def begin(self) -> None:
+        """The run begins."""
+        self.begun = time.monotonic()
+
+
 def run_batch(engine: Runnable, batch: list[Entry]) -> list[Outcome]:
     """Run a batch; when it fails, each picture alone, so that a bad one hurts only itself."""
     batch = [entry for entry in batch if entry.wanted]
     if not batch:
         return []
-    started = time.monotonic()
-    outputs = _attempt(engine, _stacked(batch), rows=len(batch), deadline=_last_deadline(batch))
-    seconds = time.monotonic() - started
+    watch = _Watch()
+    outputs = _attempt(
+        engine,
+        _stacked(batch, watch),
+        rows=len(batch),
+        deadline=_last_deadline(batch),
+        begun=watch.begin,
+    )
+    ended = time.monotonic()
+    run = ended - watch.begun
     if isinstance(outputs, ServingError):
         if len(batch) == 1 or not isinstance(outputs, EngineFailed):
             return [(entry, outputs) for entry in batch]  # of a remote: each would fare alike
@@ -105,8 +133,8 @@ def run_batch(engine: Runnable, batch: list[Entry]) -> list[Outcome]:
             entry,
             Answer(
                 outputs=tuple(output[row] for output in outputs),
-                queue_seconds=started - entry.arrived,
-                run_seconds=seconds,
+                queue_seconds=ended - entry.arrived - watch.making - run,
+                run_seconds=run,
                 batch=len(batch),
             ),
         )
@@ -168,11 +196,17 @@ def _engine_failed(error: BaseException) -> EngineFailed:
     return failure
 
 
-def _stacked(batch: list[Entry]) -> Batch:
+def _stacked(batch: list[Entry], watch: _Watch) -> Batch:
     """The rows as one batch; of a row that is yet to be made, how to."""
     make = batch[0].row
     if callable(make):
-        return lambda: make()[np.newaxis]
+
+        def made() -> Tensor:
+            row = make()
+            watch.made()
+            return row[np.newaxis]
+
+        return made
     return _stack([entry.row for entry in batch if not callable(entry.row)])
 
 
@@ -181,10 +215,15 @@ def _stack(rows: list[Tensor]) -> Tensor:
 
 
 def _attempt(
-    engine: Runnable, batch: Batch, *, rows: int, deadline: float | None
+    engine: Runnable,
+    batch: Batch,
+    *,
+    rows: int,
+    deadline: float | None,
+    begun: Begun | None = None,
 ) -> tuple[Tensor, ...] | ServingError:
     try:
-        outputs = engine.run(batch, deadline=deadline)
+        outputs = engine.run(batch, deadline=deadline, begun=begun)
     except ServingError as error:
         return _by_itself(error)
     except BaseException as error:  # noqa: BLE001 - whatever an engine raises must reach the waiters

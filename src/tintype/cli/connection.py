@@ -13,10 +13,11 @@ from uvicorn.protocols.http.httptools_impl import (
     RequestResponseCycle,
 )
 
-from tintype.cli.cycles import DroppedHeaders, close_unless_received, tell_gone
+from tintype.cli.cycles import DroppedHeaders, close_unless_received, tell_gone, write_whole
 from tintype.cli.unsent import Unsent
+from tintype.web.application import WHOLE
 from tintype.web.errors import PROBLEM_JSON, http_problem, status_of
-from tintype.web.trace import SECURITY_HEADERS
+from tintype.web.trace import SECURITY_HEADERS, Header
 
 if TYPE_CHECKING:
     from uvicorn._types import ASGI3Application
@@ -173,7 +174,12 @@ class Connection(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         self._running = cycle
+        cycle.scope["extensions"] = {WHOLE: self._write_whole}  # type: ignore[dict-item]  # ours is no dict
         super()._start_asgi_task(cycle, app)
+
+    def _write_whole(self, status: int, headers: list[Header], body: bytes) -> bool:
+        assert self._running is not None  # noqa: S101 - whoever answers was started
+        return write_whole(self._running, status, headers, body)
 
     def _left_to_parse(self, data: bytes) -> bytes:
         """What is left for the parser, where some is answered before."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Final
 
-from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
 if TYPE_CHECKING:
     from uvicorn._types import ASGIReceiveEvent
@@ -32,6 +32,45 @@ def close_unless_received(cycle: RequestResponseCycle) -> None:
 
     cycle.keep_alive = False
     cycle.receive = receive_and_keep  # type: ignore[method-assign]
+
+
+_FRAMING: Final = frozenset({b"connection", b"transfer-encoding"})
+
+
+def write_whole(
+    cycle: RequestResponseCycle, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes
+) -> bool:
+    """Write an answer, head and body, at once; tell whether that was possible.
+
+    Names of headers are in small letters. Where the client does not read, or the answer says more
+    about its connection or less about its body than usual, nothing is written: ``cycle.send`` does
+    all that, a header at a time, for a multiple of the time.
+    """
+    if cycle.disconnected:
+        return True
+    named = dict(headers)
+    if (
+        cycle.flow.write_paused
+        or cycle.response_started
+        or named.get(b"content-length") != b"%d" % len(body)
+        or not _FRAMING.isdisjoint(named)
+    ):
+        return False
+    lines = [b"%s: %s" % header for header in headers]
+    if not cycle.keep_alive:
+        lines.append(b"connection: close")
+    head = b"\r\n".join(lines)
+    if head.count(b"\n") != len(lines) - 1 or head.count(b"\r") != len(lines) - 1 or b"\0" in head:
+        return False  # a header of several lines: it is refused there
+    cycle.response_started = cycle.response_complete = True
+    cycle.waiting_for_100_continue = False
+    shown = b"" if cycle.scope["method"] == "HEAD" else body
+    cycle.transport.write(b"".join((STATUS_LINE[status], head, b"\r\n\r\n", shown)))
+    cycle.message_event.set()
+    if not cycle.keep_alive:
+        cycle.transport.close()
+    cycle.on_response()
+    return True
 
 
 class DroppedHeaders(list[tuple[bytes, bytes]]):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from tintype.errors import SettingsError
-from tintype.types import Batch, Tensor, TensorSpec
+from tintype.types import Batch, Begun, Tensor, TensorSpec
 
 MOST_THREADS: Final = 1024
 """Each is a real thread of the system, made at the start."""
@@ -106,11 +106,13 @@ class Engine(Protocol):
         """Whether it can be asked now: False while a remote is down, True for all others."""
         ...
 
-    def run(self, batch: Batch, *, deadline: float | None = None) -> tuple[Tensor, ...]:
+    def run(
+        self, batch: Batch, *, deadline: float | None = None, begun: Begun | None = None
+    ) -> tuple[Tensor, ...]:
         """Run ``batch`` (N x the input's other axes, C-contiguous, the input's dtype).
 
-        It may be a function that makes it: called in this thread when there is room to run. What
-        that raises is raised.
+        It may be a function that makes it: called in this thread, before there is room to run. What
+        that raises is raised. ``begun`` is called when the batch is made and has room to run.
         An input of dtype ``string`` takes N objects, each the bytes of an encoded picture.
         ``deadline``, in seconds of ``time.monotonic``, is when nobody waits any more: what cannot
         stop by itself may go on, a remote is told.

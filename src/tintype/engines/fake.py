@@ -14,7 +14,7 @@ import numpy as np
 
 from tintype.engines.tensors import check_batch, parts
 from tintype.errors import EngineFailed
-from tintype.types import Batch, Float32Array, Tensor, TensorSpec
+from tintype.types import Batch, Begun, Float32Array, Tensor, TensorSpec
 
 Answer = Callable[[Tensor], Float32Array]
 """N rows of input to N rows of scores. Must treat each row alone."""
@@ -146,9 +146,13 @@ class FakeEngine:
         """Always."""
         return True
 
-    def run(self, batch: Batch, *, deadline: float | None = None) -> tuple[Float32Array, ...]:
+    def run(
+        self, batch: Batch, *, deadline: float | None = None, begun: Begun | None = None
+    ) -> tuple[Float32Array, ...]:
         """Compute the answer, see ``Engine.run``."""
         batch = batch() if callable(batch) else batch
+        if begun is not None:
+            begun()
         self.deadlines.append(deadline)
         if self._closed:
             raise EngineFailed("the engine is closed: it can run nothing more")

@@ -18,7 +18,7 @@ from tintype.engines.tensors import (
     with_batch,
 )
 from tintype.errors import EngineFailed
-from tintype.types import Batch, Float32Array, Graph, Tensor, TensorSpec
+from tintype.types import Batch, Begun, Float32Array, Graph, Tensor, TensorSpec
 
 
 class Runner(Protocol):
@@ -116,13 +116,21 @@ class PooledEngine:
         """Always."""
         return True
 
-    def run(self, batch: Batch, *, deadline: float | None = None) -> tuple[Float32Array, ...]:
+    def run(
+        self, batch: Batch, *, deadline: float | None = None, begun: Begun | None = None
+    ) -> tuple[Float32Array, ...]:
         """Run ``batch``, see ``Engine.run``. Any number of rows goes: a fixed size is cut to."""
         del deadline  # a run in this process is short, and cannot be stopped
-        with self._runners.lend() as runner:  # who makes a batch has begun: others are company
-            rows = batch() if callable(batch) else batch
-            check_batch(rows, self._input)
-            return self._run_parts(runner, rows)
+
+        def rows() -> Tensor:
+            made = batch() if callable(batch) else batch
+            check_batch(made, self._input)
+            return made
+
+        with self._runners.lend(rows) as (runner, made):
+            if begun is not None:
+                begun()
+            return self._run_parts(runner, made)
 
     def _run_parts(self, runner: Runner, batch: Tensor) -> tuple[Float32Array, ...]:
         size = self._facts.batch_size

@@ -38,6 +38,9 @@ from tintype.types import Box, ClassOutput, LabelScore, RankedOutput, Tensor, Wi
 
 _ANY_SIZE_SIDE = 320
 _WIDEN_AFTER_SECONDS = 1.0
+_SPARE = 1
+"""Threads that make a row ready while every stream of the engine runs: a core that would wait for
+Python's lock, or for the next row, has one."""
 _AHEAD = 16
 """Pictures made ready ahead of an engine that takes them in batches, at least."""
 
@@ -93,6 +96,9 @@ class ModelHost(Hosted):
                 await asyncio.to_thread(self._engine.close)
             raise
         assert self._engine is not None  # noqa: S101 - set by the line above
+        alone = self._engine.batch_size == 1 and not self._remote
+        self._makes_rows = alone and self._engine.streams >= usable_cores()
+        spare = _SPARE if self._makes_rows and self._engine.streams > 1 else 0
         batcher = Batcher(
             self._engine,
             policy=self._policy,
@@ -100,11 +106,10 @@ class ModelHost(Hosted):
             begin=self._begin,
             steady=not self._remote,
             together=self._on_gpu,
+            spare=spare,
         )
         self._batcher = await batcher.__aenter__()
-        alone = self._engine.batch_size == 1 and not self._remote
-        self._makes_rows = alone and self._engine.streams >= usable_cores()
-        self._turns = Turns(_ahead(self._engine, max_batch=self._policy.max_batch))
+        self._turns = Turns(_ahead(self._engine, spare=spare, max_batch=self._policy.max_batch))
         self._state = Health.READY
         if self._expects_company and not self._on_gpu:
             self._widening = asyncio.create_task(self._widen_soon(self._engine))
@@ -265,11 +270,11 @@ class ModelHost(Hosted):
         return Found(boxes=boxes(outputs, output=output, labels=labels, window=window, keep=keep))
 
 
-def _ahead(engine: Engine, *, max_batch: int) -> int:
+def _ahead(engine: Engine, *, spare: int, max_batch: int) -> int:
     """How many pictures are made ready ahead: enough that the engine never waits for the next.
 
     One by one, those are what each of its threads is given, and a few more to give.
     """
     if engine.batch_size == 1:
-        return (AHEAD + 2) * engine.streams
+        return (AHEAD + 2) * (engine.streams + spare)
     return max(_AHEAD, 2 * (engine.batch_size or max_batch) * engine.streams)

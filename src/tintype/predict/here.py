@@ -63,10 +63,8 @@ class Here:
         prepared = made.prepared
         assert prepared is not None  # noqa: S101 - there is an answer to it
         (question,) = prepared.questions[host]
-        run = answer.run_seconds - prepared.decode_seconds - prepared.prepare_seconds
-        answered = _read_out(
-            question, answer, asking.request, seconds=answer.queue_seconds + run, run=run
-        )
+        seconds = answer.queue_seconds + answer.run_seconds
+        answered = _read_out(question, answer, asking.request, seconds=seconds)
         asking.line.answered(host.name)
         return _answers(prepared, [[answered]], waited=waited)
 
@@ -144,7 +142,7 @@ async def _one(question: Question, request: PredictRequest, *, deadline: float) 
     try:
         answer = await question.host.submit(question.row, deadline=deadline)
         seconds = time.monotonic() - begun
-        return _read_out(question, answer, request, seconds=seconds, run=answer.run_seconds)
+        return _read_out(question, answer, request, seconds=seconds)
     except DeadlineExceeded as error:
         failure = late(question.host, error)
     except ServingError as error:
@@ -156,7 +154,7 @@ async def _one(question: Question, request: PredictRequest, *, deadline: float) 
 
 
 def _read_out(
-    question: Question, answer: Answer, request: PredictRequest, *, seconds: float, run: float
+    question: Question, answer: Answer, request: PredictRequest, *, seconds: float
 ) -> Answered:
     """What an answer says. Raises EngineFailed."""
     found = question.host.read_out(
@@ -165,7 +163,7 @@ def _read_out(
     return Answered(
         result=result_of(question, found, failure=None, seconds=seconds),
         queue_seconds=answer.queue_seconds,
-        run_seconds=run,
+        run_seconds=answer.run_seconds,
     )
 
 

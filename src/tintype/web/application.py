@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from http import HTTPStatus
+from typing import Final, TypeAlias
 
 import structlog
 from starlette.exceptions import HTTPException
@@ -31,7 +32,13 @@ from tintype.web.errors import (
 from tintype.web.inflight import BytesInFlight
 from tintype.web.routes import Routes
 from tintype.web.spans import carried
-from tintype.web.trace import log_request, note_route, request_id, route_of, traced_headers
+from tintype.web.trace import Header, log_request, note_route, request_id, route_of, traced_headers
+
+WHOLE: Final = "tintype.whole"
+"""An extension of ASGI by the server: a ``Whole``."""
+
+Whole: TypeAlias = Callable[[int, list[Header], bytes], bool]
+"""Writes status, headers and body at once if it can, and tells whether it did."""
 
 
 class Application:
@@ -82,8 +89,10 @@ class Application:
             self._metrics.count(REQUESTS, route, str(status))
             self._metrics.observe(REQUEST_SECONDS, seconds, route)
         log_request(scope, status=status, seconds=seconds)
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": response.body})
+        whole: Whole | None = scope.get("extensions", {}).get(WHOLE)
+        if whole is None or not whole(status, headers, bytes(response.body)):
+            await send({"type": "http.response.start", "status": status, "headers": headers})
+            await send({"type": "http.response.body", "body": response.body})
         return status
 
     async def _respond(self, request: Request) -> Response:

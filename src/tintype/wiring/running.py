@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from tintype.batching.gate import ByteGate
 from tintype.cores import usable_cores
+from tintype.engines.stand_back import stand_back
 from tintype.imaging.limits import DecodeLimits
 from tintype.live import LiveWindow
 from tintype.metrics import PICTURE_BYTES, PICTURES_WAITING, Metrics
@@ -101,7 +102,7 @@ async def running(  # noqa: PLR0913 - what is served, and in which way
     cards, unloaded, plans = [plan.card for plan in plans], [*plans], ()
     async with AsyncExitStack() as stack:
         door = await open_door(settings, stack, metrics) if serves else None
-        lanes = _lanes(stack)
+        lanes = _lanes(stack, nice=settings.engine.nice)
         files = stack.enter_context(ThreadPoolExecutor(_FILE_THREADS, "named-pictures"))
         inputs = Inputs(
             settings.inputs,
@@ -174,11 +175,11 @@ async def running(  # noqa: PLR0913 - what is served, and in which way
         )
 
 
-def _lanes(stack: AsyncExitStack) -> Lanes:
-    threads = usable_cores()
+def _lanes(stack: AsyncExitStack, *, nice: int) -> Lanes:
+    threads, begin = usable_cores(), partial(stand_back, nice)
     return Lanes(
-        quick=stack.enter_context(ThreadPoolExecutor(threads, "pictures")),
-        slow=stack.enter_context(ThreadPoolExecutor(threads, "slow-pictures")),
+        quick=stack.enter_context(ThreadPoolExecutor(threads, "pictures", begin)),
+        slow=stack.enter_context(ThreadPoolExecutor(threads, "slow-pictures", begin)),
     )
 
 

@@ -22,7 +22,7 @@ from tintype.errors import (
     TintypeError,
     UnsupportedModel,
 )
-from tintype.types import Batch, Graph, RemoteModel, Tensor, TensorSpec
+from tintype.types import Batch, Begun, Graph, RemoteModel, Tensor, TensorSpec
 
 _FAIR_SECONDS = 1.0
 """A call that was given less says nothing of the remote when it is late."""
@@ -104,10 +104,14 @@ class TfServingEngine:
         """Whether a call would be tried now."""
         return not self._breaker.is_open(time.monotonic())
 
-    def run(self, batch: Batch, *, deadline: float | None = None) -> tuple[Tensor, ...]:
+    def run(
+        self, batch: Batch, *, deadline: float | None = None, begun: Begun | None = None
+    ) -> tuple[Tensor, ...]:
         """Have the remote run ``batch``, see ``Engine.run``."""
         batch = batch() if callable(batch) else batch
         check_batch(batch, self._input)
+        if begun is not None:
+            begun()
         if self._closed.is_set():
             raise EngineFailed("the engine is closed: it can run nothing more")
         self._start_checks()
