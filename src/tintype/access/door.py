@@ -94,14 +94,21 @@ class Door:
         key = self._find(visitor)
         if key is None:
             raise Unauthorized("the API key or the session is not known yet")
-        return _allowed(key, scope)
+        if not key.allows(scope):
+            raise _forbidden(key, scope)
+        return key
 
     async def enter_late(self, visitor: Visitor, scope: Scope) -> Key | None:
         """The same for one whom ``enter`` does not know: another process may have let it in.
 
         Raises Unauthorized, RateLimited for too many wrong keys, Forbidden for a missing scope.
         """
-        return _allowed(await self.known(visitor), scope) if self.asks_for_keys else None
+        if not self.asks_for_keys:
+            return None
+        key = await self.known(visitor)
+        if not key.allows(scope):
+            raise _forbidden(key, scope)
+        return key
 
     async def known(self, visitor: Visitor) -> Key:
         """The key of the visitor, looked for in the store where it is not in memory yet.
@@ -164,14 +171,12 @@ class Door:
         check(self._wrong.take_now((rule,)))
 
 
-def _allowed(key: Key, scope: Scope) -> Key:
-    if not key.allows(scope):
-        raise Forbidden(
-            f"the key {key.name!r} may not do this: it has the scopes"
-            f" {', '.join(sorted(key.scopes)) or 'none'}, and {scope} is needed",
-            hint="tintype keys add NAME --scope makes a key that may",
-        )
-    return key
+def _forbidden(key: Key, scope: Scope) -> Forbidden:
+    return Forbidden(
+        f"the key {key.name!r} may not do this: it has the scopes"
+        f" {', '.join(sorted(key.scopes)) or 'none'}, and {scope} is needed",
+        hint="tintype keys add NAME --scope makes a key that may",
+    )
 
 
 def _mode(policy: AccessPolicy) -> AccessMode:
