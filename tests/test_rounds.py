@@ -59,6 +59,21 @@ async def test_rounds_begin_apart():
     assert 0.045 < min(later - earlier for earlier, later in pairwise(begun))
 
 
+async def test_some_may_follow_each_other_after_a_rest():
+    """Then they begin apart."""
+    begun = []
+
+    async def work():
+        begun.append(time.monotonic())
+
+    rounds = Rounds(work, apart=0.05, in_a_row=4)
+    first = time.monotonic()
+    for _ in range(7):
+        await rounds.join()
+    assert first + 3 * 0.05 - 0.005 < begun[-1]
+    assert begun[3] - begun[0] < begun[-1] - begun[3]
+
+
 async def test_only_so_many_wait():
     """The others are told at once, and may ask again later."""
     goes_on = asyncio.Event()

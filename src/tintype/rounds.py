@@ -11,11 +11,11 @@ MOST_WAITING: Final = 200
 
 
 class Rounds:
-    """Does ``work`` in rounds that begin at least ``apart`` seconds after each other.
+    """Does ``work`` in rounds: one each ``apart`` seconds in the long run, one at a time.
 
     Who joins waits for a round that begins after that, so what was true when they came is seen by
-    it. However many join, the work is done no more often. Belongs to one event loop; ``work`` must
-    not raise.
+    it. However many join, the work is done no more often; after a rest, ``in_a_row`` rounds may
+    follow each other without a pause. Belongs to one event loop; ``work`` must not raise.
     """
 
     def __init__(
@@ -23,13 +23,15 @@ class Rounds:
         work: Callable[[], Awaitable[object]],
         *,
         apart: float,
+        in_a_row: int = 1,
         most_waiting: int = MOST_WAITING,
     ) -> None:
         self._work = work
         self._apart = apart
         self._most_waiting = most_waiting
         self._waiting = 0
-        self._begun = float("-inf")
+        self._ahead = (in_a_row - 1) * apart
+        self._paid = 0.0  # when the last round is paid off, at one each ``apart`` seconds
         self._turn = asyncio.Lock()
         self._next: asyncio.Task[None] | None = None
 
@@ -48,7 +50,7 @@ class Rounds:
 
     async def _round(self) -> None:
         async with self._turn:
-            await asyncio.sleep(self._begun + self._apart - time.monotonic())
-            self._begun = time.monotonic()
+            await asyncio.sleep(self._paid - self._ahead - time.monotonic())
+            self._paid = max(self._paid, time.monotonic()) + self._apart
             self._next = None  # who comes from now on came after the beginning
             await self._work()

@@ -182,7 +182,7 @@ async def test_a_crowd_of_strangers_does_not_hammer_the_disk(add, store, clock):
     async with Keyring(counted, session_seconds=3600, clock=clock) as keyring:
         counted.looks = 0
         told = await asyncio.gather(*(keyring.look_again() for _ in range(1000)))
-    assert counted.looks <= 3  # one for all, one on leaving, and the clock's own
+    assert counted.looks <= 3  # one for all, one on leaving, and one by the clock
     assert {True, False} == set(told)
 
 

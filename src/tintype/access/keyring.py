@@ -21,6 +21,7 @@ from tintype.rounds import Rounds
 
 SYNC_SECONDS: Final = 1.0
 LOOKS_APART_SECONDS: Final = 0.2
+_LOOKS_IN_A_ROW: Final = 5
 _SESSION_BYTES: Final = 32
 _LONGEST_TEXT: Final = 64
 _NOTHING_READ: Final = -1
@@ -50,7 +51,7 @@ class Keyring:
         self._task: asyncio.Task[None] | None = None
         self._failing = False
         self._reading = asyncio.Lock()
-        self._looks = Rounds(self._look, apart=LOOKS_APART_SECONDS)
+        self._looks = Rounds(self._look, apart=LOOKS_APART_SECONDS, in_a_row=_LOOKS_IN_A_ROW)
         self._changed: Callable[[], Awaitable[object]] = _nobody
 
     async def __aenter__(self) -> Self:
@@ -125,7 +126,7 @@ class Keyring:
     async def look_again(self) -> bool:
         """Read what changed by now, for somebody who is not known; False if too many ask for it.
 
-        However many do, the store is looked at no more often than each ``LOOKS_APART_SECONDS``.
+        However many do, the store is looked at once each ``LOOKS_APART_SECONDS`` in the long run.
         """
         return await self._looks.join()
 

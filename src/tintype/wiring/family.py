@@ -21,6 +21,7 @@ from tintype.web.changes import answer_reloads
 from tintype.worker import Worker
 
 _FLUSHES_APART_SECONDS: Final = 0.25
+_FLUSHES_IN_A_ROW: Final = 8
 _FLUSH_SECONDS: Final = 2.5
 """A commit may wait for another writer's lock, and for a busy disk."""
 
@@ -71,8 +72,7 @@ def _tell_live(siblings: Siblings, live: LiveWindow) -> None:
 def _share_record(siblings: Siblings, record: Recorder) -> None:
     """What one process answered is found by all, whatever its writer has not written yet.
 
-    However many unknown ids are asked for, others write early no more often than four times a
-    second.
+    However many unknown ids are asked for, others write early four times a second in the long run.
     """
 
     async def counts(_: str) -> RecordCounts:
@@ -84,7 +84,8 @@ def _share_record(siblings: Siblings, record: Recorder) -> None:
     siblings.answer(COUNTS_QUESTION, counts)
     siblings.answer("flush", flush)
     ask = partial(siblings.ask, "flush", type(None), seconds=_FLUSH_SECONDS)
-    record.when_unknown(Rounds(ask, apart=_FLUSHES_APART_SECONDS).join)
+    rounds = Rounds(ask, apart=_FLUSHES_APART_SECONDS, in_a_row=_FLUSHES_IN_A_ROW)
+    record.when_unknown(rounds.join)
 
 
 def _share_door(siblings: Siblings, door: Door) -> None:
