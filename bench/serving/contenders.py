@@ -6,11 +6,12 @@ OpenVINO engine written into it by hand (``peers/classifier.py``). All answer th
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
 HERE: Final = Path(__file__).parent
+ROOT: Final = HERE.parent.parent
 _ENGINES: Final = (
     "tensorflow==2.21.0",
     "keras==3.15.1",
@@ -41,15 +42,25 @@ class Contender:
     surroundings: dict[str, str] = field(default_factory=dict)
 
 
+def _locked() -> tuple[str, ...]:
+    """What Tintype's users install, each in the version that is tested: ``requirements.txt``."""
+    lines = (ROOT / "requirements.txt").read_text().splitlines()
+    pins = (line.removesuffix("\\").strip() for line in lines if "==" in line)
+    return tuple(pin for pin in pins if pin[0] not in "-#")
+
+
 TINTYPE: Final = Contender(
     name="Tintype",
-    environment="",
-    packages=(),
+    environment="tintype",  # as its users have it: the developers' holds what slows the imports
+    packages=(*_locked(), "."),
     command=("{bin}/tintype", "serve", "{model}", "--port", "{port}", "--state", "{state}"),
     path="/api/predict",
     wrapped="raw",
     engine=OPENVINO,
 )
+
+TINTYPE_HERE: Final = replace(TINTYPE, environment="", packages=())
+"""The same out of the environment that runs the benchmark: nothing is installed for it."""
 
 _ENGINE_NAMES: Final = {
     "keras": "Keras, model.predict",

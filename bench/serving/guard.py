@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from contenders import TINTYPE
+from contenders import TINTYPE_HERE
 from cores import PINNED, on
 from generator import Load, request
 from materials import ROOT, Body
@@ -37,10 +37,12 @@ def share_of_limit(model: Path, picture: Path, *, rounds: int) -> dict[str, floa
     limits, costs = [], []
     with (
         tempfile.TemporaryDirectory() as folder,
-        running(TINTYPE, model=model, materials=Path(folder), body=sent, layout=PINNED) as server,
+        running(
+            TINTYPE_HERE, model=model, materials=Path(folder), body=sent, layout=PINNED
+        ) as server,
         asyncio.Runner() as runner,
     ):
-        whole = request(TINTYPE.path, picture.read_bytes())
+        whole = request(TINTYPE_HERE.path, picture.read_bytes())
         for number in range(rounds + 1):
             load, used = Load(urlsplit(server.url).port or 80, whole), server.cpu_seconds()
             tally = runner.run(load.one_by_one(_SECONDS, clients=_CLIENTS))

@@ -73,6 +73,7 @@ class Bench:
         limits = [self._limit(case, layout)]
         loads: dict[str, Figures] = {}
         with self._running(case, layout) as server:
+            first_mib = server.resident_mib()
             self._load(server, case, layout, connections=8, seconds=_WARM_SECONDS)
             for count in connections:
                 loads[str(count)] = self._load(
@@ -91,6 +92,7 @@ class Bench:
         return {
             "limit": self._best[case.model, case.picture, layout.name],
             "first_answer": server.first_answer,
+            "first_mib": first_mib,
             "resident_mib": memory,
             "closed": loads,
         }

@@ -114,7 +114,7 @@ def _told(results: dict[str, Any]) -> str:
 
 def _targets(rows: list[Row]) -> Table:
     known = by_key(rows)
-    lines = [["target", "bound", "measured", "CPU, cold, or all cores", ""]]
+    lines = [["target", "bound", "measured", "CPU, cold, later, or all cores", ""]]
     for each in TARGETS:
         bound = f"at least {each.least:g}" if each.least is not None else f"at most {each.most:g}"
         words = {True: "reached", False: "**not reached**", None: "not measured"}

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import machine
-from contenders import OPENVINO
+from contenders import OPENVINO, TINTYPE
 from environments import programs
 from materials import ROOT, make
 from measure import Bench, Figures
@@ -97,7 +97,7 @@ def _best(rows: list[Figures], wanted: list[Case]) -> list[Case]:
         and len(case.shared) > 1
         and _capacity(rows, case)
     ]
-    same.sort(key=lambda case: (case.contender.environment != "", -_capacity(rows, case)))
+    same.sort(key=lambda case: (case.contender is not TINTYPE, -_capacity(rows, case)))
     return same[: 1 + OPEN_PEERS]
 
 

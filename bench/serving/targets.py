@@ -109,12 +109,16 @@ def _start(rows: Rows, name: str = "warm_start") -> Value:
     return None if row is None else row.get(name)
 
 
-def _memory(rows: Rows) -> Value:
+def _memory(name: str) -> Callable[[Rows], Value]:
     """MB of 10^6 bytes, on all cores where that was measured."""
-    row = _own(rows, "mobilenetv2")
-    layouts = {} if row is None else row["layouts"]
-    part = layouts.get("shared", layouts.get("pinned"))
-    return None if part is None else part["resident_mib"] * 1.048576
+
+    def value(rows: Rows) -> Value:
+        row = _own(rows, "mobilenetv2")
+        layouts = {} if row is None else row["layouts"]
+        mib = layouts.get("shared", layouts.get("pinned", {})).get(name)
+        return None if mib is None else mib * 1.048576
+
+    return value
 
 
 def _large(name: str) -> Callable[[Rows], Value]:
@@ -180,7 +184,12 @@ TARGETS: Final = (
         value=_start,
         beside=lambda rows: _start(rows, "cold_start"),
     ),
-    Target(words="MB of memory, MobileNetV2 `.keras`", most=200, value=_memory),
+    Target(
+        words="MB of memory at the first answer, MobileNetV2 `.keras`",
+        most=200,
+        value=_memory("first_mib"),
+        beside=_memory("resident_mib"),
+    ),
     Target(
         words="a 12-megapixel photo over its decode alone",
         most=1.1,
@@ -189,4 +198,4 @@ TARGETS: Final = (
     ),
 )
 """``beside``: for shares of the limit and for the large photo the same for CPU time, for the start
-the cold one, for all others the same on all cores."""
+the cold one, for memory that after all loads, for all others the same on all cores."""

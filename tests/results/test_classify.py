@@ -95,11 +95,12 @@ def test_an_answer_without_scores_is_a_failure():
         probabilities(row(), activation=Activation.SOFTMAX)
 
 
-@pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_no_number_is_an_engine_failure(bad: float):
-    """NaN and infinity never reach an answer."""
+@pytest.mark.parametrize("classes", [3, 300])
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_no_number_is_an_engine_failure(bad: float, classes: int):
+    """NaN and infinity never reach an answer, of few classes or of many."""
     with pytest.raises(EngineFailed, match="NaN"):
-        probabilities(row(bad, 0, 0), activation=Activation.SOFTMAX)
+        probabilities(row(0, bad, *[0] * (classes - 2)), activation=Activation.SOFTMAX)
 
 
 def ranked(classes: list, scores: list, labels: tuple[str, ...] = ABC) -> list:
@@ -126,13 +127,15 @@ def test_classes_without_a_score_are_no_answer(classes: list, scores: list):
         ranked(classes, scores)
 
 
-def test_a_few_are_the_first_of_many():
+@pytest.mark.parametrize("classes", [16, 300])
+def test_a_few_are_the_first_of_many(classes: int):
     """However many are asked for, the order is one; equal scores are in it."""
     rng = np.random.default_rng(6)
-    scores = rng.integers(0, 40, 300).astype(np.float32) / 40
-    names = tuple(map(str, range(300)))
-    told = output(Activation.SIGMOID, classes=300)
-    many = label_scores(scores, output=told, labels=names, keep=Keep(top=300))
+    scores = rng.integers(0, classes // 4, classes).astype(np.float32) / classes
+    names = tuple(map(str, range(classes)))
+    told = output(Activation.SIGMOID, classes=classes)
+    many = label_scores(scores, output=told, labels=names, keep=Keep(top=classes))
     few = label_scores(scores, output=told, labels=names, keep=Keep(top=9))
+    assert np.argsort(-scores, kind="stable").tolist() == [each.index for each in many]
     assert many[:9] == few
     assert 0.0 < scores.max()  # what was handed in is left as it was
