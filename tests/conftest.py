@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -14,6 +15,8 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from tintype.worker import Worker
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -38,6 +41,16 @@ def state_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_STATE_HOME", str(folder))
         yield folder / "tintype"
+
+
+@pytest.fixture
+def family() -> Iterator[tuple[Worker, Worker]]:
+    """Two processes of one family, which live in the test's own one, and the folder they meet in.
+
+    Its name is short, as that of a socket must be.
+    """
+    with tempfile.TemporaryDirectory(prefix="tt-") as folder:
+        yield tuple(Worker(number=number, of=2, folder=Path(folder)) for number in range(2))
 
 
 @dataclass(frozen=True)

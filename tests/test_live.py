@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from tintype.errors import ImageCorrupt
-from tintype.live import LiveWindow
+from tintype.live import LivePart, LiveWindow
 from tintype.predict import PredictRequest
 from tintype.types import ImageFacts, Prediction, Result, ResultError, Seconds, Task
 
@@ -99,3 +100,69 @@ def test_stages_are_told_by_percentiles(window: LiveWindow):
     total = stages["total"]
     assert (0.0505, 0.09505, 0.09901) == pytest.approx((total.p50, total.p95, total.p99))
     assert total.p50 / 2 == pytest.approx(stages["run"].p50)
+
+
+@pytest.fixture
+def others(clock: Clock) -> tuple[LiveWindow, LiveWindow]:
+    """Two processes of one machine; the second was started 7 seconds after the first."""
+    first = LiveWindow(clock=clock)
+    clock.now += 7
+    return first, LiveWindow(clock=clock)
+
+
+def test_the_windows_of_processes_add_up_step_by_step(others, clock: Clock):
+    """Their steps begin at the same moments, whenever they themselves began."""
+    for window in others:
+        for _ in range(10):
+            clock.now += 5
+            window.answered(REQUEST, answer(failed=True))
+            window.refused(REQUEST, ImageCorrupt("no"), seconds=0.1)
+    first, second = others
+    live, mirrored = first.view([second.part()]), second.view([first.part()])
+    assert live == mirrored
+    assert (20, 20, 20) == (live.answered, live.failed, live.refused)
+    parts = [window.view() for window in others]
+    assert [
+        one.answered + two.answered for one, two in zip(*(p.steps for p in parts), strict=True)
+    ] == [step.answered for step in live.steps]
+    assert (107, 0.2) == (live.seconds, live.a_second)
+
+
+def test_percentiles_are_of_the_durations_of_all(others):
+    """As if one process had answered everything."""
+    first, second = others
+    for number in range(1, 101):
+        others[number % 2].answered(REQUEST, answer(total=number / 1000))
+    stages = {each.stage: each for each in first.view([second.part()]).stages}
+    total = stages["total"]
+    assert (0.0505, 0.09505, 0.09901) == pytest.approx((total.p50, total.p95, total.p99))
+
+
+def test_a_busy_process_counts_for_as_much_as_a_quiet_one(others, clock: Clock):
+    """It has forgotten its first answers: those of the quiet one from then do not count either."""
+    busy, quiet = others
+    quiet.answered(REQUEST, answer(total=9.0))
+    for _ in range(8000):
+        clock.now += 0.01
+        busy.answered(REQUEST, answer(total=0.001))
+    quiet.answered(REQUEST, answer(total=1.0))
+    total = busy.view([quiet.part()]).stages[-1]
+    assert (0.001, 0.001) == (total.p50, total.p99)
+    alone = quiet.view().stages[-1]
+    assert pytest.approx(5.0) == alone.p50
+    assert 4001 == len(_since(busy, quiet))
+
+
+def _since(*windows: LiveWindow) -> list[float]:
+    """The durations that count."""
+    parts = [window.part() for window in windows]
+    since = max(part.whole_since for part in parts)
+    return [took[-1] for part in parts for at, took in part.times if at >= since]
+
+
+def test_a_part_travels_between_processes(others):
+    """As it is, in MessagePack."""
+    others[0].answered(REQUEST, answer())
+    for window in others:
+        part = window.part()
+        assert part == msgspec.msgpack.decode(msgspec.msgpack.encode(part), type=LivePart)

@@ -17,7 +17,8 @@ MODEL = f'{ONE},model=~"$model"'
 TOTAL = f'{ONE},stage="total"'
 FAILED = f'{MODEL},outcome!="ok"'
 _CHANGED = f"increase(tintype_model_changes_total{{{MODEL}}}[$__rate_interval])"
-CHANGES = f"sum by (model, change) ({_CHANGED})"
+# each process loads it, which is one change
+CHANGES = f"sum by (model, change) (max by (instance, model, change) ({_CHANGED}))"
 COUNT = "tintype_stage_seconds_count"
 
 
@@ -37,9 +38,19 @@ def rate(metric: str, labels: str = ONE) -> str:
     return f"rate({metric}{{{labels}}}[$__rate_interval])"
 
 
-def increase(metric: str, labels: str = ONE) -> str:
+def increase(metric: str) -> str:
     """Events since the point before."""
-    return f"increase({metric}{{{labels}}}[$__rate_interval])"
+    return f"sum(increase({metric}{{{ONE}}}[$__rate_interval]))"
+
+
+def of_instance(query: str) -> str:
+    """A query of every process as one number of each server."""
+    return f"sum by (instance) ({query})"
+
+
+def largest(metric: str, by: str) -> str:
+    """What every process tells alike, once."""
+    return f"max by ({by}) ({metric}{{{MODEL}}})"
 
 
 def share(part: str, rest: str) -> str:
@@ -84,8 +95,9 @@ ROWS: tuple[tuple[str, tuple[Panel, ...]], ...] = (
                 "Versions that answer",
                 "none",
                 6,
-                ((f"sum(tintype_model_ready{{{ONE}}})", ""),),
+                ((f"sum(min by (instance, model, version) (tintype_model_ready{{{ONE}}}))", ""),),
                 "stat",
+                "In every process of their server",
             ),
         ),
     ),
@@ -207,7 +219,12 @@ ROWS: tuple[tuple[str, tuple[Panel, ...]], ...] = (
                 "Load time",
                 "s",
                 12,
-                ((f"tintype_model_load_seconds{{{MODEL}}}", "{{model}} {{version}}"),),
+                (
+                    (
+                        largest("tintype_model_load_seconds", "model, version"),
+                        "{{model}} {{version}}",
+                    ),
+                ),
             ),
             Panel(
                 "Canaries in the shadow",
@@ -229,52 +246,58 @@ ROWS: tuple[tuple[str, tuple[Panel, ...]], ...] = (
                 "Right, of what people judged",
                 "percentunit",
                 12,
-                ((f"tintype_accuracy_ratio{{{MODEL}}}", "{{model}} {{version}}"),),
+                ((largest("tintype_accuracy_ratio", "model, version"), "{{model}} {{version}}"),),
             ),
             Panel(
                 "Judged predictions",
                 "none",
                 12,
-                ((f"tintype_feedback{{{MODEL}}}", "{{model}} {{version}} {{verdict}}"),),
+                (
+                    (
+                        largest("tintype_feedback", "model, version, verdict"),
+                        "{{model}} {{version}} {{verdict}}",
+                    ),
+                ),
             ),
         ),
     ),
     (
-        "The process",
+        "The server",
         (
             Panel(
                 "Resident memory",
                 "bytes",
                 8,
-                ((f"process_resident_memory_bytes{{{ONE}}}", "{{instance}}"),),
+                ((of_instance(f"process_resident_memory_bytes{{{ONE}}}"), "{{instance}}"),),
+                description="Of several processes, what they share counts in each",
             ),
             Panel(
                 "Bytes in flight",
                 "bytes",
                 8,
                 (
-                    (f"tintype_picture_bytes{{{ONE}}}", "decoded pictures"),
-                    (f"tintype_body_bytes{{{ONE}}}", "bodies"),
+                    (f"sum(tintype_picture_bytes{{{ONE}}})", "decoded pictures"),
+                    (f"sum(tintype_body_bytes{{{ONE}}})", "bodies"),
                 ),
             ),
             Panel(
                 "Processor",
                 "none",
                 8,
-                ((rate("process_cpu_seconds_total"), "{{instance}}"),),
+                ((of_instance(rate("process_cpu_seconds_total")), "{{instance}}"),),
                 description="Cores in use",
             ),
             Panel(
                 "Pictures that wait for memory",
                 "none",
                 8,
-                ((f"tintype_pictures_waiting{{{ONE}}}", "{{instance}}"),),
+                ((of_instance(f"tintype_pictures_waiting{{{ONE}}}"), "{{instance}}"),),
             ),
             Panel(
                 "Waiting to be recorded",
                 "none",
                 8,
-                ((f"tintype_record_queue{{{ONE}}}", "{{instance}}"),),
+                ((of_instance(f"tintype_record_queue{{{ONE}}}"), "{{instance}}"),),
             ),
             Panel(
                 "Lost lines, records and answers of Redis",

@@ -1,13 +1,19 @@
-"""The last minutes of this process, for the dashboard: how much was asked, and how long it took."""
+"""The last minutes, for the dashboard: how much was asked, and how long it took.
+
+Several processes on one machine tell each other their parts. Their clock is the machine's, and the
+steps of their windows begin at the same moments.
+"""
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+import msgspec
 import numpy as np
 from msgspec.structs import astuple
 
@@ -17,6 +23,9 @@ from tintype.types import Prediction, Seconds
 
 WINDOW_SECONDS: Final = 300
 STEP_SECONDS: Final = 10
+LIVE_QUESTION: Final = "live"
+"""What processes of one machine ask each other for a ``LivePart``."""
+
 _MOST_TIMES: Final = 4000
 _STAGES: Final = Seconds.__struct_fields__
 
@@ -44,8 +53,8 @@ class Step:
 class Live:
     """What the window holds: its steps, the oldest first, and the stages of the latest answers.
 
-    ``seconds``: how much of the window this process has lived. ``a_second``: answers a second,
-    over the last whole step.
+    ``seconds``: how much of the window the server has lived. ``a_second``: answers a second, over
+    the last whole step.
     """
 
     seconds: float
@@ -67,6 +76,19 @@ class Live:
     def refused(self) -> int:
         """Requests that ended with an error."""
         return sum(step.refused for step in self.steps)
+
+
+class LivePart(msgspec.Struct, frozen=True, array_like=True):
+    """What one process has of the window, by the machine's clock in seconds.
+
+    ``steps``: answers, failures and refusals by the number of the step. ``times``: when each of
+    the latest answers was given, and its stages; from ``whole_since`` on they are all there.
+    """
+
+    begun: float
+    steps: dict[int, tuple[int, int, int]]
+    whole_since: float
+    times: list[tuple[float, tuple[float, ...]]]
 
 
 class LiveWindow:
@@ -92,35 +114,61 @@ class LiveWindow:
         """Count a refusal."""
         self._step()[2] += 1
 
-    def view(self) -> Live:
-        """The window as it is now."""
-        now = self._clock()
-        number = self._number(now)
-        found = dict(self._steps)
-        first = number - WINDOW_SECONDS // STEP_SECONDS + 1
-        steps = [found.get(each, [0, 0, 0]) for each in range(first, number + 1)]
-        since = now - WINDOW_SECONDS
-        return Live(
-            seconds=min(now - self._begun, WINDOW_SECONDS),
-            steps=tuple(Step(answered=a, failed=f, refused=r) for a, f, r in steps),
-            a_second=found.get(number - 1, [0])[0] / STEP_SECONDS,
-            stages=_percentiles([seconds for at, seconds in self._times if at >= since]),
+    def view(self, others: Iterable[LivePart] = ()) -> Live:
+        """The window as it is now, with the parts of other processes of this machine."""
+        return together([self.part(), *others], now=self._clock())
+
+    def part(self) -> LivePart:
+        """What this process has of it."""
+        is_full = len(self._times) == _MOST_TIMES
+        return LivePart(
+            begun=self._begun,
+            steps={number: (a, f, r) for number, (a, f, r) in self._steps},
+            whole_since=self._times[0][0] if is_full else -math.inf,
+            times=[(at, astuple(seconds)) for at, seconds in self._times],
         )
 
     def _step(self) -> list[int]:
-        number = self._number(self._clock())
+        number = _number(self._clock())
         if not self._steps or self._steps[-1][0] != number:
             self._steps.append((number, [0, 0, 0]))
         return self._steps[-1][1]
 
-    def _number(self, now: float) -> int:
-        return int((now - self._begun) // STEP_SECONDS)
+
+def together(parts: Sequence[LivePart], *, now: float) -> Live:
+    """The window of all these processes at the time ``now``.
+
+    Percentiles are of every answer since the moment from which each process has all of its own: a
+    busy one has forgotten what a quiet one still knows, and would count for too little.
+    """
+    number = _number(now)
+    first = number - WINDOW_SECONDS // STEP_SECONDS + 1
+    none = (0, 0, 0)
+    steps = tuple(
+        Step(answered=answered, failed=failed, refused=refused)
+        for each in range(first, number + 1)
+        for answered, failed, refused in [
+            tuple(map(sum, zip(*(part.steps.get(each, none) for part in parts), strict=True)))
+        ]
+    )
+    since = max(now - WINDOW_SECONDS, *(part.whole_since for part in parts))
+    return Live(
+        seconds=min(now - min(part.begun for part in parts), WINDOW_SECONDS),
+        steps=steps,
+        a_second=steps[-2].answered / STEP_SECONDS,
+        stages=_percentiles([took for part in parts for at, took in part.times if at >= since]),
+    )
 
 
-def _percentiles(times: Sequence[Seconds]) -> tuple[StageTimes, ...]:
+def _number(now: float) -> int:
+    """The step in which a moment lies: the same in every process of the machine."""
+    return int(now // STEP_SECONDS)
+
+
+def _percentiles(times: Sequence[tuple[float, ...]]) -> tuple[StageTimes, ...]:
     if not times:
         return ()
-    table = np.percentile(np.array([astuple(each) for each in times]), (50, 95, 99), axis=0)
+    table = np.percentile(np.array(times), (50, 95, 99), axis=0)
     return tuple(
         StageTimes(stage=stage, p50=float(p50), p95=float(p95), p99=float(p99))
         for stage, (p50, p95, p99) in zip(_STAGES, table.T, strict=True)

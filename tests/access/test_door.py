@@ -78,6 +78,35 @@ async def test_wrong_keys_are_counted_for_each_address(keyring, add, clock):
     wrong = Visitor(address=HERE, key=b"x")
     for expected in (Unauthorized, RateLimited):
         with pytest.raises(expected):
-            it.known(wrong)
+            await it.known(wrong)
     with pytest.raises(Unauthorized):
-        it.known(Visitor(address="192.0.2.2", key=b"x"))
+        await it.known(Visitor(address="192.0.2.2", key=b"x"))
+
+
+async def test_who_is_not_known_yet_is_looked_for(keyring, add, clock):
+    """A key of a moment ago: the quick way does not know it, the other way does."""
+    add("root")
+    await keyring.sync()
+    text, _ = add("ann", Scope.PREDICT)
+    it, ann = door(keyring, clock), Visitor(address=HERE, key=text.encode())
+    with pytest.raises(Unauthorized):
+        it.enter(ann, Scope.PREDICT)
+    with pytest.raises(Forbidden):
+        await it.enter_late(ann, Scope.ADMIN)
+    assert "ann" == (await it.enter_late(ann, Scope.PREDICT)).name
+    assert "ann" == it.enter(ann, Scope.PREDICT).name
+
+
+async def test_who_was_only_not_known_yet_is_no_wrong_key(keyring, add, clock):
+    """It does not count against its address."""
+    add("root")
+    await keyring.sync()
+    it = door(keyring, clock, wrong_keys_per_minute=1)
+    for name in ("ann", "bob", "cid"):
+        text, _ = add(name)
+        assert name == (await it.known(Visitor(address=HERE, key=text.encode()))).name
+
+
+async def test_where_no_key_is_asked_for_nobody_is_late(keyring, clock):
+    """The door stands open both ways."""
+    assert await door(keyring, clock).enter_late(Visitor(address=HERE), Scope.ADMIN) is None

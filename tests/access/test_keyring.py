@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from tintype.access.keyring import Keyring
@@ -143,3 +145,89 @@ async def test_an_empty_folder_has_no_keys(tmp_path, clock):
     async with Keyring(KeyStore(tmp_path / "no"), session_seconds=1, clock=clock) as keyring:
         assert not keyring.has_keys
     assert not (tmp_path / "no").exists()
+
+
+class CountedStore(KeyStore):
+    """Counts how often it is looked at."""
+
+    def __init__(self, folder) -> None:
+        super().__init__(folder)
+        self.looks = 0
+
+    def snapshot(self, *, known: int):
+        """What it has."""
+        self.looks += 1
+        return super().snapshot(known=known)
+
+
+async def test_who_signed_in_to_one_process_is_known_to_another_at_once(keyring, add, store, clock):
+    """Without waiting for its next look; and so is a key that was just added."""
+    _, key = add()
+    await keyring.sync()
+    async with Keyring(store, session_seconds=3600, clock=clock) as other:
+        session = (await keyring.open_session(key)).encode()
+        text, _ = add("bob")
+        assert (None, None) == (other.find_session(session), other.find(text.encode()))
+        assert await other.look_again()
+        assert ("ann", "bob") == (
+            other.find_session(session).name,
+            other.find(text.encode()).name,
+        )
+
+
+async def test_a_crowd_of_strangers_does_not_hammer_the_disk(add, store, clock):
+    """They share a look, however many they are; those that are too many get none."""
+    add()
+    counted = CountedStore(store.path.parent)
+    async with Keyring(counted, session_seconds=3600, clock=clock) as keyring:
+        counted.looks = 0
+        told = await asyncio.gather(*(keyring.look_again() for _ in range(1000)))
+    assert counted.looks <= 3  # one for all, one on leaving, and one by the clock
+    assert {True, False} == set(told)
+
+
+async def test_a_session_that_is_closed_is_told(keyring, add, store, clock):
+    """Others look at once, and do not know it any more."""
+    _, key = add()
+    await keyring.sync()
+    session = (await keyring.open_session(key)).encode()
+    async with Keyring(store, session_seconds=3600, clock=clock) as other:
+        keyring.when_closed(other.look_again)
+        assert other.find_session(session)
+        await keyring.close_session(session)
+        assert other.find_session(session) is None
+
+
+async def test_a_store_that_fails_finds_nobody(keyring, add, store):
+    """Looking again is no error, and what was known holds."""
+    text, _ = add()
+    await keyring.sync()
+    store.path.write_bytes(b"damaged" * 1000)
+    assert await keyring.look_again()
+    assert keyring.find(text.encode())
+
+
+async def test_counts_of_processes_are_added(keyring, add, store, clock):
+    """Whoever writes last overwrites nobody."""
+    _, key = add()
+    await keyring.sync()
+    async with Keyring(store, session_seconds=3600, clock=clock) as other:
+        for each, count in ((keyring, 3), (other, 4), (keyring, 5)):
+            each.count(key, count)
+            await each.sync()
+        assert (12, 7) == (keyring.used_today(key), other.used_today(key))
+        await other.sync()
+        assert 12 == other.used_today(key)
+    assert {key.id: 12} == store.used("2023-11-15")
+
+
+async def test_whether_a_key_has_a_limit_a_minute(keyring, add, store):
+    """One that was revoked has none."""
+    add("ann", per_day=5)
+    add("bob", per_minute=5)
+    assert not keyring.has_rates
+    await keyring.sync()
+    assert keyring.has_rates
+    store.revoke("bob", now=1.0)
+    await keyring.sync()
+    assert not keyring.has_rates

@@ -6,6 +6,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -165,3 +166,14 @@ def test_many_processes_make_keys_at_once(store):
     ]
     assert [0, 0, 0, 0] == [process.wait(60) for process in started]
     assert {"k0", "k1", "k2", "k3"} == {key.name for key in store.all_keys()}
+
+
+def test_processes_that_begin_at_once_make_one_store(store, add):
+    """None fails, and nothing that any of them keeps is lost."""
+    with ThreadPoolExecutor(8) as threads:
+        names = [f"key {number}" for number in range(8)]
+        kept = [key for _, key in threads.map(add, names)]
+        use = Use(requests={(key.id, "2023-11-15"): 2 for key in kept})
+        [*threads.map(lambda _: store.add_use(use, day="2023-11-15"), names)]
+    assert {*names} == {key.name for key in store.all_keys()}
+    assert {16} == set(store.used("2023-11-15").values())

@@ -187,17 +187,18 @@ async def test_making_a_row_is_neither_waiting_nor_running(echo, picture):
     assert answer.queue_seconds + answer.run_seconds <= took - 0.03
 
 
-async def test_spare_threads_make_rows_while_others_run(echo, picture, ask):
+async def test_a_spare_thread_makes_a_row_while_the_others_run(echo, picture, ask):
     """One more row is made than the engine can run side by side."""
-    gate, made = Gate(), threading.Semaphore(0)
+    gate, made, begun = Gate(), threading.Semaphore(0), threading.Event()
 
     def make():
         made.release()
         return picture(1)
 
-    async with Batcher(echo(batch=1, before_run=gate), policy=POLICY, spare=1) as batcher:
+    async with Batcher(echo(batch=1, before_run=gate), policy=POLICY, spare=begun.set) as batcher:
         tasks = ask(batcher, make, make)
         for _ in tasks:
             assert await asyncio.to_thread(made.acquire, timeout=10)
         gate.open()
         await asyncio.gather(*tasks)
+    assert begun.is_set()

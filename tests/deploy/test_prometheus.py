@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 import subprocess
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -151,6 +152,14 @@ STORIES = {
     "TintypeModelChangeRefused": [
         series('tintype_model_changes_total{model="pets",change="refused"}', "0x10 1x9")
     ],
+    "TintypeRecordLosesPredictions": [series("tintype_record_dropped_total", "0+3x20")],
+    "TintypePicturesNotKept": [series("tintype_kept_pictures_dropped_total", "0+3x20")],
+    "TintypeLogLosesLines": [series("tintype_log_lines_dropped_total", "0+3x20")],
+    "TintypeLimitsNotShared": [series("tintype_redis_failures_total", "0+3x20")],
+    "TintypeManyFiles": [
+        series('process_open_fds{job="tintype"}', "90x20"),
+        series('process_max_fds{job="tintype"}', "100x20"),
+    ],
     "TintypeSlow": [
         series('tintype_stage_seconds_bucket{stage="total",le="2.5"}', "0+0x20"),
         series('tintype_stage_seconds_bucket{stage="total",le="5"}', "0+60x20"),
@@ -160,11 +169,64 @@ STORIES = {
 """Alerts, and what must have been scraped, a value a minute, for each of them to ring."""
 
 
+def everything() -> list[dict[str, str]]:
+    """Each series there is, from two processes of two servers, growing as counters do."""
+    found = []
+    for name, labels in known().items():
+        if name == "up":
+            continue
+        ends = ["0.1", "+Inf"] if name.endswith("_bucket") else [""]
+        for instance, process, end in product("ab", "01", ends):
+            told = dict.fromkeys(sorted(labels), "x") | {"instance": instance, "process": process}
+            told |= {"stage": "total"} if "stage" in labels else {}
+            told |= {"le": end} if end else {}
+            inside = ",".join(f'{key}="{value}"' for key, value in told.items())
+            found.append(series(f"{name}{{{inside}}}", "1+6x20"))
+    return found
+
+
+def test_every_query_of_the_dashboard_makes_one_of_several_processes(promtool, tmp_path):
+    """What is drawn tells no process apart, and draws something."""
+    filled = [
+        query.replace("$__rate_interval", "5m").replace("$instance", ".*").replace("$model", ".*")
+        for query in queries()
+        if not query.startswith("label_values")
+    ]
+    tests = [
+        {
+            "expr": f"group by (process) ({query})",
+            "eval_time": "18m",
+            "exp_samples": [{"labels": "{}", "value": 1}],
+        }
+        for query in filled
+    ]
+    case = {"interval": "1m", "input_series": everything(), "promql_expr_test": tests}
+    file = tmp_path / "panels.yml"
+    file.write_text(json.dumps({"rule_files": [], "evaluation_interval": "1m", "tests": [case]}))
+    promtool("test", "rules", file)
+
+
+def of_processes(inputs: list[dict[str, str]]) -> list[dict[str, str]]:
+    """The same from each of two processes of one server."""
+    found = []
+    for number in "01":
+        for each in inputs:
+            name, _, labels = each["series"].partition("{")
+            more = ",".join(filter(None, (f'process="{number}"', labels.rstrip("}"))))
+            found.append(series(f"{name}{{{more}}}", each["values"]))
+    return found
+
+
 @pytest.mark.parametrize("alert", [*STORIES])
 def test_an_alert_rings(promtool, tmp_path, alert):
-    """And in a quiet server it does not: the same series, all at rest."""
+    """Once, however many processes there are; and in a quiet server it does not."""
     rings = f'count(ALERTS{{alertname="{alert}",alertstate="firing"}}) or vector(0)'
-    for name, inputs in (("rings", STORIES[alert]), ("quiet", [])):
+    stories = {
+        "rings": STORIES[alert],
+        "several": of_processes(STORIES[alert]),
+        "quiet": [],
+    }
+    for name, inputs in stories.items():
         case = {
             "interval": "1m",
             "input_series": inputs,

@@ -7,11 +7,15 @@ import sys
 
 import httpx
 import pytest
+from prometheus_client.openmetrics.parser import (
+    text_string_to_metric_families as openmetrics_families,
+)
 from prometheus_client.parser import text_string_to_metric_families
 
-from tintype.metrics import BATCH_PICTURES, TABLE, Metrics
+from tintype.metrics import BATCH_PICTURES, MODEL_READY, REQUESTS, STAGE_SECONDS, TABLE, Metrics
+from tintype.siblings import Siblings
 from tintype.web.app import create_app
-from tintype.web.scrape import PROCESS, MetricsPage
+from tintype.web.scrape import PROCESS, PROCESS_LABEL, MetricsPage
 from tintype.web.services import Services
 
 
@@ -141,3 +145,87 @@ async def test_every_answer_tells_its_time(client, png):
     told = (await client.post("/api/predict", content=png)).headers.get_list("server-timing")
     assert 1 == len(told)
     assert told[0].startswith("decode;dur=")
+
+
+def book(requests: int) -> Metrics:
+    """A process that has answered so many."""
+    metrics = Metrics()
+    for _ in range(requests):
+        metrics.count(REQUESTS, "/api/predict", "200")
+        metrics.observe(STAGE_SECONDS, 0.002, "run")
+    metrics.watch(MODEL_READY, lambda: [(("pets", "1"), 1)])
+    return metrics
+
+
+PARSERS = {
+    "": text_string_to_metric_families,
+    "application/openmetrics-text; version=1.0.0": openmetrics_families,
+}
+
+
+@pytest.mark.parametrize("accept", PARSERS)
+def test_a_page_of_several_processes_is_one_that_prometheus_reads(accept: str):
+    """Each family is told once, each series with the process it is of."""
+    pages = {number: MetricsPage(book(number + 1)) for number in range(3)}
+    others = {number: pages[number].families() for number in (2, 0)}
+    body, content_type = pages[1].written_with(others, number=1, accept=accept)
+    assert pages[1].written(accept=accept)[1] == content_type
+    families = [*PARSERS[accept](body.decode())]
+    assert len(families) == len({family.name for family in families})
+    told = {family.name: family for family in families}
+    counted = [each for each in told["tintype_requests"].samples if each.name.endswith("_total")]
+    assert [("0", 1), ("1", 2), ("2", 3)] == [(s.labels["process"], s.value) for s in counted]
+    assert {"0", "1", "2"} == {
+        each.labels["process"] for family in families for each in family.samples
+    }
+    rows = [line for line in body.decode().splitlines() if line.startswith("# ")]
+    assert len(rows) == len(set(rows))
+
+
+def test_a_page_of_several_processes_leaves_out_nothing_of_any():
+    """Without the label it is the page of each, number by number."""
+    pages = {number: MetricsPage(book(number)) for number in (1, 2)}
+    body = pages[1].written_with({2: pages[2].families()}, number=1, accept="")[0].decode()
+    for number, page in pages.items():
+        alone = numbers(page.written(accept="")[0].decode())
+        of_it = {
+            (sample.name, *(v for k, v in sample.labels.items() if k != "process")): sample.value
+            for family in text_string_to_metric_families(body)
+            for sample in family.samples
+            if str(number) == sample.labels["process"]
+        }
+        assert {key for key in alone if not key[0].startswith("process_")} <= of_it.keys()
+        assert alone.keys() == of_it.keys()
+
+
+def test_no_metric_has_the_label_that_tells_processes_apart():
+    """It would be written over."""
+    assert [] == [metric.name for metric in TABLE if PROCESS_LABEL in metric.labels]
+
+
+async def test_whichever_process_is_asked_tells_all(predictor, limits, png, family):
+    """Two applications; one that has gone is left out."""
+    siblings = [Siblings(worker) for worker in family]
+    apps = [
+        create_app(Services(predictor=predictor, metrics=Metrics(), siblings=each), limits=limits)
+        for each in siblings
+    ]
+    one, two = (
+        httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://tintype.test")
+        for app in apps
+    )
+    async with one, two, siblings[0]:
+        async with siblings[1]:
+            for client, count in ((one, 2), (two, 3)):
+                for _ in range(count):
+                    await client.post("/api/predict", content=png)
+            for client in (one, two):
+                page = await told(client)
+                counted = {
+                    n: page["tintype_requests_total", n, "/api/predict", "200"] for n in "01"
+                }
+                assert {"0": 2, "1": 3} == counted
+        alone = await told(one)
+        assert {"0"} == {key[1] for key in alone if "tintype_stage_seconds_sum" == key[0]} | {
+            key[1] for key in alone if "process_max_fds" == key[0]
+        }

@@ -86,27 +86,40 @@ class Door:
     def enter(self, visitor: Visitor, scope: Scope) -> Key | None:
         """The key that the visitor comes in with, None where none is asked for.
 
+        Raises Unauthorized for one that is not known by now: see ``enter_late``. Raises Forbidden
+        for a missing scope.
+        """
+        if not self.asks_for_keys:
+            return None
+        key = self._find(visitor)
+        if key is None:
+            raise Unauthorized("the API key or the session is not known yet")
+        if not key.allows(scope):
+            raise _forbidden(key, scope)
+        return key
+
+    async def enter_late(self, visitor: Visitor, scope: Scope) -> Key | None:
+        """The same for one whom ``enter`` does not know: another process may have let it in.
+
         Raises Unauthorized, RateLimited for too many wrong keys, Forbidden for a missing scope.
         """
         if not self.asks_for_keys:
             return None
-        key = self.known(visitor)
+        key = await self.known(visitor)
         if not key.allows(scope):
-            raise Forbidden(
-                f"the key {key.name!r} may not do this: it has the scopes"
-                f" {', '.join(sorted(key.scopes)) or 'none'}, and {scope} is needed",
-                hint="tintype keys add NAME --scope makes a key that may",
-            )
+            raise _forbidden(key, scope)
         return key
 
-    def known(self, visitor: Visitor) -> Key:
-        """The key of the visitor. Raises Unauthorized, RateLimited for too many wrong keys."""
+    async def known(self, visitor: Visitor) -> Key:
+        """The key of the visitor, looked for in the store where it is not in memory yet.
+
+        Raises Unauthorized, RateLimited for too many wrong keys.
+        """
         if not visitor.key and not visitor.session:
             raise Unauthorized("this server asks for an API key, and there is none", hint=_HOW)
-        if visitor.key:
-            key = self.keyring.find(visitor.key)
-        else:
-            key = self.keyring.find_session(visitor.session)
+        key = self._find(visitor)
+        if key is None and await self.keyring.look_again():
+            key = self._find(visitor)
         if key is not None:
             return key
         self._count_wrong(visitor)
@@ -144,6 +157,11 @@ class Door:
             )
         return tuple(rules)
 
+    def _find(self, visitor: Visitor) -> Key | None:
+        if visitor.key:
+            return self.keyring.find(visitor.key)
+        return self.keyring.find_session(visitor.session)
+
     def _count_wrong(self, visitor: Visitor) -> None:
         most = self._limits.wrong_keys_per_minute
         if not most:
@@ -151,6 +169,14 @@ class Door:
         bucket = caller_name(visitor.address)
         rule = Rule(name="wrong-keys", bucket=bucket, most=most, seconds=_MINUTE)
         check(self._wrong.take_now((rule,)))
+
+
+def _forbidden(key: Key, scope: Scope) -> Forbidden:
+    return Forbidden(
+        f"the key {key.name!r} may not do this: it has the scopes"
+        f" {', '.join(sorted(key.scopes)) or 'none'}, and {scope} is needed",
+        hint="tintype keys add NAME --scope makes a key that may",
+    )
 
 
 def _mode(policy: AccessPolicy) -> AccessMode:

@@ -7,7 +7,7 @@ import contextlib
 import secrets
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Final, Self
@@ -17,8 +17,11 @@ import structlog
 from tintype.access.keys import Key, digest_of, id_of, is_text_of
 from tintype.access.store import KeyStore, Session, Snapshot, Use
 from tintype.errors import SettingsError
+from tintype.rounds import Rounds
 
 SYNC_SECONDS: Final = 1.0
+LOOKS_APART_SECONDS: Final = 0.2
+_LOOKS_IN_A_ROW: Final = 5
 _SESSION_BYTES: Final = 32
 _LONGEST_TEXT: Final = 64
 _NOTHING_READ: Final = -1
@@ -30,7 +33,8 @@ class Keyring:
     """Knows every key and session, and counts their use. Enter it to read the store.
 
     Once a second it writes the counts and reads what changed, in a thread: a key that is added
-    or revoked on the command line holds, or ends, within that second. Constructing does no IO.
+    or revoked on the command line holds, or ends, within that second. Somebody who is not known
+    is looked for at once. Constructing does no IO.
     """
 
     def __init__(
@@ -46,6 +50,9 @@ class Keyring:
         self._last: dict[str, float] = {}
         self._task: asyncio.Task[None] | None = None
         self._failing = False
+        self._reading = asyncio.Lock()
+        self._looks = Rounds(self._look, apart=LOOKS_APART_SECONDS, in_a_row=_LOOKS_IN_A_ROW)
+        self._changed: Callable[[], Awaitable[object]] = _nobody
 
     async def __aenter__(self) -> Self:
         """Read the store. Raises SettingsError."""
@@ -71,6 +78,12 @@ class Keyring:
     def has_keys(self) -> bool:
         """Whether a key was ever made here: one that was revoked still keeps the door shut."""
         return bool(self._known.keys)
+
+    @property
+    def has_rates(self) -> bool:
+        """Whether a key that holds has a limit a minute."""
+        now = self._clock()
+        return any(key.per_minute and key.holds(now) for key in self._known.keys.values())
 
     def find(self, text: bytes) -> Key | None:
         """The key of that text, if it holds. Takes as long whatever is wrong with it."""
@@ -104,6 +117,18 @@ class Keyring:
         """Sign out. Raises SettingsError when it cannot be stored."""
         await asyncio.to_thread(self._store.close_session, digest_of(text))
         await self._read_changes()
+        await self._changed()
+
+    def when_closed(self, tell: Callable[[], Awaitable[object]]) -> None:
+        """Who is told that a session was closed: others may still know it."""
+        self._changed = tell
+
+    async def look_again(self) -> bool:
+        """Read what changed by now, for somebody who is not known; False if too many ask for it.
+
+        However many do, the store is looked at once each ``LOOKS_APART_SECONDS`` in the long run.
+        """
+        return await self._looks.join()
 
     def used_today(self, key: Key) -> int:
         """Requests of the key today (UTC), in all processes that share the store.
@@ -147,6 +172,10 @@ class Keyring:
             await asyncio.sleep(SYNC_SECONDS)
             await self.sync()
 
+    async def _look(self) -> None:
+        with contextlib.suppress(SettingsError):  # told by ``sync``
+            await self._read_changes()
+
     async def _write_use(self) -> None:
         use, day = Use(requests=dict(self._requests), last=dict(self._last)), self.today()
         sums = await asyncio.to_thread(self._store.add_use, use, day=day)
@@ -156,7 +185,12 @@ class Keyring:
         self._sums, self._sums_day = sums, day
 
     async def _read_changes(self) -> None:
-        known = self._known.revision
-        changed = await asyncio.to_thread(self._store.snapshot, known=known)
-        if changed is not None and changed.revision != self._known.revision:
-            self._known = changed
+        async with self._reading:  # in turn: what was read first must not be kept last
+            known = self._known.revision
+            changed = await asyncio.to_thread(self._store.snapshot, known=known)
+            if changed is not None and changed.revision != known:
+                self._known = changed
+
+
+async def _nobody() -> None:
+    """Nobody else knows sessions."""

@@ -50,9 +50,9 @@ class Batcher:
     accepted, then ends the threads; the engine stays open and belongs to whoever made it.
     ``begin`` is called in each thread of the engine before anything runs there. ``steady``: a run
     takes about as long as the one before, which a call over a network does not. ``together``: one
-    batch is quicker than two halves side by side, as on a GPU. ``spare``: threads beyond those that
-    can run side by side, which make a row ready meanwhile. Constructing does no IO and starts
-    nothing.
+    batch is quicker than two halves side by side, as on a GPU. ``spare``: called in one
+    thread more than can run side by side, which makes a row ready meanwhile; without it there is
+    none. Constructing does no IO and starts nothing.
     """
 
     def __init__(  # noqa: PLR0913 - an engine, and how it is run
@@ -65,16 +65,15 @@ class Batcher:
         drain_seconds: float = 30.0,
         steady: bool = True,
         together: bool = False,
-        spare: int = 0,
+        spare: Callable[[], None] | None = None,
     ) -> None:
         self._engine = engine
         self._steady = steady
-        self._begin = begin
         self._drain_seconds = drain_seconds
         self._on_batch = on_batch
         self._policy = settled(policy, together=together)
         self._together = together
-        self._workers = engine.streams + spare
+        self._begins = [begin] * engine.streams + ([] if spare is None else [spare])
         self._queue: dict[Entry, None] = {}  # in order of arrival; any entry leaves in O(1)
         self._threads: _Threads | None = None
         self._accepting = False
@@ -83,10 +82,10 @@ class Batcher:
 
     async def __aenter__(self) -> Self:
         threads = _Threads(loop=asyncio.get_running_loop())
-        for number in range(self._workers):
+        for number, begin in enumerate(self._begins):
             worker = threading.Thread(
                 target=self._work,
-                args=(threads,),
+                args=(threads, begin),
                 name=f"engine-{self._engine.name}-{number}",
                 daemon=True,  # an engine that hangs must not keep the process from ending
             )
@@ -227,9 +226,9 @@ class Batcher:
             threads.jobs.put(batch)
             self._on_batch(len(batch))
 
-    def _work(self, threads: _Threads) -> None:
+    def _work(self, threads: _Threads, begin: Callable[[], None]) -> None:
         """The life of one engine thread."""
-        self._begin()
+        begin()
         hand_back = threads.loop.call_soon_threadsafe
         ended = False
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more

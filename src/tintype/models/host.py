@@ -20,7 +20,7 @@ from tintype.batching.running import Answer, Make, RowOutcome, run_rows
 from tintype.batching.turns import Turn, Turns
 from tintype.cores import usable_cores
 from tintype.engines.catalog import load
-from tintype.engines.engine import CPU, MOST_BATCH, Engine, EngineOptions
+from tintype.engines.engine import CPU, MOST_BATCH, MOST_NICE, Engine, EngineOptions
 from tintype.engines.give_back import give_back_memory
 from tintype.engines.stand_back import stand_back
 from tintype.errors import ModelFileError, ModelUnavailable
@@ -38,9 +38,9 @@ from tintype.types import Box, ClassOutput, LabelScore, RankedOutput, Tensor, Wi
 
 _ANY_SIZE_SIDE = 320
 _WIDEN_AFTER_SECONDS = 1.0
-_SPARE = 1
-"""Threads that make a row ready while every stream of the engine runs: a core that would wait for
-Python's lock, or for the next row, has one."""
+_SPARE_NICE = MOST_NICE
+"""A thread more makes a row ready while every stream of the engine runs: a core that would wait
+for Python's lock, or for the next row, has one. It is for idle cores, and disturbs no other."""
 _AHEAD = 16
 """Pictures made ready ahead of an engine that takes them in batches, at least."""
 
@@ -98,7 +98,8 @@ class ModelHost(Hosted):
         assert self._engine is not None  # noqa: S101 - set by the line above
         alone = self._engine.batch_size == 1 and not self._remote
         self._makes_rows = alone and self._engine.streams >= usable_cores()
-        spare = _SPARE if self._makes_rows and self._engine.streams > 1 else 0
+        gains = self._makes_rows and self._engine.streams > 1
+        spare = partial(stand_back, _SPARE_NICE if self._options.nice else 0) if gains else None
         batcher = Batcher(
             self._engine,
             policy=self._policy,
@@ -109,7 +110,7 @@ class ModelHost(Hosted):
             spare=spare,
         )
         self._batcher = await batcher.__aenter__()
-        self._turns = Turns(_ahead(self._engine, spare=spare, max_batch=self._policy.max_batch))
+        self._turns = Turns(_ahead(self._engine, spare=gains, max_batch=self._policy.max_batch))
         self._state = Health.READY
         if self._expects_company and not self._on_gpu:
             self._widening = asyncio.create_task(self._widen_soon(self._engine))
@@ -270,7 +271,7 @@ class ModelHost(Hosted):
         return Found(boxes=boxes(outputs, output=output, labels=labels, window=window, keep=keep))
 
 
-def _ahead(engine: Engine, *, spare: int, max_batch: int) -> int:
+def _ahead(engine: Engine, *, spare: bool, max_batch: int) -> int:
     """How many pictures are made ready ahead: enough that the engine never waits for the next.
 
     One by one, those are what each of its threads is given, and a few more to give.

@@ -37,8 +37,12 @@ class Ledger:
         """Make the file, and lock it for as long as this process lives."""
         with contextlib.suppress(OSError):
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+            # Under another name until it is locked: others that start now would take it for a
+            # dead run's, and delete it.
+            unlocked = self._path.with_suffix(".new")
+            self._file = os.open(unlocked, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            unlocked.rename(self._path)
             # Written, not just made longer: on a full disk a page without a place would kill us.
             os.write(self._file, bytes(_SIZE))
             self._page = mmap.mmap(self._file, _SIZE)
@@ -91,6 +95,8 @@ def _take(path: Path) -> int:
     try:
         with path.open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if not os.fstat(file.fileno()).st_nlink:  # somebody else took it a moment ago
+                return 0
             left = unsettled(file.read(_SIZE))
             path.unlink(missing_ok=True)
     except OSError:

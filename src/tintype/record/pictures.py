@@ -3,7 +3,8 @@
 A thread of its own takes pictures out of a queue that is bounded in bytes, leaves out what they
 tell beside their pixels, notes them in the record and writes them; and deletes what is too old,
 too much, or of no prediction any more. A row comes before its file and goes after it: a file
-without a row is never left behind.
+without a row is never left behind, whichever of several processes wrote the one and deletes the
+other.
 """
 
 from __future__ import annotations
@@ -191,6 +192,19 @@ class PictureKeeper:
         finally:
             if written < len(fresh):
                 self._drop([each.sha256 for each in fresh[written:]])
+        self._unless_gone(fresh)
+
+    def _unless_gone(self, written: tuple[KeptPicture, ...]) -> None:
+        """Delete files whose rows went while they were written: another process did that."""
+        if not written:
+            return
+        hashes = [each.sha256 for each in written]
+        kept = self._record.read_here(
+            lambda connection: statements().still_kept(connection, hashes)
+        )
+        for each in written:
+            if each.sha256 not in kept:
+                self._place.delete(each.name)
 
     def _bare(self, sent: _Sent) -> bytes | None:
         try:
@@ -217,7 +231,10 @@ class PictureKeeper:
         for each in found:
             self._place.delete(each.name)
         if found:
-            self._drop([each.sha256 for each in found])
+            hashes = [each.sha256 for each in found]
+            self._record.hand_over(
+                lambda connection: statements().drop_gone(connection, hashes)
+            ).result(_PATIENCE_SECONDS)
         if len(found) == _SWEPT_AT_ONCE:
             self._sweep_at = 0.0  # the rest after what came meanwhile
 

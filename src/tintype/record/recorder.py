@@ -2,14 +2,15 @@
 
 Everything goes through one queue, in order: what was answered, and what is asked about it. So a
 prediction that was just answered is found by the feedback that follows it, whatever the writer
-has not written yet.
+has not written yet. Where several processes write one record, one that does not find a prediction
+has the others write what they have, and looks again.
 """
 
 from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import Future
 from pathlib import Path
 from types import TracebackType
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Final, Protocol, Self, TypeVar
 
 from msgspec.structs import replace
 
-from tintype.errors import Overloaded, TintypeError
+from tintype.errors import Overloaded, TintypeError, UnknownPrediction
 from tintype.record.items import Ask, Items, Stop, statements, unavailable
 from tintype.record.ledger import Ledger
 from tintype.record.place import Place
@@ -43,6 +44,9 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 T = TypeVar("T")
+
+COUNTS_QUESTION: Final = "counts"
+"""What processes ask each other for their ``RecordCounts``."""
 
 MOST_LABELS: Final = 50
 MOST_BOXES: Final = 100
@@ -95,6 +99,7 @@ class Recorder:
         self._tally = Tally(self._ledger)
         self._readers = Readers(place)
         self._forgotten: Callable[[], None] = _no_pictures
+        self._others: Callable[[], Awaitable[bool]] | None = None
         self._leaving = threading.Event()
         self._thread = threading.Thread(target=self._write, name="record", daemon=True)
 
@@ -172,7 +177,7 @@ class Recorder:
 
     async def find(self, prediction_id: str) -> RecordedPrediction:
         """A prediction with what was said of it. Raises UnknownPrediction, RecordUnavailable."""
-        return await self.ask(lambda connection: statements().find(connection, prediction_id))
+        return await self._about(lambda connection: statements().find(connection, prediction_id))
 
     async def say(
         self, prediction_id: str, said: Said, *, key: str
@@ -183,7 +188,7 @@ class Recorder:
         MalformedRequest, RecordUnavailable.
         """
         at_ms = now_ms()
-        return await self.ask(
+        return await self._about(
             lambda connection: statements().put_feedback(
                 connection, prediction_id, said, key=key, at_ms=at_ms
             )
@@ -194,12 +199,21 @@ class Recorder:
 
         If its kept picture is of no other prediction, ``when_forgotten`` is told.
         """
-        if await self.ask(lambda connection: statements().forget(connection, prediction_id)):
+        if await self._about(lambda connection: statements().forget(connection, prediction_id)):
             self._forgotten()
 
     def when_forgotten(self, tell: Callable[[], None]) -> None:
         """Who deletes kept pictures that are of no prediction any more. Must not block."""
         self._forgotten = tell
+
+    def when_unknown(self, others: Callable[[], Awaitable[bool]]) -> None:
+        """Who has other processes write what they have; tells whether it is worth another look."""
+        self._others = others
+
+    async def catch_up(self) -> None:
+        """Have all written that was answered so far. Raises RecordUnavailable, Overloaded."""
+        if self.counts().waiting:
+            await self.ask(_nothing)
 
     async def ask(self, work: Callable[[Connection], T]) -> T:
         """Have ``work`` done on the writer's connection, after what was handed over before.
@@ -218,6 +232,15 @@ class Recorder:
         finally:
             self._asks -= 1
 
+    async def _about(self, work: Callable[[Connection], T]) -> T:
+        """``ask`` about one prediction: what another process may still have is looked for there."""
+        try:
+            return await self.ask(work)
+        except UnknownPrediction:
+            if self._others is None or not await self._others():
+                raise
+        return await self.ask(work)
+
     def hand_over(self, work: Callable[[Connection], T]) -> Future[T]:
         """``ask`` for threads: the answer will be in the future. Raises RecordUnavailable."""
         if self._tally.problem:
@@ -234,6 +257,10 @@ class Recorder:
         """
         await self.ask(_nothing)
         return await asyncio.to_thread(self._readers.read, work)
+
+    def read_here(self, work: Callable[[Connection], T]) -> T:
+        """``read`` for threads, of what is committed by now."""
+        return self._readers.read(work)
 
     def counts(self) -> RecordCounts:
         """How the record does."""

@@ -159,6 +159,7 @@ def put_feedback(
 
     Raises UnknownPrediction, and MalformedRequest when the words do not fit the result.
     """
+    _hold(connection, prediction_id, going=False)
     prediction = find(connection, prediction_id)
     result = meant(prediction, said)
     model = connection.execute(
@@ -192,9 +193,7 @@ def forget(connection: Connection, prediction_id: str) -> bool:
 
     Tells whether a kept picture is now of no prediction: it is marked for the sweeper.
     """
-    sha256 = connection.execute(
-        select(predictions.c.image_sha256).where(predictions.c.id == prediction_id)
-    ).scalar_one_or_none()
+    sha256 = _hold(connection, prediction_id, going=True)
     if sha256 is None:
         raise _unknown(prediction_id)
     _delete(connection, [prediction_id])
@@ -212,9 +211,14 @@ def forget_old(connection: Connection, *, before_ms: int, most: int) -> int:
         .where(predictions.c.at_ms < before_ms, feedback.c.prediction_id.is_(None))
         .order_by(predictions.c.at_ms)
         .limit(most)
+        .with_for_update(of=predictions, skip_locked=True)
     )
     found = connection.execute(old).all()
-    _delete(connection, [row.id for row in found])
+    # What was said just before they were held is seen only now.
+    ids = [row.id for row in found]
+    judged = select(feedback.c.prediction_id).where(feedback.c.prediction_id.in_(ids))
+    kept = set(connection.execute(judged).scalars())
+    _delete(connection, [each for each in ids if each not in kept])
     _let_go(connection, {row.image_sha256 for row in found})
     connection.execute(
         delete(refusals).where(
@@ -228,26 +232,36 @@ def add_pictures(connection: Connection, kept: Iterable[KeptPicture]) -> tuple[K
     """Add kept pictures, and tell which were not there before: their files are to be written.
 
     A picture without a prediction is left out: it was deleted meanwhile. One that is there
-    already counts as new by age.
+    already counts as new by age; one that is on its way out is written anew.
     """
     fresh = []
     for each in kept:
         asked = select(predictions.c.id).where(predictions.c.image_sha256 == each.sha256).limit(1)
-        if connection.execute(asked).first() is None:
+        # held, so that who deletes it now finds the picture
+        held = asked.with_for_update(read=True, key_share=True)
+        if connection.execute(held).first() is None:
             continue
-        renewed = connection.execute(
-            pictures.update().where(pictures.c.sha256 == each.sha256).values(at_ms=each.at_ms)
-        )
-        if renewed.rowcount == 0:
-            connection.execute(insert(pictures), msgspec.to_builtins(each))
+        kept_as = (pictures.c.sha256 == each.sha256) & (pictures.c.at_ms > _GONE)
+        renewed = connection.execute(pictures.update().where(kept_as).values(at_ms=each.at_ms))
+        if renewed.rowcount == 0 and _is_new(connection, each):
             fresh.append(each)
     return tuple(fresh)
+
+
+def still_kept(connection: Connection, hashes: Sequence[str]) -> set[str]:
+    """Those of these pictures that are kept and not on their way out."""
+    found = select(pictures.c.sha256).where(pictures.c.sha256.in_(hashes), pictures.c.at_ms > _GONE)
+    return set(connection.execute(found).scalars())
 
 
 def excess_pictures(
     connection: Connection, *, before_ms: int, max_bytes: int, most: int
 ) -> tuple[KeptPicture, ...]:
-    """At most ``most`` pictures that are older than allowed, or too much in all; oldest first."""
+    """At most ``most`` pictures that are older than allowed, or too much in all; oldest first.
+
+    They are marked: whoever keeps one of them from now on writes its file anew. Then their files
+    are to be deleted, and ``drop_gone`` called.
+    """
     total = int(connection.execute(select(func.sum(pictures.c.bytes))).scalar() or 0)
     found = []
     oldest = select(pictures).order_by(pictures.c.at_ms).limit(most)
@@ -258,7 +272,15 @@ def excess_pictures(
         found.append(
             KeptPicture(sha256=row.sha256, at_ms=row.at_ms, name=row.name, bytes=row.bytes)
         )
+    hashes = [each.sha256 for each in found]
+    connection.execute(pictures.update().where(pictures.c.sha256.in_(hashes)).values(at_ms=_GONE))
     return tuple(found)
+
+
+def drop_gone(connection: Connection, hashes: Sequence[str]) -> None:
+    """Forget those of these pictures that were marked, and that nobody kept again meanwhile."""
+    gone = pictures.c.sha256.in_(hashes) & (pictures.c.at_ms == _GONE)
+    connection.execute(delete(pictures).where(gone))
 
 
 def drop_pictures(connection: Connection, hashes: Sequence[str]) -> None:
@@ -271,11 +293,33 @@ def count(connection: Connection, table: Table) -> int:
     return connection.execute(select(func.count()).select_from(table)).scalar_one()
 
 
+def _hold(connection: Connection, prediction_id: str, *, going: bool) -> str | None:
+    """Have others who change this prediction wait until the end of the transaction.
+
+    ``going``: it will be deleted, so that who keeps its picture must wait, too. Gives the hash of
+    its picture, None where there is no such prediction. SQLite has one writer at a time anyway.
+    """
+    held = select(predictions.c.image_sha256).where(predictions.c.id == prediction_id)
+    return connection.execute(held.with_for_update(key_share=not going)).scalar_one_or_none()
+
+
 def _delete(connection: Connection, ids: Iterable[str]) -> None:
     ids = list(ids)
     for table in (feedback, differences, results):
         connection.execute(delete(table).where(table.c.prediction_id.in_(ids)))
     connection.execute(delete(predictions).where(predictions.c.id.in_(ids)))
+
+
+def _is_new(connection: Connection, kept: KeptPicture) -> bool:
+    """Add a picture that is not kept; False where another process was quicker."""
+    row = msgspec.to_builtins(kept)
+    statement = _dialect(connection.dialect).insert(pictures).values(row)
+    added = connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=[pictures.c.sha256], set_=row, where=pictures.c.at_ms == _GONE
+        )
+    )
+    return bool(added.rowcount)
 
 
 def _let_go(connection: Connection, hashes: Iterable[str]) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
@@ -196,6 +196,17 @@ class RecordCounts:
     dropped: int
     lost: int
     problem: str
+
+
+def all_counts(counts: Sequence[RecordCounts]) -> RecordCounts:
+    """The counts of several processes that write one record, as one."""
+    return RecordCounts(
+        waiting=sum(each.waiting for each in counts),
+        written=sum(each.written for each in counts),
+        dropped=sum(each.dropped for each in counts),
+        lost=sum(each.lost for each in counts),
+        problem=next((each.problem for each in counts if each.problem), ""),
+    )
 
 
 def first(

@@ -69,10 +69,13 @@ def guarded(handler: Handler, need: Need, *, door: Door | None) -> Handler:
         try:
             key = door.enter(visitor_of(request), _SCOPES[need])
         except Unauthorized:
-            visits = need is Need.PAGE or request.method in _SAFE_METHODS
-            if visits and _is_for_a_person(request):
-                return _to_sign_in(request)
-            raise
+            try:
+                key = await door.enter_late(visitor_of(request), _SCOPES[need])
+            except Unauthorized:
+                visits = need is Need.PAGE or request.method in _SAFE_METHODS
+                if visits and _is_for_a_person(request):
+                    return _to_sign_in(request)
+                raise
         if key is not None:
             _refuse_other_sites(request)
         await _take(request, door, key, cost=0 if need in _UNCOUNTED else 1)

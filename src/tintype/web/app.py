@@ -46,7 +46,7 @@ def create_app(
     predictor = services.predictor
     held = BytesInFlight(limits.max_bytes_in_flight)
     pictures = Pictures(services.inputs, held=held, limit=limits.max_body_bytes)
-    changes = Changes(predictor, keeper=services.keeper)
+    changes = Changes(predictor, keeper=services.keeper, siblings=services.siblings)
     api = Api(predictor, pictures=pictures, limits=limits)
     predictions = Predictions(services.record, limits=limits)
     health = Health(predictor)
@@ -100,7 +100,8 @@ def create_app(
     }
     if metrics is not None:
         metrics.watch(BODY_BYTES, lambda: [((), held.held)])
-        table["/metrics"] = {"GET": (Scrape(metrics).metrics, Need.OPERATIONS)}
+        scrape = Scrape(metrics, siblings=services.siblings)
+        table["/metrics"] = {"GET": (scrape.metrics, Need.OPERATIONS)}
     if compat is not None and compat.enabled:
         from tintype.web.compat.routes import Compat  # noqa: PLC0415 - few servers have them
 
@@ -111,6 +112,7 @@ def create_app(
             policy=compat,
             title=title,
             keeps=keeps,
+            siblings=services.siblings,
         )
         table |= older.table()
     routes = Routes(Route(path, methods, door=services.door) for path, methods in table.items())

@@ -19,9 +19,11 @@ from starlette.responses import Response
 from tintype.errors import ImageError, RecordUnavailable, TintypeError
 from tintype.imaging.limits import DecodeLimits
 from tintype.imaging.thumbnail import thumbnail
+from tintype.live import LIVE_QUESTION, Live, LivePart
 from tintype.models.info import ModelInfo
-from tintype.record.recorder import Recorder
+from tintype.record.recorder import COUNTS_QUESTION, Recorder
 from tintype.record.reports import overview
+from tintype.record.values import RecordCounts, all_counts
 from tintype.web.dashboard_view import Dashboard, RecordView, chosen, live_view, record_view
 from tintype.web.errors import problem_of, status_of
 from tintype.web.options import refuse_name
@@ -41,6 +43,7 @@ class DashboardPage:
         self._predictor = services.predictor
         self._record = services.record
         self._live = services.live
+        self._siblings = services.siblings
         self._references = services.references() if services.references else None
         self._pictures = services.pictures
         self._title = title
@@ -67,15 +70,34 @@ class DashboardPage:
                 told = await self._told(self._record, model)
             except RecordUnavailable as error:
                 problem = error.message
+        live, counts, silent = await self._now()
         return Dashboard(
             models=models,
             model=model,
-            live=live_view(self._live.view()) if self._live else None,
+            live=None if live is None else live_view(live),
             record=told,
-            counts=self._record.counts() if self._record else None,
+            counts=counts,
+            processes=1 if self._siblings is None else self._siblings.of,
+            silent=silent,
             problem=problem,
             at=f"{datetime.now(UTC):%H:%M:%S} UTC",
         )
+
+    async def _now(self) -> tuple[Live | None, RecordCounts | None, int]:
+        """What the processes have in memory, and how many of them did not tell."""
+        parts: dict[int, LivePart] = {}
+        counts: dict[int, RecordCounts] = {}
+        silent = 0
+        if self._siblings is not None:
+            parts, counts = await asyncio.gather(
+                self._siblings.ask(LIVE_QUESTION, LivePart),
+                self._siblings.ask(COUNTS_QUESTION, RecordCounts),
+            )
+            silent = self._siblings.of - 1 - len(parts)
+        live = self._live.view(parts.values()) if self._live else None
+        if self._record is None:
+            return live, None, silent
+        return live, all_counts([self._record.counts(), *counts.values()]), silent
 
     async def _told(self, record: Recorder, model: ModelInfo) -> RecordView:
         """What the record says; asked once for everybody who looks within some seconds."""

@@ -83,13 +83,18 @@ class RecordView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dashboard:
-    """The whole page. ``record`` is None where nothing is recorded, or it cannot be read now."""
+    """The whole page. ``record`` is None where nothing is recorded, or it cannot be read now.
+
+    Of the ``processes`` that serve, ``silent`` did not tell their part of ``live`` and ``counts``.
+    """
 
     models: tuple[ModelInfo, ...]
     model: ModelInfo | None
     live: LiveView | None
     record: RecordView | None
     counts: RecordCounts | None
+    processes: int
+    silent: int
     problem: str
     at: str
 

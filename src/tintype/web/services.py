@@ -13,6 +13,7 @@ from tintype.models.keeper import Keeper
 from tintype.predict import Predictor
 from tintype.record.pictures import PictureKeeper
 from tintype.record.recorder import Recorder
+from tintype.siblings import Siblings
 from tintype.tracing import Tracing
 from tintype.web.inputs import Inputs
 
@@ -27,7 +28,7 @@ class Services:
     Without a ``door`` everybody may ask everything; without ``metrics`` nothing is counted and
     there is no ``/metrics``; without ``record`` nothing is recorded, without ``pictures`` no
     picture is kept; without a ``keeper`` no model can be loaded anew; without ``tracing`` no spans
-    are made.
+    are made; without ``siblings`` this process serves alone.
     """
 
     predictor: Predictor
@@ -40,3 +41,4 @@ class Services:
     references: Callable[[], References] | None = None
     keeper: Keeper | None = None
     tracing: Tracing | None = None
+    siblings: Siblings | None = None

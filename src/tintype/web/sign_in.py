@@ -47,7 +47,8 @@ class SignIn:
             return _go(target)
         text = fields.get("key", [""])[0].strip().encode("latin-1", "replace")
         try:
-            key = self._door.known(Visitor(address=peer_of(request.scope), key=text or b"-"))
+            visitor = Visitor(address=peer_of(request.scope), key=text or b"-")
+            key = await self._door.known(visitor)
             session = await self._door.keyring.open_session(key)
         except TintypeError as error:
             return self._page(target, error=error)

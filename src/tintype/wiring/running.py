@@ -44,6 +44,7 @@ from tintype.web.inputs import Inputs
 from tintype.web.paths import allowed_roots
 from tintype.web.services import Services
 from tintype.wiring.entrance import make_fetch, open_door
+from tintype.wiring.family import Parts, meet
 from tintype.wiring.loading import Telling, load_all, load_canaries, make_host
 from tintype.wiring.plans import LeftOut
 from tintype.wiring.recording import (
@@ -74,7 +75,7 @@ async def running(  # noqa: PLR0913 - what is served, and in which way
     find: Find | None = None,
     places: Places | None = None,
     pinned: bool = False,
-    worker: Worker = ALONE,  # noqa: ARG001
+    worker: Worker = ALONE,
 ) -> AsyncIterator[Services]:
     """Every service, each model loaded and warm; drained and closed on the way out.
 
@@ -82,7 +83,8 @@ async def running(  # noqa: PLR0913 - what is served, and in which way
     ready; ``absent`` are those whose file could not even be read. ``find`` makes it a server's:
     predictions are logged, counted and recorded, and the models follow the files that it finds.
     ``places`` make it a server's too, whose models run elsewhere. Those, and ``pinned`` ones, stay
-    as they are to the end, canaries among them.
+    as they are to the end, canaries among them. ``worker`` is which of several processes of one
+    server this is.
     Raises ModelFileError, SettingsError, ServingError, naming the file.
     """
     serves = find is not None or places is not None
@@ -100,12 +102,7 @@ async def running(  # noqa: PLR0913 - what is served, and in which way
     cards, unloaded, plans = [plan.card for plan in plans], [*plans], ()
     async with AsyncExitStack() as stack:
         door = await open_door(settings, stack, metrics) if serves else None
-        threads = usable_cores()
-        begin = partial(stand_back, settings.engine.nice)
-        lanes = Lanes(
-            quick=stack.enter_context(ThreadPoolExecutor(threads, "pictures", begin)),
-            slow=stack.enter_context(ThreadPoolExecutor(threads, "slow-pictures", begin)),
-        )
+        lanes = _lanes(stack, nice=settings.engine.nice)
         files = stack.enter_context(ThreadPoolExecutor(_FILE_THREADS, "named-pictures"))
         inputs = Inputs(
             settings.inputs,
@@ -132,7 +129,7 @@ async def running(  # noqa: PLR0913 - what is served, and in which way
             policy=settings.requests,
         )
         observers: tuple[Observer, ...] = () if live is None else (live,)
-        pictures = keeper = tracing = None
+        pictures = keeper = tracing = siblings = None
         if record is not None:
             stack.enter_context(record)
             pictures = stack.enter_context(make_picture_keeper(settings, record))
@@ -160,6 +157,8 @@ async def running(  # noqa: PLR0913 - what is served, and in which way
                 await stack.enter_async_context(keeper)
             _watch(metrics, registry, gate)
             watch_record(metrics, record, pictures)
+            parts = Parts(live=live, door=door, record=record, keeper=keeper)
+            siblings = await meet(worker, parts, settings=settings, stack=stack)
         predictor = make(observers=observers)
         yield Services(
             predictor=predictor,
@@ -172,7 +171,16 @@ async def running(  # noqa: PLR0913 - what is served, and in which way
             references=partial(_references, registry, limits=settings.images),
             keeper=keeper,
             tracing=tracing,
+            siblings=siblings,
         )
+
+
+def _lanes(stack: AsyncExitStack, *, nice: int) -> Lanes:
+    threads, begin = usable_cores(), partial(stand_back, nice)
+    return Lanes(
+        quick=stack.enter_context(ThreadPoolExecutor(threads, "pictures", begin)),
+        slow=stack.enter_context(ThreadPoolExecutor(threads, "slow-pictures", begin)),
+    )
 
 
 def _far_hosts(places: Places) -> MakeHost:

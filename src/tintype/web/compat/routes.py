@@ -16,6 +16,7 @@ from tintype.errors import MalformedRequest, TintypeError
 from tintype.imaging.sniff import sniff
 from tintype.models.info import ModelInfo
 from tintype.predict import Predictor
+from tintype.siblings import Siblings
 from tintype.types import Point, Prediction, Task
 from tintype.web.access import Handler, Need, caller_of
 from tintype.web.api import predict_request
@@ -59,6 +60,7 @@ class Compat:
         policy: CompatPolicy,
         title: str,
         keeps: bool = False,
+        siblings: Siblings | None = None,
     ) -> None:
         self._predictor = predictor
         self._pictures = pictures
@@ -66,7 +68,7 @@ class Compat:
         self._policy = policy
         self._title = title
         self._keeps = keeps
-        self._recent = RecentScores(policy)
+        self._recent = RecentScores(policy, siblings=siblings)
 
     def table(self) -> Mapping[str, Mapping[str, tuple[Handler, Need]]]:
         """Every older route with its methods."""
@@ -93,7 +95,7 @@ class Compat:
             name = await self._scored(request)
         except TintypeError as error:
             return self._page("compat_ask.html", {"action": "/file/"}, error=error)
-        scored = self._kept(name)
+        scored = await self._kept(name)
         verdict = best_class(labels_of(scored.prediction))
         return self._page("compat_file.html", {"verdict": verdict, **self._shown(name, scored)})
 
@@ -112,11 +114,11 @@ class Compat:
     async def score(self, request: Request) -> Response:
         """The picture and its percentages, for a few minutes. Raises HTTPException (404)."""
         name = str(request.path_params["id"])
-        return self._page("compat_score.html", self._shown(name, self._kept(name)))
+        return self._page("compat_score.html", self._shown(name, await self._kept(name)))
 
     async def picture(self, request: Request) -> Response:
         """The picture itself. Raises HTTPException (404)."""
-        scored = self._kept(str(request.path_params["id"]))
+        scored = await self._kept(str(request.path_params["id"]))
         if not scored.image:
             raise HTTPException(HTTPStatus.NOT_FOUND)
         media = f"image/{sniff(scored.image)}"
@@ -200,8 +202,8 @@ class Compat:
             )
         return info
 
-    def _kept(self, name: str) -> Scored:
-        scored = self._recent.get(name)
+    async def _kept(self, name: str) -> Scored:
+        scored = await self._recent.find(name)
         if scored is None:
             raise HTTPException(HTTPStatus.NOT_FOUND)
         return scored
