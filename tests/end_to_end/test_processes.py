@@ -267,6 +267,22 @@ def test_one_that_is_killed_under_load_is_replaced_and_harms_no_other(served, sm
     assert 2 == len(served.children())
 
 
+def test_every_process_speaks_for_all(served, small):
+    """What one answered is judged through the other, and either tells the metrics of both."""
+    with ExitStack() as stack:
+        clients = [
+            stack.enter_context(httpx.Client(base_url=served.address, timeout=60)) for _ in range(4)
+        ]
+        told = [each.post("/api/predict", content=small).json()["id"] for each in clients]
+        judged = [
+            clients[-1 - number].put(f"/api/predictions/{name}/feedback", json={"correct": True})
+            for number, name in enumerate(told)
+        ]
+        pages = [client.get("/metrics").text for client in clients]
+    assert [200] * 4 == [answer.status_code for answer in judged]
+    assert [{"0", "1"}] * 4 == [set(re.findall(r'process="(\d)"', page)) for page in pages]
+
+
 def test_who_comes_while_nobody_is_there_waits(served, small):
     """The address is kept by the process that makes the others."""
     port = served.port
