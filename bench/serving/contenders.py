@@ -6,6 +6,7 @@ OpenVINO engine written into it by hand (``peers/classifier.py``). All answer th
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
@@ -58,6 +59,13 @@ TINTYPE: Final = Contender(
     wrapped="raw",
     engine=OPENVINO,
 )
+
+TINTYPE_EACH: Final = replace(
+    TINTYPE,
+    name="Tintype, a process a core",
+    command=(*TINTYPE.command, "--processes", str(len(os.sched_getaffinity(0)))),
+)
+"""As peers are run that have processes, on all cores alone."""
 
 TINTYPE_HERE: Final = replace(TINTYPE, environment="", packages=())
 """The same out of the environment that runs the benchmark: nothing is installed for it."""

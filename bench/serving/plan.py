@@ -12,7 +12,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from contenders import FASTAPI_SIGNATURE, FLASK_PREDICT, OPENVINO, PEERS, TINTYPE, Contender
+from contenders import (
+    FASTAPI_SIGNATURE,
+    FLASK_PREDICT,
+    OPENVINO,
+    PEERS,
+    TINTYPE,
+    TINTYPE_EACH,
+    Contender,
+)
 from materials import MODELS
 
 OPEN_SHARES: Final = (0.5, 0.9, 1.2, 3.0)
@@ -70,6 +78,9 @@ def _whole() -> Iterable[Case]:
     for model in ("mobilenetv2", "colours"):
         for picture in ("middle", "large"):
             yield own(model, picture, (1, 8), (8,))
+    yield Case(
+        contender=TINTYPE_EACH, model="mobilenetv2", picture="small", shared=(1, 8, 64), starts=True
+    )
     compared = {FLASK_PREDICT, FASTAPI_SIGNATURE}
     # those of the targets first, so that a slow machine leaves out what matters least
     for peer in sorted(

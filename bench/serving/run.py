@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import machine
-from contenders import OPENVINO, TINTYPE
+from contenders import OPENVINO, TINTYPE, TINTYPE_EACH
 from environments import programs
 from materials import ROOT, make
 from measure import Bench, Figures
@@ -95,6 +95,7 @@ def _best(rows: list[Figures], wanted: list[Case]) -> list[Case]:
         for case in wanted
         if (case.model, case.picture, case.contender.engine) == ("mobilenetv2", "small", OPENVINO)
         and len(case.shared) > 1
+        and case.contender is not TINTYPE_EACH
         and _capacity(rows, case)
     ]
     same.sort(key=lambda case: (case.contender is not TINTYPE, -_capacity(rows, case)))
