@@ -179,7 +179,7 @@ def limits(cost: Costs, assumed: Assumed = ASSUMED) -> list[Limit]:
         Limit(
             what="one event loop, so one process",
             rate=1000 / cost.loop_ms,
-            knob="more processes: pods, `cluster.replicas_max`, `cluster.fronts_max`",
+            knob="`server.processes`, pods, `cluster.replicas_max`, `cluster.fronts_max`",
         ),
         Limit(
             what="one GPU (an H200, ResNet50)",

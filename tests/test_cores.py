@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from tintype.cores import Groups, quota_cores, usable_cores
+from tintype.cores import Groups, quota_cores, share_cores, share_of, usable_cores
 
 BOUND = len(os.sched_getaffinity(0))
 
@@ -75,3 +75,33 @@ def test_a_neighbour_s_quota_is_none_of_its_own(service):
     (service.root / "system.slice/other.service").mkdir()
     (service.root / "system.slice/other.service/cpu.max").write_text("100000 100000")
     assert quota_cores(service) is None
+
+
+@pytest.mark.parametrize(
+    ("total", "of", "shares"),
+    [(8, 2, [4, 4]), (8, 3, [3, 3, 2]), (2, 2, [1, 1]), (1, 1, [1]), (2, 3, [1, 1, 1])],
+)
+def test_processes_share_the_cores_and_deal_out_the_rest(total, of, shares):
+    """None is left over; each has one at least."""
+    assert shares == [share_of(total, number=number, of=of) for number in range(of)]
+
+
+@pytest.fixture
+def one_of_two():
+    """This process is the second of two, for as long as the test lasts."""
+    share_cores(1, 2)
+    yield
+    share_cores(0, 1)
+
+
+@pytest.mark.usefixtures("one_of_two")
+def test_one_of_several_has_its_share_of_a_quota(groups):
+    """Engines are told so, too: they look up the whole machine themselves."""
+    (groups.root / "cpu.max").write_text("100000 100000")
+    assert (1, 1) == (usable_cores(groups), quota_cores(groups))
+
+
+@pytest.mark.usefixtures("one_of_two")
+def test_one_of_several_tells_engines_its_share_without_a_quota(groups):
+    """Where one alone would leave it to them."""
+    assert max(1, BOUND // 2) == quota_cores(groups) == usable_cores(groups)

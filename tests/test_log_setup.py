@@ -5,6 +5,9 @@ from __future__ import annotations
 import io
 import json
 import logging
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 
@@ -12,7 +15,14 @@ import pytest
 import structlog
 
 from tintype.errors import SettingsError
-from tintype.log_setup import LogLines, LogSettings, set_up_logs
+from tintype.log_setup import (
+    AmongSeveral,
+    LogLines,
+    LogSettings,
+    Turn,
+    WaitingLines,
+    set_up_logs,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -170,3 +180,107 @@ def test_a_line_that_cannot_be_made_takes_no_other_with_it():
     lines.take({"event": "after"})
     assert lines.drain()
     assert ("before\nafter\n", 1) == (file.getvalue(), lines.dropped)
+
+
+SEVERAL = """
+import os, sys, tempfile
+import structlog
+from tintype.log_setup import AmongSeveral, LogSettings, Turn, set_up_logs
+file = tempfile.TemporaryFile()
+among = [AmongSeveral(number=number, turn=Turn(file.fileno())) for number in range(4)]
+made = []
+for number in range(4):
+    made.append(os.fork())
+    if made[-1] == 0:
+        lines = set_up_logs(LogSettings(format="json"), among=among[number])
+        for line in range(300):
+            structlog.get_logger().info("said", line=line, what="x" * (line * 50))
+        lines.drain(60)
+        os._exit(0)
+for child in made:
+    os.waitpid(child, 0)
+"""
+"""Four processes write 300 lines each into one pipe; most are longer than it keeps whole."""
+
+
+def test_several_processes_write_whole_lines_into_one_pipe():
+    """Each says which process wrote it."""
+    done = subprocess.run(
+        [sys.executable, "-c", SEVERAL], capture_output=True, text=True, check=True, timeout=60
+    )
+    lines = [json.loads(line) for line in done.stderr.splitlines()]
+    assert {(process, line) for process in range(4) for line in range(300)} == {
+        (line["process"], line["line"]) for line in lines
+    }
+
+
+@pytest.fixture
+def pipe() -> Iterator[tuple[int, int]]:
+    """Both ends; what is read does not wait."""
+    read, write = os.pipe()
+    os.set_blocking(read, False)
+    yield read, write
+    os.close(read)
+    os.close(write)
+
+
+@pytest.fixture
+def turn(tmp_path) -> Iterator[Turn]:
+    with (tmp_path / "turn").open("w") as file:
+        yield Turn(file.fileno())
+
+
+def test_who_must_not_wait_keeps_its_lines_while_nobody_reads(pipe, turn):
+    """They are written when there is room."""
+    read, write = pipe
+    lines = WaitingLines(LogSettings(format="json"), file=write, turn=turn)
+    os.set_blocking(write, False)
+    filled = os.write(write, bytes(1 << 20))
+    lines.add("error", "process ended", process=1)
+    assert not lines.write()
+    while filled:
+        filled -= len(os.read(read, filled))
+    assert lines.write()
+    line = json.loads(os.read(read, 4096))
+    assert ("process ended", 1, "error") == (line["event"], line["process"], line["level"])
+
+
+def test_who_must_not_wait_keeps_its_lines_while_another_writes(pipe, tmp_path):
+    """Its line would stand in the middle of the other's."""
+    file = tmp_path / "turn"
+    own = "import fcntl, sys; f = open(sys.argv[1], 'w'); fcntl.lockf(f, fcntl.LOCK_EX); print(1)"
+    with subprocess.Popen(
+        [sys.executable, "-c", f"{own}; sys.stdout.flush(); input()", file],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as other:
+        other.stdout.read(1)
+        with file.open("w") as opened:
+            lines = WaitingLines(
+                LogSettings(format="json"), file=pipe[1], turn=Turn(opened.fileno())
+            )
+            lines.add("info", "process ready")
+            assert not lines.write()
+            other.communicate(b"\n")
+            assert lines.write()
+
+
+def test_lines_of_who_must_not_wait_have_a_level_too(pipe, turn):
+    """The setting log.level holds for them."""
+    lines = WaitingLines(LogSettings(format="json", level="error"), file=pipe[1], turn=turn)
+    lines.add("info", "process ready")
+    assert lines.write()
+    with pytest.raises(BlockingIOError):
+        os.read(pipe[0], 1)
+
+
+def test_lines_that_were_dropped_are_told_by_who_dropped_them(turn):
+    """One of several says which it is."""
+    full = Full()
+    lines = LogLines(full, render=said, among=AmongSeveral(number=3, turn=turn))
+    lines.take({"event": "lost"})
+    assert lines.drain()
+    full.room = True
+    lines.take({"event": "here"})
+    assert lines.drain()
+    assert '{"event": "log lines dropped", "count": 1, "process": 3}\nhere\n' == full.getvalue()

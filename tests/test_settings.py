@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from tintype.settings import (
     all_settings,
     read_settings,
     read_with_sources,
+    settings_of_one,
     shown,
 )
 
@@ -143,3 +145,25 @@ def test_where_each_value_was_said_is_told(file: Path):
 def test_passwords_are_covered(name, value, expected):
     """In addresses, and wherever the name says that it is one."""
     assert expected == shown(Setting(section="x", name=name, value=value))
+
+
+def test_processes_share_what_is_set_aside_on_a_machine():
+    """Memory for pictures, for bodies and for pages; everything else is each one's own."""
+    whole = Settings()
+    one = settings_of_one(whole, of=4)
+    assert 256 << 20 == one.memory.picture_bytes
+    assert 128 << 20 == one.uploads.max_bytes_in_flight
+    assert (16 << 20, 64) == (one.compat.score_bytes, one.compat.score_pages)
+    assert whole == replace(one, memory=whole.memory, uploads=whole.uploads, compat=whole.compat)
+
+
+def test_one_of_many_processes_still_takes_the_largest_body():
+    """Its share alone would be too small for what each request may bring."""
+    one = settings_of_one(Settings(), of=64)
+    assert one.uploads.max_body_bytes == one.uploads.max_bytes_in_flight
+
+
+def test_no_process_at_all_is_refused():
+    """The message names the setting and what it takes."""
+    with pytest.raises(SettingsError, match=r"server\.processes is 0, expected 1 or more"):
+        read_settings(environment={}, flags={"server.processes": 0})

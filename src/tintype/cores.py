@@ -35,21 +35,49 @@ class Groups:
         return [self.root]
 
 
+@dataclass(slots=True)
+class _Share:
+    """Which of ``of`` processes that share the processors this one is, counted from 0."""
+
+    number: int = 0
+    of: int = 1
+
+
 _GROUPS: Final = Groups()
+_SHARE: Final = _Share()
+"""A fact of this process, as its affinity is: nobody below could be handed it everywhere."""
+
+
+def share_cores(number: int, of: int) -> None:
+    """From now on this process counts only its share of what there is for ``of`` of them."""
+    _SHARE.number, _SHARE.of = number, of
+
+
+def share_of(total: int, *, number: int, of: int) -> int:
+    """The part of one of ``of``: whole processors, what is left over to the first; 1 or more."""
+    return max(1, total // of + (number < total % of))
 
 
 def usable_cores(groups: Groups = _GROUPS) -> int:
     """The processors it is bound to, or those its groups may use, whichever are fewer; 1 or more.
 
     A container or service with two processors of a machine of sixty-four sees all of them; more
-    threads than it may use only wait for each other.
+    threads than it may use only wait for each other. One of several processes has its share.
     """
     bound = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return max(1, min(bound or 1, quota_cores(groups) or bound or 1))
+    total = max(1, min(bound or 1, _quota_of(groups) or bound or 1))
+    return share_of(total, number=_SHARE.number, of=_SHARE.of)
 
 
 def quota_cores(groups: Groups = _GROUPS) -> int | None:
-    """The processors that a container or service may use, None where nothing says so."""
+    """The processors that a container, a service or one of several processes may use.
+
+    None where nothing says so: a library may then look them up itself.
+    """
+    return _quota_of(groups) if _SHARE.of == 1 else usable_cores(groups)
+
+
+def _quota_of(groups: Groups) -> int | None:
     return min((math.ceil(quota) for quota in groups.quotas()), default=None)
 
 

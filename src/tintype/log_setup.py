@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import fcntl
 import json
 import logging
+import os
 import queue
+import select
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -26,6 +30,7 @@ from structlog.typing import EventDict, Processor
 from tintype.errors import SettingsError
 
 _MOST_WAITING: Final = 10_000
+_MOST_KEPT: Final = 100
 _LINGER_SECONDS: Final = 0.1
 _URGENT: Final = frozenset({"warning", "error", "critical"})
 _LIBRARIES: Final = ("uvicorn", "asyncio")
@@ -59,19 +64,70 @@ class LogSettings:
         return self.format == "json" or (self.format == "auto" and not sys.stderr.isatty())
 
 
+class Turn:
+    """Whose turn it is to write, among processes that write to one file.
+
+    What is longer than PIPE_BUF (4096 bytes) is else torn where it goes into a pipe (pipe(7)).
+    ``file`` is an open one that all have from the process that forked them: its lock is a
+    process's own, and ends with it (fcntl(2), advisory record locking).
+    """
+
+    def __init__(self, file: int) -> None:
+        self._file = file
+
+    def __enter__(self) -> None:
+        with contextlib.suppress(OSError):  # better torn than not written
+            fcntl.lockf(self._file, fcntl.LOCK_EX)
+
+    def __exit__(self, *_: object) -> None:
+        with contextlib.suppress(OSError):
+            fcntl.lockf(self._file, fcntl.LOCK_UN)
+
+    def take(self) -> bool:
+        """Take it if nobody has it; tell whether. Leave the block to give it back."""
+        try:
+            fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return False
+        return True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AmongSeveral:
+    """What a process that is one of several says in each line, and how they take turns."""
+
+    number: int
+    turn: Turn
+
+    @property
+    def facts(self) -> dict[str, int]:
+        """What each line tells besides."""
+        return {"process": self.number}
+
+
 class LogLines:
     """A file for loggers: a thread of its own renders and writes, so that ``take`` never waits.
 
     Lines above ``most`` that wait are dropped, and so are those that the file does not take: its
     disk is full, its reader gone. Both are counted, and told in the next line that is written.
     The thread lets a few come together, ``_LINGER_SECONDS`` at most: waking it for each would cost
-    more than writing it. A warning, and what came before it, is written at once.
+    more than writing it. A warning, and what came before it, is written at once. Where there are
+    several processes, ``among`` tells which this is.
     """
 
-    def __init__(self, file: TextIO, *, render: Render, most: int = _MOST_WAITING) -> None:
+    def __init__(
+        self,
+        file: TextIO,
+        *,
+        render: Render,
+        most: int = _MOST_WAITING,
+        among: AmongSeveral | None = None,
+    ) -> None:
         self._file = file
         self._render = render
         self._most = most
+        self._facts = {} if among is None else among.facts
+        self._turn = contextlib.nullcontext() if among is None else among.turn
         self._events: queue.SimpleQueue[EventDict | threading.Event] = queue.SimpleQueue()
         self._hurry = threading.Event()
         self._overflow = 0  # belongs to those who write
@@ -114,12 +170,14 @@ class LogLines:
 
     def _write_out(self, events: list[EventDict]) -> None:
         dropped = self.dropped
+        lines = list(map(self._line, events))
+        if dropped > self._told:
+            missing = {"event": "log lines dropped", "count": dropped - self._told, **self._facts}
+            lines.insert(0, f"{json.dumps(missing)}\n")
         try:
-            if dropped > self._told:
-                count = dropped - self._told
-                self._file.write(f'{{"event": "log lines dropped", "count": {count}}}\n')
-            self._file.write("".join(map(self._line, events)))
-            self._file.flush()
+            with self._turn:
+                self._file.write("".join(lines))
+                self._file.flush()
         except (OSError, ValueError):  # full, gone or closed
             self._unwritten += len(events)
         else:
@@ -128,10 +186,43 @@ class LogLines:
     def _line(self, event: EventDict) -> str:
         """The event as a line; nothing, counted, for one that cannot be told."""
         try:
-            return self._render(event)
+            return self._render({**event, **self._facts} if self._facts else event)
         except Exception:  # noqa: BLE001 - a value's own words for itself may raise anything
             self._unwritten += 1
             return ""
+
+
+class WaitingLines:
+    """Lines of a process that has no thread for them, and must not wait.
+
+    What cannot be written at once is kept for the next ``write``; of many, the newest.
+    """
+
+    def __init__(self, settings: LogSettings, *, file: int, turn: Turn) -> None:
+        self._level = _LEVELS.index(settings.level)
+        self._render = _renderer(as_json=settings.as_json)
+        self._file = file
+        self._turn = turn
+        self._lines: deque[bytes] = deque(maxlen=_MOST_KEPT)
+
+    def add(self, level: str, event: str, **facts: object) -> None:
+        """Make a line of it, unless such are not written."""
+        if _LEVELS.index(level) >= self._level:
+            said = {"event": event, **facts, "level": level, "timestamp": time.time()}
+            self._lines.append(self._render(said).encode("utf-8", "replace"))
+
+    def write(self) -> bool:
+        """Write what can be; tell whether nothing is left."""
+        while self._lines and self._has_room() and self._turn.take():
+            with self._turn, contextlib.suppress(OSError):
+                os.write(self._file, self._lines.popleft())
+        return not self._lines
+
+    def _has_room(self) -> bool:
+        """Whether a line can be written without waiting for a reader."""
+        room = select.poll()
+        room.register(self._file, select.POLLOUT)
+        return bool(room.poll(0))
 
 
 class _FromLibraries(logging.Handler):
@@ -199,9 +290,9 @@ class _Taking:
         self.exception = lines.take
 
 
-def set_up_logs(settings: LogSettings) -> LogLines:
-    """Configure logs once for this process."""
-    lines = LogLines(sys.stderr, render=_renderer(as_json=settings.as_json))
+def set_up_logs(settings: LogSettings, *, among: AmongSeveral | None = None) -> LogLines:
+    """Configure logs once for this process, which may be one of several."""
+    lines = LogLines(sys.stderr, render=_renderer(as_json=settings.as_json), among=among)
     structlog.configure(
         processors=[structlog.contextvars.merge_contextvars, _noted],
         wrapper_class=structlog.make_filtering_bound_logger(settings.level),

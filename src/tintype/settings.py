@@ -7,6 +7,7 @@ variables ``TINTYPE_<SECTION>_<NAME>``, flags. An unknown name is refused with t
 from __future__ import annotations
 
 import difflib
+import math
 import os
 import re
 import tomllib
@@ -62,16 +63,22 @@ Value: TypeAlias = str | int | float | bool | tuple[str, ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerSettings:
-    """Where to listen, and whom to believe about callers. ``port`` 0 takes any free one.
+    """Where to listen, in how many processes, and whom to believe about callers.
 
-    ``trusted_proxies`` are addresses or networks; they tell the caller's address in
-    ``forwarded_header``, ``x-forwarded-for`` or ``forwarded``.
+    ``port`` 0 takes any free one. ``trusted_proxies`` are addresses or networks; they tell the
+    caller's address in ``forwarded_header``, ``x-forwarded-for`` or ``forwarded``. Raises
+    SettingsError for no process at all.
     """
 
     host: str = "127.0.0.1"
     port: int = 8000
+    processes: int = 1
     trusted_proxies: tuple[str, ...] = ()
     forwarded_header: str = "x-forwarded-for"
+
+    def __post_init__(self) -> None:
+        if self.processes < 1:
+            raise SettingsError(f"server.processes is {self.processes}, expected 1 or more")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +136,25 @@ class Setting:
     def variable(self) -> str:
         """Its environment variable."""
         return f"{_PREFIX}{self.section}_{self.name}".upper()
+
+
+def settings_of_one(settings: Settings, *, of: int) -> Settings:
+    """The settings for one of ``of`` processes on a machine: what is set aside there is shared out.
+
+    Each can hold at least the largest body that is allowed, and one page.
+    """
+    uploads, compat = settings.uploads, settings.compat
+    in_flight = max(uploads.max_bytes_in_flight // of, uploads.max_body_bytes)
+    return replace(
+        settings,
+        memory=replace(settings.memory, pictures_mib=math.ceil(settings.memory.pictures_mib / of)),
+        uploads=replace(uploads, max_bytes_in_flight=min(in_flight, uploads.max_bytes_in_flight)),
+        compat=replace(
+            compat,
+            score_bytes=compat.score_bytes // of,
+            score_pages=max(1, compat.score_pages // of),
+        ),
+    )
 
 
 def state_folder(settings: Settings, *, environment: Mapping[str, str] = os.environ) -> Path:

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from PIL import Image
 
 from tintype.errors import ImageCorrupt, ImageTooLarge, ImageTruncated
-from tintype.imaging.decode import decode, decode_work, decoded_bytes
+from tintype.imaging.decode import decode, decode_work, decoded_bytes, most_pixels
 from tintype.imaging.header import read_header
 from tintype.imaging.limits import DecodeLimits
 from tintype.imaging.steps import Decode
@@ -195,6 +195,20 @@ def test_decoded_bytes_grow_with_pixels_and_scans(picture):
     progressive = read_header(picture("jpeg-progressive"), limits=DecodeLimits())
 
     assert 9 * 331 * 217 < decoded_bytes(plain) < decoded_bytes(progressive)
+
+
+def test_the_largest_plain_jpeg_for_some_room_just_fits(picture):
+    """One pixel more would not."""
+    room = 128 << 20
+    most = most_pixels(room)
+    plain = read_header(picture("jpeg-420"), limits=DecodeLimits())
+    fits, misses = (replace(plain, width=width, height=1) for width in (most, most + 1))
+    assert decoded_bytes(fits) <= room < decoded_bytes(misses)
+
+
+def test_there_is_no_picture_for_no_room():
+    """Nor a negative one."""
+    assert 0 == most_pixels(0)
 
 
 def test_the_work_of_decoding_is_about_its_time(picture):

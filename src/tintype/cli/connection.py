@@ -58,6 +58,10 @@ class Connection(HttpToolsProtocol):
     _requests = 0
     _look: asyncio.TimerHandle | None = None
 
+    @staticmethod
+    def gone() -> None:
+        """Called when it has ended; ``connection_with`` may set another."""
+
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
         """A client is there."""
         super().connection_made(transport)
@@ -69,6 +73,7 @@ class Connection(HttpToolsProtocol):
         if self._look is not None:
             self._look.cancel()
         self._unsent.rest()
+        self.gone()
         tell_gone((self._running, *(cycle for cycle, _ in self.pipeline)))
         super().connection_lost(exc)
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import uvicorn
 
-from tintype.cli.report import tell
+from tintype.cli.shared_listener import SharedListener
 from tintype.cli.shedding import Shedding, asking_paths
 from tintype.cli.shedding_connection import connection_with
 from tintype.metrics import SHED
@@ -21,12 +21,19 @@ from tintype.web.forwarded import Forwarded, trusted_proxies
 from tintype.web.services import Services
 
 
-def make_server(
-    services: Services, *, settings: Settings, samples: tuple[Path, ...], drain_seconds: int
+def make_server(  # noqa: PLR0913 - what is served, and in which way
+    services: Services,
+    *,
+    settings: Settings,
+    samples: tuple[Path, ...],
+    drain_seconds: int,
+    ready: Callable[[], None],
+    shared: SharedListener | None = None,
 ) -> uvicorn.Server:
-    """The server of ``services``, not yet listening.
+    """The server of ``services``, not yet listening. It calls ``ready`` when it takes connections.
 
-    It has ``drain_seconds`` to finish what it accepted. Raises SettingsError.
+    It has ``drain_seconds`` to finish what it accepted. ``shared``: how connections come in that
+    are shared with other processes. Raises SettingsError.
     """
     app = create_app(services, limits=settings.uploads, compat=settings.compat, samples=samples)
     proxies = trusted_proxies(
@@ -42,7 +49,7 @@ def make_server(
     return _Server(
         uvicorn.Config(
             Forwarded(app, proxies=proxies),
-            http=connection_with(shedding),
+            http=connection_with(shedding, gone=None if shared is None else shared.gone),
             ws="none",
             lifespan="off",
             log_config=None,
@@ -51,7 +58,9 @@ def make_server(
             server_header=False,
             proxy_headers=False,  # our own, which believes nobody by default
             timeout_graceful_shutdown=drain_seconds,
-        )
+        ),
+        ready=ready,
+        shared=shared,
     )
 
 
@@ -61,12 +70,23 @@ class _Server(uvicorn.Server):
     uvicorn's own handling ends the process; here what is wired around it is drained and closed.
     """
 
+    def __init__(
+        self, config: uvicorn.Config, *, ready: Callable[[], None], shared: SharedListener | None
+    ) -> None:
+        super().__init__(config)
+        self._ready = ready
+        self._shared = shared
+
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Begin to accept, with the signals already in hand; then tell the address."""
-        await super().startup(sockets)
-        for listener in sockets or ():
-            host, port = listener.getsockname()[:2]
-            tell(f"ready: http://{_shown(host)}:{port}  (Ctrl-C stops)")
+        """Begin to accept, with the signals already in hand; then say so."""
+        if self._shared is None:
+            await super().startup(sockets)
+        else:
+            await self.lifespan.startup()
+            self._shared.open(self._make_connection)
+            self.servers = [self._shared]  # type: ignore[list-item]  # what is asked of them
+            self.started = True
+        self._ready()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -80,6 +100,7 @@ class _Server(uvicorn.Server):
             for number in (signal.SIGINT, signal.SIGTERM):
                 loop.remove_signal_handler(number)
 
-
-def _shown(host: str) -> str:
-    return f"[{host}]" if ":" in host else host
+    def _make_connection(self) -> asyncio.Protocol:
+        return self.config.http_protocol_class(  # type: ignore[call-arg]  # as uvicorn's own
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )

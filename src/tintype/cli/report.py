@@ -77,11 +77,13 @@ def print_left_out(left: LeftOut) -> None:
         typer.echo(f"  hint: {left.error.hint}", err=True)
 
 
-def noting_left_out(absent: list[LeftOut]) -> Callable[[LeftOut], None]:
-    """Say it as ``print_left_out`` does, and remember it in ``absent``."""
+def noting_left_out(
+    absent: list[LeftOut], *, say: Callable[[LeftOut], None] = print_left_out
+) -> Callable[[LeftOut], None]:
+    """Say it, and remember it in ``absent``."""
 
     def left_out(left: LeftOut) -> None:
-        print_left_out(left)
+        say(left)
         absent.append(left)
 
     return left_out

@@ -32,6 +32,12 @@ Port: TypeAlias = Annotated[
     int | None,
     typer.Option("--port", min=0, max=65535, help="Port. Default 8000; 0 takes a free one."),
 ]
+Processes: TypeAlias = Annotated[
+    int | None,
+    typer.Option(
+        "--processes", min=1, help="How many processes share the address and the cores. Default 1."
+    ),
+]
 Config: TypeAlias = Annotated[
     Path | None,
     typer.Option("--config", help="Settings file (tintype.toml). Or name it in TINTYPE_CONFIG."),
@@ -75,6 +81,7 @@ def command(  # noqa: PLR0913 - a flag each
     *,
     host: Host = None,
     port: Port = None,
+    processes: Processes = None,
     config: Config = None,
     state: State = None,
     compat: Compat = False,
@@ -94,6 +101,7 @@ def command(  # noqa: PLR0913 - a flag each
     if print_config and state is not None:
         state = on_ray.whole(state)
     flags = server_flags(host, port, state) | {
+        "server.processes": processes,
         "compat.enabled": compat or None,
         "engine.device": device,
     }
@@ -109,6 +117,11 @@ def command(  # noqa: PLR0913 - a flag each
     )
     if on is None and (address is not None or print_config):
         raise SettingsError("--address and --print-config belong to --on ray", hint="--on ray")
+    if on is not None and settings.server.processes > 1:
+        raise SettingsError(
+            f"server.processes is {settings.server.processes}, and Ray makes the processes itself",
+            hint="replicas: cluster.replicas_max and cluster.fronts_max",
+        )
     if on is None:
         serve(partial(cards_for, tuple(paths), overrides), settings=settings)
     elif print_config:

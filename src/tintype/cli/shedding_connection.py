@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from tintype.cli.connection import LINGER_SECONDS, Connection
@@ -113,6 +114,14 @@ class SheddingConnection(Connection):
         return next((int(value) for name, value in self.headers if name == b"content-length"), 0)
 
 
-def connection_with(shedding: Shedding) -> type[SheddingConnection]:
-    """Connections that refuse by ``shedding``. uvicorn makes them by calling their class."""
-    return type("ConnectionOfServer", (SheddingConnection,), {"shedding": shedding})
+def connection_with(
+    shedding: Shedding, *, gone: Callable[[], None] | None = None
+) -> type[SheddingConnection]:
+    """Connections that refuse by ``shedding``, and call ``gone`` when they have ended.
+
+    uvicorn makes them by calling their class.
+    """
+    facts: dict[str, object] = {"shedding": shedding}
+    if gone is not None:
+        facts["gone"] = staticmethod(gone)
+    return type("ConnectionOfServer", (SheddingConnection,), facts)

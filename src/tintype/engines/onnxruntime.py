@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+from tintype.cores import quota_cores
 from tintype.engines.engine import CUDA, EngineOptions
 from tintype.engines.memory import check_activations
 from tintype.engines.onnxruntime_cuda import (
@@ -83,7 +84,9 @@ class _Loading:
     def session(self, model: Any) -> _Session:
         settings = self.library.SessionOptions()
         settings.log_severity_level = 4
-        settings.intra_op_num_threads = self.options.threads or (1 if self.on_gpu else 0)
+        settings.intra_op_num_threads = self.options.threads or (
+            1 if self.on_gpu else quota_cores() or 0  # 0: a thread for each core of the machine
+        )
         # waiting threads that spin take the cores from decoding and from other models
         settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
         if not isinstance(self.graph.source, bytes):

@@ -18,9 +18,11 @@ from tintype.imaging.packed import image_of
 from tintype.imaging.steps import Decode
 from tintype.types import ImageFacts, UInt8Array
 
-__all__ = ["Pixels", "decode", "decode_work", "decoded_bytes"]
+__all__ = ["Pixels", "decode", "decode_work", "decoded_bytes", "most_pixels"]
 
 _BASE_BYTES: Final = 8 << 20
+_A_PIXEL: Final = 9
+"""Pillow's four, our four, and a strip."""
 _COLOURSPACES: Final = {1: "GRAY", 3: "RGBX", 4: "RGBA"}
 _BYTES: Final = {"GRAY": 1, "RGBX": 4, "RGBA": 4}
 
@@ -45,7 +47,7 @@ def decoded_bytes(header: Header) -> int:
     Bytes a pixel were measured as growth of the resident set, 24 megapixels of each kind: 4.0 for
     a JPEG (8.6 where Pillow must judge), 8.5 for PNG and BMP, 10 with alpha, 18.5 for WebP.
     """
-    a_pixel = 9  # Pillow's four, our four, and a strip
+    a_pixel = _A_PIXEL
     if header.format == "webp":
         a_pixel = 20  # canvas, the one before it, and the bytes between libwebp and Pillow
     elif header.alpha:
@@ -53,6 +55,11 @@ def decoded_bytes(header: Header) -> int:
     elif header.scans > 1:
         a_pixel += 2 * header.components  # libjpeg keeps every coefficient
     return _BASE_BYTES + a_pixel * header.width * header.height
+
+
+def most_pixels(room: int) -> int:
+    """Pixels of the largest plain JPEG that ``decoded_bytes`` lets into so many bytes."""
+    return max(0, (room - _BASE_BYTES) // _A_PIXEL)
 
 
 def decode_work(header: Header) -> int:

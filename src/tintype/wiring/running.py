@@ -44,7 +44,6 @@ from tintype.web.inputs import Inputs
 from tintype.web.paths import allowed_roots
 from tintype.web.services import Services
 from tintype.wiring.entrance import make_fetch, open_door
-from tintype.wiring.family import Parts, meet
 from tintype.wiring.loading import Telling, load_all, load_canaries, make_host
 from tintype.wiring.plans import LeftOut
 from tintype.wiring.recording import (
@@ -54,6 +53,7 @@ from tintype.wiring.recording import (
     make_recorder,
     watch_record,
 )
+from tintype.wiring.siblings import Parts, meet
 from tintype.worker import ALONE, Worker
 
 if TYPE_CHECKING:
