@@ -53,6 +53,8 @@ def questions(connection: Connection) -> Iterator[tuple[str, Callable[[Connectio
         partial(counting.disagreements, model=model.name, count=12),
     )
     yield "what was lost", counting.lost
+    versions = [(each.name, each.version) for _, each in judged]
+    yield "hits of every version, for /metrics", partial(counting.hits, versions=versions)
 
 
 def _sample(connection: Connection, *, model: KnownModel, newest: bool) -> object:

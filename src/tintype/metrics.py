@@ -183,14 +183,14 @@ PICTURES_DROPPED: Final = Metric(
 FEEDBACK: Final = Metric(
     name="tintype_feedback",
     kind=Kind.GAUGE,
-    help="Predictions of the record that a person has judged, by verdict: right, wrong",
+    help="Answers in the whole record that a person has judged, by verdict: right, wrong",
     labels=("model", "version", "verdict"),
     watched=True,
 )
 ACCURACY: Final = Metric(
     name="tintype_accuracy_ratio",
     kind=Kind.GAUGE,
-    help="Share of the judged predictions whose first label was right, 0 to 1",
+    help="Share of the judged answers in the whole record that were right, 0 to 1",
     labels=("model", "version"),
     watched=True,
 )

@@ -12,7 +12,7 @@ from msgspec import structs
 from tintype.record import counting, store
 from tintype.record.database import reading, writing
 from tintype.record.fake import PETS, classified, entry, predicted
-from tintype.record.outcomes import Outcome, count
+from tintype.record.outcomes import Hits, Outcome, count
 from tintype.record.reports import Asked
 from tintype.record.values import Said
 from tintype.types import PictureLook
@@ -190,3 +190,15 @@ def test_what_was_lost_is_summed_by_reason(engine):
             store.add_loss(connection, at_ms=1, reason=reason, count=number)
     with reading(engine) as connection:
         assert {"dropped": 7, "killed": 2} == counting.lost(connection)
+
+
+def test_hits_of_versions_are_those_of_the_report(engine, judged: list[Outcome]):
+    """Of those that are asked for, and of no other; one that nobody knows has none."""
+    asked = {("pets", "2"), ("birds", "1"), ("nix", "1")}
+    told = count(judged).versions
+    with reading(engine) as connection:
+        found = counting.hits(connection, asked)
+        assert {} == counting.hits(connection, ())
+    expected = {each: told.get(each, Hits(right=0, judged=0)) for each in asked}
+    assert expected == found
+    assert 0 < found["pets", "2"].right < found["pets", "2"].judged

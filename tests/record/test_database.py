@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from tintype.record.database import make_engine
+import time
+
+import pytest
+from sqlalchemy.exc import DBAPIError
+
+from tintype.record.database import at_most, make_engine, reading
 
 
 def test_a_postgresql_that_vanishes_is_given_up_after_seconds(new_database: str):
@@ -15,3 +20,29 @@ def test_a_postgresql_that_vanishes_is_given_up_after_seconds(new_database: str)
         used["keepalives_count"]
     )
     assert (11, "10000") == (silence, used["tcp_user_timeout"])
+
+
+ENDLESS = """
+WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 100000000)
+SELECT count(*) FROM numbers
+"""
+LONG = """
+WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 100000)
+SELECT count(*) FROM numbers
+"""
+
+
+def test_what_takes_too_long_is_given_up(engine):
+    """A minute's work ends after a moment, and the connection is as good as before."""
+    begun = time.monotonic()
+    with (
+        pytest.raises(DBAPIError),
+        reading(engine) as connection,
+        at_most(connection, 0.05),
+    ):
+        connection.exec_driver_sql(ENDLESS).all()
+    assert 5 > time.monotonic() - begun
+    with reading(engine) as connection:
+        assert 100_000 == connection.exec_driver_sql(LONG).scalar_one()
+        with at_most(connection, 60):
+            assert 100_000 == connection.exec_driver_sql(LONG).scalar_one()

@@ -11,7 +11,9 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import httpx
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 import tintype
 from tintype.engines.engine import EngineOptions
@@ -20,9 +22,10 @@ from tintype.models.library import find_cards
 from tintype.predict import PredictRequest
 from tintype.settings import Settings, read_settings
 from tintype.types import Graph, Point
+from tintype.web.app import create_app
 from tintype.web.inputs import InputPolicy
 from tintype.web.scrape import MetricsPage
-from tintype.web.uploads import NamedPicture
+from tintype.web.uploads import NamedPicture, UploadLimits
 from tintype.wiring.plans import LeftOut, make_plans
 from tintype.wiring.running import running
 
@@ -285,6 +288,57 @@ async def test_what_a_canary_in_the_shadow_says_otherwise_is_recorded(
     assert "tintype_kept_pictures_dropped_total 0.0" in page
     assert ("1", "2") == (result.version, result.canary.version)
     assert result.canary.labels[0].label == result.labels[0].label.replace("stable", "canary")
+
+
+def said(page: str) -> dict[tuple[str, ...], float]:
+    """What people said, by metric and labels in the order of their names."""
+    return {
+        (sample.name, *sample.labels.values()): sample.value
+        for family in text_string_to_metric_families(page)
+        if family.name in {"tintype_feedback", "tintype_accuracy_ratio"}
+        for sample in family.samples
+    }
+
+
+async def told_in_the_end(client: httpx.AsyncClient) -> dict[tuple[str, ...], float]:
+    """Scrape until the record was counted: a scrape does not wait for it."""
+    async with asyncio.timeout(20):
+        while not (  # noqa: ASYNC110 - a page tells nobody that it changed
+            told := said((await client.get("/metrics")).text)
+        ):
+            await asyncio.sleep(0.01)
+    return told
+
+
+async def test_what_people_said_is_told_to_prometheus(versions: Path, picture: bytes):
+    """Two right, one wrong; and nothing any more of a version that has gone."""
+    shutil.rmtree(versions / "pets/2")
+    find = partial(find_cards, (versions,))
+    settings = read_settings(
+        environment={
+            "TINTYPE_STATE_FOLDER": str(versions / "state"),
+            "TINTYPE_MODELS_POLL_SECONDS": "0",
+        }
+    )
+    plans = await make_plans(find(), left_out=pytest.fail)
+    async with running(plans, settings=settings, left_out=pytest.fail, find=find) as services:
+        app = create_app(services, limits=UploadLimits())
+        transport = httpx.ASGITransport(app=app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://tintype.test") as client:
+            for right in (True, True, False):
+                asked = await client.post("/api/predict", content=picture)
+                path = f"/api/predictions/{asked.json()['id']}/feedback"
+                assert 200 == (await client.put(path, json={"correct": right})).status_code
+            told = await told_in_the_end(client)
+            shutil.copytree(versions / "pets/1", versions / "pets/3")
+            await services.keeper.reload("pets")
+            after = said((await client.get("/metrics")).text)
+    assert {
+        ("tintype_feedback", "pets", "right", "1"): 2,
+        ("tintype_feedback", "pets", "wrong", "1"): 1,
+        ("tintype_accuracy_ratio", "pets", "1"): pytest.approx(2 / 3),
+    } == told
+    assert {} == after
 
 
 async def test_how_often_redis_did_not_answer_is_counted(folder: Path):

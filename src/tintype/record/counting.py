@@ -9,7 +9,7 @@ same whatever the record has.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -91,6 +91,28 @@ def count_judged(connection: Connection, asked: Asked) -> Counts:
         },
         versions={name: found for name, found in hits.items() if found.judged},
     )
+
+
+def hits(
+    connection: Connection, versions: Collection[tuple[str, str]]
+) -> dict[tuple[str, str], Hits]:
+    """What people said in all of each of these names and versions; none, of one nobody judged."""
+    names = {
+        number: (each.name, each.version)
+        for each in known_models(connection)
+        if (each.name, each.version) in versions
+        for number in each.ids
+    }
+    statement = (
+        select(feedback.c.model_id, _JUDGED, _RIGHT)
+        .where(feedback.c.model_id.in_(names))
+        .group_by(feedback.c.model_id)
+    )
+    found = connection.execute(statement).all()
+    return {
+        version: _hits([row for row in found if names[row.model_id] == version])
+        for version in versions
+    }
 
 
 def answers(connection: Connection, model: KnownModel, *, most: int) -> int:

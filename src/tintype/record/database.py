@@ -6,7 +6,9 @@ imported by the threads that use it, never on the way to ready.
 
 from __future__ import annotations
 
+import math
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +22,9 @@ from tintype.record.place import Place
 
 BUSY_SECONDS = 2.0
 """How long a statement waits for another writer's lock before it fails."""
+
+_STEPS = 10_000
+"""So many of SQLite's instructions lie between two looks at the clock: less than a millisecond."""
 
 _DRIVERS = {"postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
 _POSTGRESQL = {
@@ -92,6 +97,26 @@ def reading(engine: Engine) -> Iterator[Connection]:
     )
     with engine.connect().execution_options(**options) as connection, connection.begin():
         yield connection
+
+
+@contextmanager
+def at_most(connection: Connection, seconds: float) -> Iterator[None]:
+    """Have what is read inside given up after ``seconds``: of each statement, on SQLite of all.
+
+    It fails with a DBAPIError then. ``connection`` must be in a transaction.
+    """
+    if connection.dialect.name != "sqlite":
+        # until the transaction ends
+        connection.exec_driver_sql(f"SET LOCAL statement_timeout = {math.ceil(seconds * 1000)}")
+        yield
+        return
+    database: Any = connection.connection.driver_connection
+    ends = time.monotonic() + seconds
+    database.set_progress_handler(lambda: time.monotonic() > ends, _STEPS)
+    try:
+        yield
+    finally:
+        database.set_progress_handler(None, 0)
 
 
 def _not_an_address() -> SettingsError:

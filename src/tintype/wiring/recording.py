@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Mapping
+from contextlib import AsyncExitStack
 
 from tintype.errors import TintypeError
 from tintype.imaging.recipe import expand
 from tintype.imaging.strip import strip
-from tintype.metrics import PICTURES_DROPPED, RECORD_DROPPED, RECORD_QUEUE, Metrics
+from tintype.metrics import (
+    ACCURACY,
+    FEEDBACK,
+    PICTURES_DROPPED,
+    RECORD_DROPPED,
+    RECORD_QUEUE,
+    Metrics,
+    Sample,
+)
 from tintype.models.hosted import Hosted
+from tintype.models.registry import Registry
+from tintype.record.latest import LatestHits, Version
+from tintype.record.outcomes import Hits
 from tintype.record.picture_place import picture_place
 from tintype.record.pictures import PictureKeeper
 from tintype.record.place import check_place, place_of
@@ -73,10 +86,39 @@ class ShadowRecord:
             self._record.differs(comparison.prediction_id, comparison.position, comparison.canary)
 
 
-def watch_record(metrics: Metrics, record: Recorder | None, pictures: PictureKeeper | None) -> None:
-    """Have the record's queue, and what it and the keeper of pictures lose, told at each scrape."""
+async def watch_record(
+    metrics: Metrics,
+    record: Recorder | None,
+    pictures: PictureKeeper | None,
+    *,
+    registry: Registry,
+    stack: AsyncExitStack,
+) -> None:
+    """Have told at each scrape: the record's queue, what people said, and what is lost.
+
+    The stack must leave the record later.
+    """
+
+    def served() -> list[Version]:
+        return [(host.name, host.version) for each in registry.all() for host in each.hosts()]
+
     if record is not None:
+        hits = await stack.enter_async_context(LatestHits(record, served=served))
         metrics.watch(RECORD_QUEUE, lambda: [((), record.counts().waiting)])
         metrics.watch(RECORD_DROPPED, lambda: [((), record.counts().dropped)])
+        metrics.watch(FEEDBACK, lambda: _verdicts(hits.look()))
+        metrics.watch(ACCURACY, lambda: _shares(hits.look()))
     if pictures is not None and pictures.keeps:
         metrics.watch(PICTURES_DROPPED, lambda: [((), pictures.dropped)])
+
+
+def _verdicts(hits: Mapping[Version, Hits]) -> Iterator[Sample]:
+    for version, each in hits.items():
+        yield (*version, "right"), each.right
+        yield (*version, "wrong"), each.judged - each.right
+
+
+def _shares(hits: Mapping[Version, Hits]) -> Iterator[Sample]:
+    for version, each in hits.items():
+        if each.judged:
+            yield version, each.right / each.judged

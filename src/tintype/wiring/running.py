@@ -156,7 +156,7 @@ async def running(  # noqa: PLR0913 - what is served, and in which way
                 )
                 await stack.enter_async_context(keeper)
             _watch(metrics, registry, gate)
-            watch_record(metrics, record, pictures)
+            await watch_record(metrics, record, pictures, registry=registry, stack=stack)
             parts = Parts(live=live, door=door, record=record, keeper=keeper)
             siblings = await meet(worker, parts, settings=settings, stack=stack)
         predictor = make(observers=observers)
