@@ -198,6 +198,32 @@ async def test_an_upload_that_stalls_does_not_hold_the_end(connection):
     assert connection.transport.closed
 
 
+async def test_who_has_just_come_is_waited_for_a_moment(connection):
+    """It may have asked already; its answer is the last on this connection."""
+    connection.shutdown()
+    assert not connection.transport.closed
+    connection.data_received(GET)
+    connection.end_wait()
+    assert (False, False) == (connection.transport.closed, connection.cycle.keep_alive)
+
+
+async def test_half_a_head_is_waited_for_a_moment(connection):
+    """And no longer."""
+    connection.data_received(GET[:9])
+    connection.shutdown()
+    assert not connection.transport.closed
+    connection.end_wait()
+    assert connection.transport.closed
+
+
+async def test_who_has_its_answer_is_let_go_at_once(connection):
+    """A connection that is kept open for the next request does not hold the end."""
+    connection.data_received(GET)
+    await answer(connection.cycle)
+    connection.shutdown()
+    assert connection.transport.closed
+
+
 async def test_a_request_that_has_arrived_is_finished(connection):
     """It was accepted: the end waits for its answer."""
     connection.data_received(b"POST / HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc")

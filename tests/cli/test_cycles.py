@@ -46,7 +46,7 @@ def cycle_of(method: str = "GET", *, keep_alive: bool = True) -> RequestResponse
         logger=logging.getLogger("none"),
         access_logger=logging.getLogger("none"),
         access_log=False,
-        default_headers=[],
+        default_headers=[(b"date", b"Thu, 26 Nov 2026 11:00:00 GMT")],
         message_event=asyncio.Event(),
         expect_100_continue=False,
         keep_alive=keep_alive,

@@ -26,6 +26,7 @@ MAX_HEAD_BYTES: Final = 64 << 10
 MAX_PIPELINED: Final = 64
 IDLE_SECONDS: Final = 30.0
 UPLOAD_SECONDS: Final = 2.0
+FIRST_SECONDS: Final = 0.5
 MAX_DROPPED_BYTES: Final = 64 << 20
 LINGER_SECONDS: Final = 5.0
 
@@ -48,6 +49,8 @@ class Connection(HttpToolsProtocol):
     _unread = False
     _unread_bytes = 0
     _closes = False
+    _leaves = False
+    """The server ends."""
     _running: RequestResponseCycle | None = None
     _unsent: Unsent
     _head_bytes = 0
@@ -118,6 +121,8 @@ class Connection(HttpToolsProtocol):
             self.transport.close()
         elif not self._refused_unread():
             super().on_headers_complete()
+            if self._leaves:
+                self.cycle.keep_alive = False
             if self.expect_100_continue:
                 close_unless_received(self.cycle)
         self.headers = DroppedHeaders()
@@ -143,11 +148,25 @@ class Connection(HttpToolsProtocol):
             self.transport.close()
 
     def shutdown(self) -> None:
-        """The server ends: finish what has arrived, wait a little for what has not."""
+        """The server ends: finish what has arrived, wait a little for what has not.
+
+        Who has just come may have asked already, and is not read yet.
+        """
+        self._leaves = True
+        if not self._at_work() and (self.cycle is None or self._in_head):
+            self.loop.call_later(FIRST_SECONDS, self.end_wait)
+            return
         super().shutdown()
         self._unsent.watch(UPLOAD_SECONDS)
         if self._uploading():
             self.loop.call_later(UPLOAD_SECONDS, self.drop_upload)
+
+    def end_wait(self) -> None:
+        """Wait no more for who came just before the end."""
+        if self._uploading():
+            self.loop.call_later(UPLOAD_SECONDS, self.drop_upload)
+        elif not self._at_work():
+            self.transport.close()
 
     def drop_upload(self) -> None:
         """Close the connection if its request has not arrived whole."""

@@ -56,7 +56,7 @@ def write_whole(
         or not _FRAMING.isdisjoint(named)
     ):
         return False
-    lines = [b"%s: %s" % header for header in headers]
+    lines = [b"%s: %s" % header for header in (*cycle.default_headers, *headers)]
     if not cycle.keep_alive:
         lines.append(b"connection: close")
     head = b"\r\n".join(lines)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import uvicorn
 
+from tintype.cli.connection import Connection
 from tintype.cli.shared_listener import SharedListener
 from tintype.cli.shedding import Shedding, asking_paths
 from tintype.cli.shedding_connection import connection_with
@@ -100,7 +101,8 @@ class _Server(uvicorn.Server):
             for number in (signal.SIGINT, signal.SIGTERM):
                 loop.remove_signal_handler(number)
 
-    def _make_connection(self) -> asyncio.Protocol:
-        return self.config.http_protocol_class(  # type: ignore[call-arg]  # as uvicorn's own
+    def _make_connection(self) -> Connection:
+        made: Connection = self.config.http_protocol_class(  # type: ignore[call-arg,assignment]  # as uvicorn's own
             config=self.config, server_state=self.server_state, app_state=self.lifespan.state
         )
+        return made

@@ -13,7 +13,10 @@ import mmap
 import select
 import socket
 from collections.abc import Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from tintype.cli.connection import Connection
 
 _NUMBER_BYTES: Final = 8
 _ABSENT: Final = -1
@@ -73,12 +76,12 @@ class SharedListener:
         self._seats = seats
         self._number = number
         self._taken = 0
-        self._make: Callable[[], asyncio.Protocol] | None = None
+        self._make: Callable[[], Connection] | None = None
         self._news: select.epoll | None = None
         self._later: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def open(self, make: Callable[[], asyncio.Protocol]) -> None:
+    def open(self, make: Callable[[], Connection]) -> None:
         """Take connections from now on, each for a protocol of its own."""
         self._make = make
         self._listener.setblocking(False)  # noqa: FBT003 - as sockets want it
@@ -152,6 +155,9 @@ class SharedListener:
 
     def _take(self) -> bool:
         """Take one; tell whether there was one."""
+        make = self._make
+        if make is None:
+            return False
         try:
             connection, _ = self._listener.accept()
         except OSError as error:  # another was quicker; or no file may be opened any more
@@ -161,17 +167,18 @@ class SharedListener:
         connection.setblocking(False)  # noqa: FBT003 - as sockets want it
         self._taken += 1
         self._seats.take(self._number, self._taken)
-        task = asyncio.get_running_loop().create_task(self._seat(connection))
+        task = asyncio.get_running_loop().create_task(self._seat(connection, make))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return True
 
-    async def _seat(self, connection: socket.socket) -> None:
-        make = self._make
+    async def _seat(self, connection: socket.socket, make: Callable[[], Connection]) -> None:
+        loop = asyncio.get_running_loop()
         try:
-            if make is None:  # closed meanwhile
-                raise ConnectionAbortedError
-            await asyncio.get_running_loop().connect_accepted_socket(make, connection)
+            _, protocol = await loop.connect_accepted_socket(make, connection)
         except OSError:  # it has gone already
             connection.close()
             self.gone()
+            return
+        if self._make is None:  # closed meanwhile: whoever told all to leave did not know this one
+            protocol.shutdown()

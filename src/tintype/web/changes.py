@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -13,6 +14,8 @@ from tintype.predict import Predictor
 from tintype.siblings import Siblings
 from tintype.web.responses import json_response
 from tintype.web.same_origin import refuse_foreign_form
+
+log = structlog.get_logger(__name__)
 
 _QUESTION: Final = "reload"
 _LOAD_SECONDS: Final = 600.0
@@ -60,6 +63,10 @@ def answer_reloads(siblings: Siblings, keeper: Keeper) -> None:
 
 async def _reload_others(siblings: Siblings, name: str) -> None:
     told = await siblings.ask(_QUESTION, str, about=name, seconds=_LOAD_SECONDS)
+    if len(told) < siblings.of - 1:  # one that starts will load what is there; one may stand still
+        log.warning(
+            "a reload was not heard by all", model=name, heard=len(told) + 1, of=siblings.of
+        )
     failed = [why for why in told.values() if why]
     if failed:
         raise ModelUnavailable(
