@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from sqlalchemy.exc import DBAPIError
 
 from tintype.record.database import at_most, make_engine, reading
+from tintype.record.opening import open_database
 
 
 def test_a_postgresql_that_vanishes_is_given_up_after_seconds(new_database: str):
@@ -46,3 +50,20 @@ def test_what_takes_too_long_is_given_up(engine):
         assert 100_000 == connection.exec_driver_sql(LONG).scalar_one()
         with at_most(connection, 60):
             assert 100_000 == connection.exec_driver_sql(LONG).scalar_one()
+
+
+def test_several_may_open_a_new_file_at_once(tmp_path: Path):
+    """SQLite refuses those that switch it to writing ahead at the same moment: they try again."""
+    barrier = threading.Barrier(3)
+
+    def open_it(number: int) -> str:
+        barrier.wait(10)
+        engine = open_database(tmp_path / f"{number}.db")
+        with reading(engine) as connection:
+            mode = connection.exec_driver_sql("PRAGMA journal_mode").scalar_one()
+        engine.dispose()
+        return str(mode)
+
+    with ThreadPoolExecutor(3) as threads:
+        for number in range(15):
+            assert ["wal"] * 3 == list(threads.map(open_it, [number] * 3))

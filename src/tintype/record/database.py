@@ -37,11 +37,11 @@ _POSTGRESQL = {
     "tcp_user_timeout": 10_000,
 }
 _SQLITE_PRAGMAS = (
-    "PRAGMA journal_mode=WAL",
+    f"PRAGMA busy_timeout={int(BUSY_SECONDS * 1000)}",
     "PRAGMA synchronous=FULL",  # what is acknowledged survives a power cut, too
     "PRAGMA foreign_keys=ON",
-    f"PRAGMA busy_timeout={int(BUSY_SECONDS * 1000)}",
 )
+_TRY_AGAIN_SECONDS = 0.01
 
 
 def make_engine(place: Place) -> Engine:
@@ -130,6 +130,25 @@ def _set_up_sqlite(connection: sqlite3.Connection, _: object) -> None:
     connection.isolation_level = None  # transactions begin where we say: see _begin_sqlite
     for pragma in _SQLITE_PRAGMAS:
         connection.execute(pragma)
+    _log_ahead(connection)
+
+
+def _log_ahead(connection: sqlite3.Connection) -> None:
+    """Have SQLite write ahead (WAL). A new file is switched by one of those who open it.
+
+    The others are refused meanwhile, at once: SQLite does not wait here, where two that waited for
+    each other would wait for ever.
+    """
+    until = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+            time.sleep(_TRY_AGAIN_SECONDS)
+        else:
+            return
 
 
 def _begin_sqlite(connection: Connection) -> None:
