@@ -98,8 +98,8 @@ class ModelHost(Hosted):
         assert self._engine is not None  # noqa: S101 - set by the line above
         alone = self._engine.batch_size == 1 and not self._remote
         self._makes_rows = alone and self._engine.streams >= usable_cores()
-        gains = self._makes_rows and self._engine.streams > 1
-        spare = partial(stand_back, _SPARE_NICE if self._options.nice else 0) if gains else None
+        has_spare = self._makes_rows and self._engine.streams > 1
+        spare = partial(stand_back, _SPARE_NICE if self._options.nice else 0) if has_spare else None
         batcher = Batcher(
             self._engine,
             policy=self._policy,
@@ -110,7 +110,9 @@ class ModelHost(Hosted):
             spare=spare,
         )
         self._batcher = await batcher.__aenter__()
-        self._turns = Turns(_ahead(self._engine, spare=gains, max_batch=self._policy.max_batch))
+        self._turns = Turns(
+            _ahead(self._engine, has_spare=has_spare, max_batch=self._policy.max_batch)
+        )
         self._state = Health.READY
         if self._expects_company and not self._on_gpu:
             self._widening = asyncio.create_task(self._widen_soon(self._engine))
@@ -271,11 +273,11 @@ class ModelHost(Hosted):
         return Found(boxes=boxes(outputs, output=output, labels=labels, window=window, keep=keep))
 
 
-def _ahead(engine: Engine, *, spare: bool, max_batch: int) -> int:
+def _ahead(engine: Engine, *, has_spare: bool, max_batch: int) -> int:
     """How many pictures are made ready ahead: enough that the engine never waits for the next.
 
     One by one, those are what each of its threads is given, and a few more to give.
     """
     if engine.batch_size == 1:
-        return (AHEAD + 2) * (engine.streams + spare)
+        return (AHEAD + 2) * (engine.streams + has_spare)
     return max(_AHEAD, 2 * (engine.batch_size or max_batch) * engine.streams)
